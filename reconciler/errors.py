@@ -1,0 +1,138 @@
+"""One tree of errors; each says which object, on which host, what is wrong and what to do next.
+
+    ReconcilerError
+    ├── UsageError              the command line or configuration is wrong
+    ├── SpecError               specs can't be used as written
+    ├── StateError              the state directory can't be used
+    │   ├── LedgerError         the ledger is damaged, full or newer than this program
+    │   └── ControllerRunning   another controller holds the state directory
+    ├── HostError               something on a host
+    │   ├── TransientHostError  may succeed when tried again
+    │   │   ├── HostUnreachable no connection
+    │   │   ├── HostTimeout     no answer in time: the call may or may not have been applied
+    │   │   └── HostBusy        a lock or job is in the way
+    │   └── PermanentHostError  will fail again until somebody changes something
+    │       ├── ObjectNotFound
+    │       ├── ObjectConflict  the name or UUID is taken by something that is not ours
+    │       ├── NoSpace
+    │       └── HostRefused     libvirt or QEMU said no
+    ├── ImageError              an image can't be used
+    │   ├── UnsafeImage         refused by inspection
+    │   ├── ChecksumMismatch
+    │   └── DownloadFailed      may succeed when tried again
+    └── PreconditionFailed      the world moved since the plan was made
+
+Kopf's vocabulary of temporary and permanent errors is the whole retry policy: `is_transient` decides.
+"""
+
+from __future__ import annotations
+
+
+class ReconcilerError(Exception):
+    """Base of everything this program raises on purpose.
+
+    `hint` is the next step for the reader, in the imperative, or empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+
+
+class UsageError(ReconcilerError):
+    """The command line or the configuration is wrong."""
+
+
+class SpecError(ReconcilerError):
+    """Specs can't be used as written."""
+
+
+class StateError(ReconcilerError):
+    """The state directory can't be used."""
+
+
+class LedgerError(StateError):
+    """The ledger is damaged, full, or newer than this program."""
+
+
+class ControllerRunning(StateError):
+    """Another controller holds the state directory."""
+
+
+class HostError(ReconcilerError):
+    """Something went wrong on `host` with `target` (`Kind/name`, or empty for the host itself)."""
+
+    def __init__(self, message: str, *, host: str, target: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+        self.target = target
+
+    def __str__(self) -> str:
+        where = f"{self.target} on {self.host}" if self.target else self.host
+        text = f"{where}: {self.message}"
+        return f"{text}\n  → {self.hint}" if self.hint else text
+
+
+class TransientHostError(HostError):
+    """May succeed when tried again."""
+
+
+class HostUnreachable(TransientHostError):
+    """No connection to the host."""
+
+
+class HostTimeout(TransientHostError):
+    """No answer in time: whether the call was applied is not known."""
+
+
+class HostBusy(TransientHostError):
+    """A lock or a job of libvirt is in the way."""
+
+
+class PermanentHostError(HostError):
+    """Will fail again until somebody changes something."""
+
+
+class ObjectNotFound(PermanentHostError):
+    """The object does not exist on the host."""
+
+
+class ObjectConflict(PermanentHostError):
+    """The name or UUID is taken by an object that is not ours."""
+
+
+class NoSpace(PermanentHostError):
+    """The pool or file system is full."""
+
+
+class HostRefused(PermanentHostError):
+    """libvirt or QEMU refused."""
+
+
+class ImageError(ReconcilerError):
+    """An image can't be used."""
+
+
+class UnsafeImage(ImageError):
+    """Inspection refused the image."""
+
+
+class ChecksumMismatch(ImageError):
+    """The content is not what the checksum names."""
+
+
+class DownloadFailed(ImageError):
+    """The download did not finish; trying again may help."""
+
+
+class PreconditionFailed(ReconcilerError):
+    """The world moved since the plan was made, so the action was not done."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying again, with nothing changed by people, may help."""
+    return isinstance(error, TransientHostError | DownloadFailed | PreconditionFailed)

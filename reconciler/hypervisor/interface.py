@@ -1,0 +1,186 @@
+"""The only door to hosts: one `Hypervisor` a host, the same for libvirt and for the simulated fleet.
+
+Every method blocks its calling thread for at most the deadline that the implementation was made with, may be called from
+several threads at once, and raises only errors of `reconciler.errors` that carry the host (and the object):
+HostUnreachable, HostTimeout, HostBusy, ObjectNotFound, ObjectConflict, NoSpace, HostRefused.
+After HostTimeout the caller must read before it acts again: the call may have been applied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from reconciler.model.domain import DomainConfig, DomainState
+from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.steps import NetworkConfig, PoolConfig
+
+Progress = Callable[[int], None]
+"""Called with bytes done since the last call; may raise to cancel."""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSummary:
+    """What the cheap sweep tells of a domain."""
+
+    name: str
+    uuid: str
+    state: DomainState
+    persistent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostEvent:
+    """Something happened on a host: only a reason to look again, never a fact to act on."""
+
+    host: str
+    kind: str
+    """`domain`, `pool`, `network`, `connected`, `disconnected`."""
+    target: str
+    detail: str
+
+
+class Hypervisor(Protocol):
+    """One host."""
+
+    @property
+    def name(self) -> str:
+        """Name of the Host spec."""
+        ...
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
+        """Everything of the host; parses only XML whose hash changed since the last read.
+
+        Volumes are listed for `pools_with_volumes` only; `refresh` has libvirt look at the storage itself first.
+        """
+        ...
+
+    def sweep(self) -> tuple[DomainSummary, ...]:
+        """Name, UUID and state of every domain, in two calls."""
+        ...
+
+    def domain(self, uuid: str) -> ObservedDomain:
+        """One domain, read afresh."""
+        ...
+
+    def domain_by_name(self, name: str) -> ObservedDomain | None:
+        """One domain by its name, read afresh; None if the host surely has none."""
+        ...
+
+    def domain_state(self, uuid: str) -> DomainState:
+        """State of one domain."""
+        ...
+
+    def pool(self, name: str, *, refresh: bool = False) -> ObservedPool:
+        """One pool with its volumes, read afresh."""
+        ...
+
+    def volume(self, pool: str, volume: str) -> ObservedVolume | None:
+        """One volume; None if the pool surely has none of that name."""
+        ...
+
+    # -- pools and networks ----------------------------------------------------------------------------------------
+    def define_pool(self, config: PoolConfig) -> None:
+        """Define, build where the type allows it, start, autostart; does what is missing where it was begun before."""
+        ...
+
+    def start_pool(self, name: str) -> None:
+        """Start a pool; one that is active already is fine."""
+        ...
+
+    def set_pool_autostart(self, name: str, *, autostart: bool) -> None: ...
+
+    def define_network(self, config: NetworkConfig) -> None:
+        """Define (or redefine ours), start, autostart."""
+        ...
+
+    def start_network(self, name: str) -> None:
+        """Start a network; one that is active already is fine."""
+        ...
+
+    def stop_network(self, name: str) -> None:
+        """Stop a network; one that is inactive already is fine."""
+        ...
+
+    def set_network_autostart(self, name: str, *, autostart: bool) -> None: ...
+
+    # -- volumes ---------------------------------------------------------------------------------------------------
+    def create_volume(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,  # noqa: A002  libvirt's word for it
+        capacity: int,
+        backing: ObservedVolume | None = None,
+        mode: int = 0o600,
+    ) -> ObservedVolume:
+        """Create an empty volume or an overlay on `backing`; capacity in bytes."""
+        ...
+
+    def clone_volume(
+        self, pool: str, volume: str, *, format: str, capacity: int, source: str
+    ) -> ObservedVolume:  # noqa: A002
+        """Create a volume as a full copy of volume `source` of the same pool, at least `capacity` bytes."""
+        ...
+
+    def upload_volume(
+        self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress
+    ) -> None:
+        """Write `length` bytes into the volume from its start, by a libvirt stream."""
+        ...
+
+    def grow_volume(self, pool: str, volume: str, capacity: int) -> None: ...
+
+    def delete_volume(self, pool: str, volume: str) -> None:
+        """Delete a volume; one that is gone already is fine."""
+        ...
+
+    # -- domains ---------------------------------------------------------------------------------------------------
+    def define_domain(self, config: DomainConfig) -> None:
+        """Define a new domain, or bring an existing one to `config`, keeping all that a spec does not express."""
+        ...
+
+    def undefine_domain(self, uuid: str, *, keep_nvram: bool) -> None: ...
+
+    def set_autostart(self, uuid: str, *, autostart: bool) -> None: ...
+
+    def start_domain(self, uuid: str) -> None: ...
+
+    def resume_domain(self, uuid: str) -> None: ...
+
+    def request_shutdown(self, uuid: str) -> None:
+        """Ask the guest to shut down (agent where it answers, else ACPI); returns at once."""
+        ...
+
+    def destroy_domain(self, uuid: str) -> None:
+        """Force the domain off; one that is off already is fine."""
+        ...
+
+    def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
+        """Grow a disk of a running domain; bytes."""
+        ...
+
+    # -- life ------------------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Give the connection and its threads back; never blocks for long."""
+        ...
+
+
+class Fleet(Protocol):
+    """Every host by name."""
+
+    def host(self, name: str) -> Hypervisor:
+        """The host of that name; raises KeyError for a host that is not of the fleet."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def subscribe(self, callback: Callable[[HostEvent], None]) -> None:
+        """Have `callback` called, from any thread, whenever a host has something to look at."""
+        ...
+
+    def close(self) -> None: ...

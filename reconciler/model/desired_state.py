@@ -1,0 +1,67 @@
+"""All specs of one consistent snapshot of the directory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reconciler.model.host import Host
+from reconciler.model.image import Image
+from reconciler.model.network import Network
+from reconciler.model.resource import ObjectRef
+from reconciler.model.storage_pool import StoragePool
+from reconciler.model.virtual_machine import VirtualMachine
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SourceRef:
+    """Where an object or a mistake stands; line and column from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SpecProblem:
+    """One mistake in the specs, ready to be shown."""
+
+    where: SourceRef
+    code: str
+    """`S0xx`, constant."""
+    target: str
+    """`Kind/name`, as far as it could be read."""
+    field: str
+    """Path such as `spec.disks[0].size`; empty for the whole object or file."""
+    message: str
+    """What is wrong and what would be right."""
+    severity: Literal["error", "warning"] = "error"
+    snippet: str = ""
+    """The line of the file, empty where it must not be shown."""
+    width: int = 1
+    """Characters to mark from `where.column`."""
+    suggestion: str = ""
+    """A name that was probably meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredState:
+    """One generation of specs; objects are by name."""
+
+    generation: str
+    """Commit, or a hash of the content."""
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    pools: Mapping[str, StoragePool] = field(default_factory=dict)
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    images: Mapping[str, Image] = field(default_factory=dict)
+    vms: Mapping[str, VirtualMachine] = field(default_factory=dict)
+    sources: Mapping[ObjectRef, SourceRef] = field(default_factory=dict)
+    problems: tuple[SpecProblem, ...] = ()
+    unusable: Mapping[ObjectRef, SpecProblem] = field(default_factory=dict)
+    """Objects that exist in the specs, but have no usable content: nothing of theirs is changed or removed."""
+    removal_hold: str = ""
+    """Why nothing may be removed for being absent (a file could not be read, the directory is empty); empty if it may."""

@@ -1,0 +1,80 @@
+"""The owned-fields form: what a spec asks of a domain and what was observed of one, in the same words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.model.virtual_machine import OnChange
+
+DomainState = Literal[
+    "running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"
+]
+ACTIVE_STATES: frozenset[DomainState] = frozenset({"running", "paused", "shutdown", "pmsuspended", "blocked"})
+
+
+@dataclass(frozen=True, slots=True)
+class OwnershipMark:
+    """What we write into a domain's metadata; Git plus these are enough to rebuild the ledger."""
+
+    fleet: str
+    vm: str
+    epoch: int
+    spec_hash: str
+    """Hash of the domain configuration that was last applied; tells drift from a spec change."""
+    generation: str
+    """Commit or snapshot that the configuration came from."""
+    deletion_policy: Literal["retain", "delete"] = "retain"
+    """Remembered here because the spec is gone when it is needed."""
+    prune: Literal["enabled", "disabled"] = "enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class DiskConfig:
+    """One disk of a domain; `path` is what QEMU opens on the host."""
+
+    target: str
+    """Device name, such as `vda`; identifies the disk within the domain."""
+    path: str
+    format: Literal["qcow2", "raw"]
+    bus: str = "virtio"
+    block_device: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NicConfig:
+    """One NIC of a domain; the MAC identifies it."""
+
+    mac: str
+    network: str
+    model: str = "virtio"
+
+
+@dataclass(frozen=True, slots=True)
+class DomainConfig:
+    """Every field of a domain that a spec expresses, and nothing else. Sizes in bytes."""
+
+    name: str
+    uuid: str
+    domain_type: str
+    machine: str
+    firmware: Literal["bios", "uefi", "uefi-secure"]
+    vcpus: int
+    max_vcpus: int
+    cpu_model: str
+    memory: int
+    max_memory: int
+    disks: tuple[DiskConfig, ...]
+    nics: tuple[NicConfig, ...]
+    seed: DiskConfig | None
+    """NoCloud seed, read-only, the last virtio disk."""
+    graphics: Literal["none", "vnc"]
+    agent_channel: bool
+    serial_console: bool
+    console_log: str | None
+    """File on the host that keeps what the serial console printed."""
+    rng: bool
+    balloon: bool
+    autostart: bool
+    mark: OwnershipMark | None

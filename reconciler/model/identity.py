@@ -1,0 +1,63 @@
+"""Names, UUIDs and MACs that follow from the fleet and the spec, so that a rebuilt controller finds its own."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from typing import Final
+
+from reconciler.model.virtual_machine import VirtualMachine
+
+_NAMESPACE: Final = uuid.UUID("9d0c3f6e-6a4e-5f0e-9a52-5e1f3f0f7b11")
+_KVM_PREFIX: Final = "52:54:00"
+
+
+def vm_uuid(fleet: str, vm: str) -> str:
+    """The UUID of the VM named `vm` of `fleet`."""
+    return str(uuid.uuid5(_NAMESPACE, f"{fleet}/VirtualMachine/{vm}"))
+
+
+def pool_uuid(fleet: str, pool: str) -> str:
+    """The UUID of a pool that we define; the same on each host."""
+    return str(uuid.uuid5(_NAMESPACE, f"{fleet}/StoragePool/{pool}"))
+
+
+def network_uuid(fleet: str, network: str) -> str:
+    """The UUID of a network that we define; the same on each host."""
+    return str(uuid.uuid5(_NAMESPACE, f"{fleet}/Network/{network}"))
+
+
+def nic_mac(fleet: str, vm: str, index: int) -> str:
+    """The MAC of NIC `index` (from 0) of `vm` in the range that QEMU and KVM use."""
+    digest = hashlib.sha256(f"{fleet}/{vm}/{index}".encode()).hexdigest()
+    return f"{_KVM_PREFIX}:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
+
+
+def effective_macs(fleet: str, vm: VirtualMachine) -> tuple[str, ...]:
+    """MACs of the VM's NICs in order, written or derived."""
+    return tuple(nic.mac or nic_mac(fleet, vm.name, index) for index, nic in enumerate(vm.spec.networks))
+
+
+def volume_prefix(fleet: str) -> str:
+    """What the name of every volume of the fleet begins with; no fleet, VM or disk name contains a dot."""
+    return f"{fleet}."
+
+
+def disk_volume(fleet: str, vm: str, disk: str, disk_format: str) -> str:
+    """Volume name of one disk of a VM."""
+    return f"{fleet}.{vm}.{disk}.{disk_format}"
+
+
+def base_volume(fleet: str, digest: str, image_format: str) -> str:
+    """Volume name of a read-only base with this digest (`sha256:…` or `sha512:…`)."""
+    return f"{fleet}.base-{digest.partition(':')[2][:32]}.{image_format}"
+
+
+def base_marker(base: str) -> str:
+    """Volume whose existence says that `base` is complete: libvirt can't rename a finished upload into place."""
+    return f"{base}.complete"
+
+
+def seed_volume(fleet: str, vm: str, content_hash: str) -> str:
+    """Volume name of a VM's NoCloud seed; a changed seed is another volume."""
+    return f"{fleet}.{vm}.seed-{content_hash[:16]}.iso"

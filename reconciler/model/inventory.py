@@ -1,0 +1,137 @@
+"""What was observed. A missing observation is never absence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a host is; sizes in bytes."""
+
+    uuid: str
+    hostname: str
+    memory: int
+    cpus: int
+    arch: str
+    domain_types: tuple[str, ...]
+    """Subset of `kvm`, `qemu`, `test`; empty where the host was not asked."""
+    libvirt_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDomain:
+    """One domain: its persistent configuration, and the live one while it runs."""
+
+    name: str
+    uuid: str
+    state: DomainState
+    persistent: bool
+    config: DomainConfig
+    """From the inactive XML: what the next boot will be."""
+    live: DomainConfig | None
+    """From the live XML; None while the domain is off."""
+    fingerprint: str
+    """Hash of the inactive XML: changes whenever anything of it does, also what we don't own."""
+    restricted: tuple[str, ...] = ()
+    """What the XML holds that a spec can't express (host devices, 9p ...), in libvirt's terms."""
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """One volume; sizes in bytes."""
+
+    name: str
+    path: str
+    format: str
+    capacity: int
+    allocation: int
+    backing_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPool:
+    """One storage pool as one host sees it; sizes in bytes, 0 while inactive."""
+
+    name: str
+    uuid: str
+    type: str
+    target: str
+    active: bool
+    autostart: bool
+    capacity: int
+    available: int
+    volumes: Mapping[str, ObservedVolume] | None
+    """By name; None where they were not read (inactive, or another host was asked for a shared pool)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedNetwork:
+    """One libvirt network."""
+
+    name: str
+    uuid: str
+    active: bool
+    autostart: bool
+    mode: Literal["nat", "isolated", "routed", "bridge", "other"]
+    bridge: str | None
+    subnet: str | None
+    dhcp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostInventory:
+    """One host that was read. `observed_at` is wall time in seconds."""
+
+    name: str
+    observed_at: float
+    facts: HostFacts
+    domains: Mapping[str, ObservedDomain]
+    """By name."""
+    pools: Mapping[str, ObservedPool]
+    networks: Mapping[str, ObservedNetwork]
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadHost:
+    """One host that could not be read: nothing is known of what it runs."""
+
+    name: str
+    error: str
+    hint: str
+    last_seen: float | None
+    """Wall time of the last successful read, if this process had one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What the controller knows of an image without touching a host; sizes in bytes."""
+
+    name: str
+    digest: str | None
+    """`sha256:…`; None where the file could not be read."""
+    cached: bool
+    """The verified file is on the controller, so it can be uploaded."""
+    virtual_size: int | None
+    """None until the file has been inspected."""
+    error: str | None = None
+    """Why the image can't be used; None if it can."""
+    path: str | None = None
+    """The file on the controller once `cached`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Everything observed for one pass."""
+
+    hosts: Mapping[str, HostInventory] = field(default_factory=dict)
+    unread: Mapping[str, UnreadHost] = field(default_factory=dict)
+    images: Mapping[str, ImageFacts] = field(default_factory=dict)

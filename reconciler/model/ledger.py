@@ -1,0 +1,52 @@
+"""What must be remembered and can't be observed, as the planner sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a VM was put; the highest epoch is the true copy. `since` is wall time in seconds."""
+
+    vm: str
+    host: str
+    epoch: int
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An action that failed; `key` is the action's id. Wall times in seconds."""
+
+    key: str
+    attempts: int
+    message: str
+    permanent: bool
+    not_before: float
+    """When it may be tried again; for a permanent failure, when its inputs change (`inputs`)."""
+    inputs: str
+    """Hash of the action that failed: a changed action starts afresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeIntent:
+    """A volume whose making was begun and not yet finished: it may be partial and was never used."""
+
+    pool: str
+    volume: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerView:
+    """A consistent read of the ledger."""
+
+    placements: Mapping[str, Placement] = field(default_factory=dict)
+    hosts_read: frozenset[str] = frozenset()
+    """Hosts that were read at least once since this ledger began: only then is 'no placement' knowledge."""
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    intents: frozenset[VolumeIntent] = frozenset()
+    paused: frozenset[str] = frozenset()
+    """`Kind/name` of held objects; `fleet` holds everything."""

@@ -1,0 +1,136 @@
+"""A plan: ordered actions, and a typed reason for every unmet spec that no action serves now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import Step
+
+Disruption = Literal["none", "live", "migrate", "reboot", "rebuild", "destroy", "data-loss"]
+DISRUPTIONS: Final[tuple[Disruption, ...]] = (
+    "none",
+    "live",
+    "migrate",
+    "reboot",
+    "rebuild",
+    "destroy",
+    "data-loss",
+)
+
+Why = Literal[
+    "missing",  # the object is in the specs and not there
+    "spec-change",  # the spec changed since it was applied
+    "drift",  # somebody changed the object behind our back
+    "run-strategy",  # it should be on or off and is not
+    "removed",  # it left the specs
+    "unused",  # nothing refers to it any more
+    "incomplete",  # its making was cut off
+]
+Sign = Literal["create", "change", "destroy", "move"]
+
+UnmetReason = Literal[
+    "host-unread",  # the host it is on, or may be on, could not be read
+    "fleet-not-seen",  # never placed as far as we know, but a host was never read with this ledger
+    "no-host-fits",  # every host was rejected; detail has the reason per host
+    "image-unavailable",
+    "pool-unavailable",
+    "network-unavailable",
+    "restart-pending",  # staged; the guest has to stop and start
+    "conflict",  # an unmanaged object has the name, or there are two copies
+    "spec-invalid",  # the object's spec is unusable; its last good form stands
+    "paused",  # held by annotation or command
+    "backoff",  # failed, and not yet tried again
+    "failed",  # failed permanently; something has to change
+    "removal-held",  # would be removed, but the specs are not certain
+    "prune-disabled",  # would be removed, but is protected
+    "immutable",  # the field can't be changed on an existing object
+    "shutting-down",  # the guest was asked and has not finished
+    "not-wanted-here",  # it runs on a host that its placement no longer allows
+]
+Severity = Literal["waiting", "blocked", "info"]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field, old to new, in spec terms (`memory`, `disks[root].size`); values as people write them."""
+
+    field: str
+    old: str
+    new: str
+    disruption: Disruption
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One change. `id` is unique in the plan and the same for the same change in every plan."""
+
+    id: str
+    kind: str
+    """The step's name, such as `define-domain`."""
+    sign: Sign
+    target: ObjectRef
+    host: str | None
+    """None for what happens on the controller."""
+    why: Why
+    detail: str
+    """One line for people."""
+    disruption: Disruption
+    step: Step
+    changes: tuple[FieldChange, ...] = ()
+    after: tuple[str, ...] = ()
+    """Ids of actions that must have succeeded before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A spec that is not met and that no action serves now."""
+
+    target: ObjectRef
+    reason: UnmetReason
+    detail: str
+    severity: Severity = "waiting"
+    host: str | None = None
+    hint: str = ""
+    """The command or change that would resolve it."""
+    per_host: tuple[tuple[str, str], ...] = ()
+    """For `no-host-fits`: host and why it was rejected, hosts in order."""
+    changes: tuple[FieldChange, ...] = ()
+    """For `restart-pending` and `immutable`: what waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Objects (not actions) by what happens to them."""
+
+    create: int
+    change: int
+    destroy: int
+    move: int
+    blocked: int
+    waiting: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole decision of one pass."""
+
+    generation: str
+    actions: tuple[Action, ...]
+    unmet: tuple[Unmet, ...]
+    summary: Summary
+    fingerprint: str
+    """Short hash of the actions: the same plan has the same one."""
+    unseen: tuple[str, ...] = ()
+    """Hosts that could not be read."""
+
+    @property
+    def empty(self) -> bool:
+        return not self.actions
+
+    @property
+    def worst(self) -> Disruption:
+        """The worst disruption of any action."""
+        return max((action.disruption for action in self.actions), key=DISRUPTIONS.index, default="none")

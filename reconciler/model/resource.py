@@ -1,0 +1,117 @@
+"""What every kind shares: strict frozen models, metadata, references."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+Kind = Literal["Host", "StoragePool", "Network", "Image", "VirtualMachine"]
+KINDS: Final[tuple[Kind, ...]] = ("Host", "StoragePool", "Network", "Image", "VirtualMachine")
+API_VERSION: Final = "reconciler/v1"
+
+PAUSED_ANNOTATION: Final = "reconciler/paused"
+PRUNE_ANNOTATION: Final = "reconciler/prune"
+
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+T = TypeVar("T")
+
+
+class ObjectRef(NamedTuple):
+    """`Kind/name`, the way every message names an object."""
+
+    kind: Kind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def _dns_label(value: str) -> str:
+    if _LABEL.fullmatch(value):
+        return value
+    raise ValueError(
+        f"{value!r} is not a name; use lowercase letters, digits and '-', beginning and ending with a letter or"
+        " digit, at most 63 characters"
+    )
+
+
+def _one_line(value: str) -> str:
+    if value.isprintable():
+        return value
+    raise ValueError("must be printable text on one line")
+
+
+def _tuple_from_list(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_dns_label),
+    Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"}),
+]
+Line = Annotated[str, AfterValidator(_one_line), Field(max_length=1024)]
+Items = Annotated[tuple[T, ...], BeforeValidator(_tuple_from_list)]
+Labels = dict[Line, Line]
+
+
+class Model(BaseModel):
+    """Frozen, strict, unknown fields refused, camelCase in YAML."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+
+class Metadata(Model):
+    """Who the object is."""
+
+    name: Name
+    """Unique among the objects of its kind."""
+    labels: Labels = Field(default_factory=dict)
+    """What selectors and spread rules match on."""
+    annotations: Labels = Field(default_factory=dict)
+    """Free text; `reconciler/paused: "true"` holds all changes, `reconciler/prune: disabled` protects from removal."""
+
+    @property
+    def paused(self) -> bool:
+        return self.annotations.get(PAUSED_ANNOTATION) == "true"
+
+    @property
+    def prune_disabled(self) -> bool:
+        return self.annotations.get(PRUNE_ANNOTATION) == "disabled"
+
+
+class Resource(Model):
+    """One desired object."""
+
+    api_version: Literal["reconciler/v1"]
+    """Version of this spec format."""
+    metadata: Metadata
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+
+class HostSelector(Model):
+    """Which hosts; every host when empty."""
+
+    names: Items[Name] = ()
+    """Hosts by name; any host when empty."""
+    match_labels: Labels = Field(default_factory=dict)
+    """Labels that a host must have, all of them."""
+
+    def matches(self, name: str, labels: Labels) -> bool:
+        """Whether the host `name` with `labels` is selected."""
+        named = not self.names or name in self.names
+        return named and all(labels.get(key) == value for key, value in self.match_labels.items())

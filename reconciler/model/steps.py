@@ -1,0 +1,226 @@
+"""What an action does, complete to the last value: the executor has nothing left to choose.
+
+Each step carries its preconditions as values (`expect_*`); the executor rechecks them on the host just before acting
+and refuses where the world has moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.model.domain import DomainConfig
+from reconciler.model.image import Image
+
+
+@dataclass(frozen=True, slots=True)
+class PoolConfig:
+    """A pool to define."""
+
+    name: str
+    uuid: str
+    type: Literal["dir", "netfs", "logical"]
+    target: str
+    source_host: str | None = None
+    source_dir: str | None = None
+    volume_group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """A network to define."""
+
+    name: str
+    uuid: str
+    mode: Literal["nat", "isolated", "routed", "bridge"]
+    bridge: str | None
+    subnet: str | None
+    dhcp: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SeedContent:
+    """Content of a NoCloud seed; it may hold secrets and is never shown."""
+
+    instance_id: str
+    hostname: str
+    user_data: str
+    network_config: str | None
+
+    def __repr__(self) -> str:
+        return f"SeedContent(instance_id={self.instance_id!r}, hostname={self.hostname!r}, …)"
+
+
+@dataclass(frozen=True, slots=True)
+class DefinePool:
+    """Define, build if the directory is missing, start and autostart; expects no pool of that name."""
+
+    config: PoolConfig
+
+
+@dataclass(frozen=True, slots=True)
+class StartPool:
+    """Start (if inactive) and set autostart of our own pool."""
+
+    name: str
+    start: bool
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DefineNetwork:
+    """Define, start and autostart; a `redefine` stops and replaces ours of that name."""
+
+    config: NetworkConfig
+    redefine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartNetwork:
+    """Start (if inactive) and set autostart of our own network."""
+
+    name: str
+    start: bool
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FetchImage:
+    """Bring the image into the controller's cache, verified and inspected."""
+
+    image: Image
+
+
+@dataclass(frozen=True, slots=True)
+class UploadImage:
+    """Upload a cached image as a base volume, then its marker; an unmarked volume of that name is replaced."""
+
+    image: str
+    pool: str
+    volume: str
+    marker: str
+    format: Literal["qcow2", "raw"]
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVolume:
+    """Create a disk; expects no volume of that name unless `replace_partial`. `capacity` in bytes."""
+
+    pool: str
+    volume: str
+    format: Literal["qcow2", "raw"]
+    capacity: int
+    base: str | None
+    """Volume of the same pool that it starts from."""
+    base_format: Literal["qcow2", "raw"] | None
+    clone: Literal["linked", "full"]
+    replace_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GrowVolume:
+    """Grow a volume that no running domain uses; bytes."""
+
+    pool: str
+    volume: str
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class GrowDisk:
+    """Grow a disk of a running domain, the guest sees it at once; bytes."""
+
+    domain: str
+    uuid: str
+    path: str
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteSeed:
+    """Make the NoCloud seed and upload it, mode 0600; a partial one is replaced."""
+
+    pool: str
+    volume: str
+    content: SeedContent
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteVolume:
+    """Delete a volume of ours; expects that no domain of the host refers to it."""
+
+    pool: str
+    volume: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefineDomain:
+    """Define a new domain; expects neither its name nor its UUID. Records the placement first."""
+
+    config: DomainConfig
+
+
+@dataclass(frozen=True, slots=True)
+class RedefineDomain:
+    """Bring the persistent configuration to `config`, keeping what we don't own; expects the inactive XML unchanged."""
+
+    config: DomainConfig
+    expect_fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAutostart:
+    """Set or clear libvirt's autostart of a domain."""
+
+    domain: str
+    uuid: str
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StartDomain:
+    """Start a defined domain; expects it off. `resume` unpauses a paused one instead."""
+
+    domain: str
+    uuid: str
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopDomain:
+    """Ask the guest to shut down, wait `timeout` seconds, then force it off if `force`; expects it active."""
+
+    domain: str
+    uuid: str
+    timeout: float
+    force: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UndefineDomain:
+    """Undefine a domain that is off; expects our mark and that it is off."""
+
+    domain: str
+    uuid: str
+    keep_nvram: bool
+
+
+Step = (
+    DefinePool
+    | StartPool
+    | DefineNetwork
+    | StartNetwork
+    | FetchImage
+    | UploadImage
+    | CreateVolume
+    | GrowVolume
+    | GrowDisk
+    | WriteSeed
+    | DeleteVolume
+    | DefineDomain
+    | RedefineDomain
+    | SetAutostart
+    | StartDomain
+    | StopDomain
+    | UndefineDomain
+)

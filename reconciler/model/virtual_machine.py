@@ -1,0 +1,178 @@
+"""VirtualMachine: the point of it all."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.model.quantities import Size
+from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
+
+_MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+RunStrategy = Literal["Always", "RerunOnFailure", "Manual", "Halted"]
+UpdatePolicy = Literal["live", "stage", "restart"]
+OnChange = Literal["ignore", "reseed"]
+
+
+def _unicast_mac(value: str) -> str:
+    if not _MAC.fullmatch(value):
+        raise ValueError(
+            f"{value!r} is not a MAC address; write six pairs of lowercase hex digits, such as 52:54:00:12:34:56"
+        )
+    if int(value[:2], 16) & 1:
+        raise ValueError(f"{value} is a multicast address; the first pair must be even, such as 52")
+    return value
+
+
+Mac = Annotated[str, AfterValidator(_unicast_mac)]
+CpuCount = Annotated[int, Field(ge=1, le=710)]
+
+
+class Cpu(Model):
+    """Virtual CPUs."""
+
+    count: CpuCount = 1
+    """CPUs that the guest has."""
+    max: CpuCount | None = None
+    """CPUs that the guest may be given without a reboot; `count` when absent."""
+    model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "host-model"
+    """`host-model`, `host-passthrough`, `maximum`, or a model that libvirt knows, such as `EPYC` or `qemu64`."""
+
+    @model_validator(mode="after")
+    def _max_covers_count(self) -> Cpu:
+        if self.max is not None and self.max < self.count:
+            raise ValueError(f"max {self.max} is less than count {self.count}")
+        return self
+
+
+class Disk(Model):
+    """One disk of a VM."""
+
+    name: Name
+    """Unique within the VM; part of the volume's name."""
+    pool: Name
+    """StoragePool that holds the volume."""
+    image: Name | None = None
+    """Image that the disk starts as; an empty disk when absent."""
+    size: Size | None = None
+    """Size that the guest sees; the image's own when absent. It can grow, never shrink."""
+    format: Literal["qcow2", "raw"] = "qcow2"
+    """Format of the volume."""
+    clone: Literal["linked", "full"] = "linked"
+    """`linked` is an overlay on the shared read-only base; `full` is a copy of its own."""
+    bus: Literal["virtio", "scsi", "sata"] = "virtio"
+    """Bus that the guest sees the disk on."""
+
+    @model_validator(mode="after")
+    def _makeable(self) -> Disk:
+        if self.image is None and self.size is None:
+            raise ValueError("an empty disk needs a size, such as size: 20GiB")
+        if self.format == "raw" and self.image is not None and self.clone == "linked":
+            raise ValueError(
+                "a linked clone is an overlay and must be qcow2; write clone: full for a raw disk"
+            )
+        return self
+
+
+class Nic(Model):
+    """One network card of a VM."""
+
+    network: Name
+    """Network that it is plugged into."""
+    mac: Mac | None = None
+    """Hardware address; derived from fleet, VM and index when absent."""
+    model: Literal["virtio", "e1000e", "e1000", "rtl8139"] = "virtio"
+    """Card that the guest sees."""
+
+
+class CloudInit(Model):
+    """What cloud-init in the guest is told, by a NoCloud seed."""
+
+    user_data: str
+    """Cloud-config or script, as it is; begins with `#cloud-config` or `#!`."""
+    network_config: str | None = None
+    """cloud-init network configuration, version 1 or 2; DHCP on every card when absent."""
+    on_change: OnChange = "ignore"
+    """`reseed` gives a changed seed to the VM with a new instance id; `ignore` leaves the VM as it was seeded."""
+
+
+class Placement(Model):
+    """Where the VM may run."""
+
+    hosts: Items[Name] = ()
+    """Hosts that it may run on; any host when empty."""
+    node_selector: Labels = Field(default_factory=dict)
+    """Labels that its host must have."""
+    spread: Labels = Field(default_factory=dict)
+    """Never two VMs with these labels on one host."""
+    prefer_spread: Labels = Field(default_factory=dict)
+    """As `spread`, where it can be had."""
+
+
+class HighAvailability(Model):
+    """What happens when the VM's host dies."""
+
+    enabled: bool = True
+    """Restart elsewhere once the host is proven dead."""
+    priority: Annotated[int, Field(ge=0, le=1000)] = 100
+    """Who goes first where there is not room for all; higher is first."""
+
+
+class VirtualMachineSpec(Model):
+    """What the VM is and how it is run."""
+
+    run_strategy: RunStrategy = "Always"
+    """`Always` on; `RerunOnFailure` again after a crash only; `Manual` left to people; `Halted` off."""
+    domain_type: Literal["kvm", "qemu"] = "kvm"
+    """`qemu` is emulation, for hosts without KVM."""
+    machine: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,64}$")] = "q35"
+    """Machine type; an unversioned one keeps the version that it got first."""
+    firmware: Literal["bios", "uefi", "uefi-secure"] = "bios"
+    """What boots the guest."""
+    cpu: Cpu = Cpu()
+    """Virtual CPUs."""
+    memory: Size
+    """Memory that the guest has."""
+    max_memory: Size | None = None
+    """Memory that the guest may be given without a reboot; `memory` when absent."""
+    disks: Items[Disk] = ()
+    """Disks in boot order."""
+    networks: Items[Nic] = ()
+    """Network cards in order."""
+    cloud_init: CloudInit | None = None
+    """First-boot configuration; needs a disk, beside which the seed is stored."""
+    graphics: Literal["none", "vnc"] = "none"
+    """`vnc` listens on the host's loopback."""
+    placement: Placement = Placement()
+    """Where the VM may run."""
+    ha: HighAvailability = HighAvailability()
+    """What happens when the VM's host dies."""
+    update_policy: UpdatePolicy = "live"
+    """`live` applies what can be applied live and stages the rest; `stage` waits for the next boot; `restart` may reboot."""
+    deletion_policy: Literal["retain", "delete"] = "retain"
+    """What happens to the disks when the VM leaves the specs."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> VirtualMachineSpec:
+        if self.max_memory is not None and self.max_memory < self.memory:
+            raise ValueError("maxMemory is less than memory")
+        if self.cloud_init is not None and not self.disks:
+            raise ValueError("cloudInit needs a disk, beside which the seed is stored")
+        names = [disk.name for disk in self.disks]
+        doubled = {name for name in names if names.count(name) > 1}
+        if doubled:
+            raise ValueError(f"disk name {min(doubled)!r} is used twice")
+        return self
+
+
+class VirtualMachine(Resource):
+    """A virtual machine."""
+
+    kind: Literal["VirtualMachine"]
+    spec: VirtualMachineSpec
+
+
+Line_ = Line  # re-exported for adopters of the module's vocabulary
