@@ -1,0 +1,52 @@
+"""The fixtures that tests on the lab share; a conftest imports them from here.
+
+Every pytest process (each xdist worker is one) has one lab, whichever folders its tests come from.
+"""
+
+import os
+import shutil
+
+import pytest
+
+from tests.lab.hosts import Lab
+
+_SHARED_LAB = pytest.StashKey[Lab]()
+_PROGRAMS = (
+    "ip",
+    "nsenter",
+    "unshare",
+    "setpriv",
+    "tini",
+    "libvirtd",
+    "virtlockd",
+    "virsh",
+    "qemu-system-x86_64",
+    "dnsmasq",
+)
+
+
+def why_no_lab() -> str | None:
+    """What this machine lacks for a lab, in words for a skip; None where it has everything."""
+    if os.geteuid() != 0:
+        return "the lab needs root: it makes namespaces and starts libvirtd"
+    missing = [program for program in _PROGRAMS if shutil.which(program) is None]
+    return f"the lab needs programs that are not installed: {', '.join(missing)}" if missing else None
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    """Three running hosts for the whole session, in whatever state the last test left them."""
+    if reason := why_no_lab():
+        pytest.skip(reason)
+    stash = request.config.stash
+    if _SHARED_LAB not in stash:
+        stash[_SHARED_LAB] = Lab.up(3)
+        request.config.add_cleanup(stash[_SHARED_LAB].down)
+    return stash[_SHARED_LAB]
+
+
+@pytest.fixture
+def fresh_lab(lab: Lab) -> Lab:
+    """The session's hosts, on, plugged in and awake, without domains, networks, pools, or files in shared folders."""
+    lab.reset()
+    return lab
