@@ -112,7 +112,7 @@ class Hypervisor(Protocol):
         pool: str,
         volume: str,
         *,
-        format: str,  # noqa: A002  libvirt's word for it
+        format: str,
         capacity: int,
         backing: ObservedVolume | None = None,
         mode: int = 0o600,
@@ -120,15 +120,11 @@ class Hypervisor(Protocol):
         """Create an empty volume or an overlay on `backing`; capacity in bytes."""
         ...
 
-    def clone_volume(
-        self, pool: str, volume: str, *, format: str, capacity: int, source: str
-    ) -> ObservedVolume:  # noqa: A002
+    def clone_volume(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
         """Create a volume as a full copy of volume `source` of the same pool, at least `capacity` bytes."""
         ...
 
-    def upload_volume(
-        self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress
-    ) -> None:
+    def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
         """Write `length` bytes into the volume from its start, by a libvirt stream."""
         ...
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from reconciler.model.virtual_machine import OnChange
-
-DomainState = Literal[
-    "running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"
-]
+DomainState = Literal["running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"]
 ACTIVE_STATES: frozenset[DomainState] = frozenset({"running", "paused", "shutdown", "pmsuspended", "blocked"})
 
 

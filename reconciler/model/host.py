@@ -30,9 +30,7 @@ def _checked_uri(value: str) -> str:
         raise ValueError(f"{value!r} names no host, such as {parts.scheme}://h1.example/system")
     for key, _ in parse_qsl(parts.query, keep_blank_values=True):
         if key not in _PARAMETERS:
-            raise ValueError(
-                f"parameter {key!r} is not allowed in a host URI; allowed are {', '.join(_PARAMETERS)}"
-            )
+            raise ValueError(f"parameter {key!r} is not allowed in a host URI; allowed are {', '.join(_PARAMETERS)}")
     return value
 
 

@@ -42,9 +42,7 @@ class NetworkSpec(Model):
         if self.mode in ("nat", "routed") and self.subnet is None:
             raise ValueError(f"mode {self.mode} needs a subnet, such as subnet: 192.168.150.0/24")
         if self.mode in ("bridge", "existing") and (self.subnet or self.dhcp):
-            raise ValueError(
-                f"mode {self.mode} takes no subnet and no dhcp: addresses there are not libvirt's"
-            )
+            raise ValueError(f"mode {self.mode} takes no subnet and no dhcp: addresses there are not libvirt's")
         if self.dhcp and self.subnet is None:
             raise ValueError("dhcp needs a subnet")
         return self

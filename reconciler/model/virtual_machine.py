@@ -71,9 +71,7 @@ class Disk(Model):
         if self.image is None and self.size is None:
             raise ValueError("an empty disk needs a size, such as size: 20GiB")
         if self.format == "raw" and self.image is not None and self.clone == "linked":
-            raise ValueError(
-                "a linked clone is an overlay and must be qcow2; write clone: full for a raw disk"
-            )
+            raise ValueError("a linked clone is an overlay and must be qcow2; write clone: full for a raw disk")
         return self
 
 

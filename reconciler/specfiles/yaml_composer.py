@@ -148,9 +148,7 @@ class _Composer:
         if self._awaits_key():
             self._set_key(target.data, str(target.data), position, plain=False)
             return None
-        return self._complete(
-            Node(target.data, target.position, None, target.children, characters=target.characters)
-        )
+        return self._complete(Node(target.data, target.position, None, target.children, characters=target.characters))
 
     def _awaits_key(self) -> bool:
         return bool(self._open) and self._open[-1].key is None and type(self._open[-1].data) is dict
@@ -158,9 +156,7 @@ class _Composer:
     def _set_key(self, key: Any, text: str, position: Position, *, plain: bool) -> None:
         mapping = self._open[-1]
         if not isinstance(key, str):
-            _refuse(
-                position, f"key `{text}` must be a string", f'quote it: "{text}"' if text else "name the key"
-            )
+            _refuse(position, f"key `{text}` must be a string", f'quote it: "{text}"' if text else "name the key")
         if plain and key == "<<":
             _refuse(position, "YAML 1.2 has no merge keys (<<)", "write the merged fields out")
         if key in mapping.children:
@@ -238,7 +234,7 @@ def _syntax_error(text: str, error: yaml.MarkedYAMLError) -> YamlError:
     mark, context = error.problem_mark, error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
     message = error.problem or "this is not YAML"
-    if context is not None and error.context:
+    if context is not None and error.context and mark is not None and context.index < mark.index:
         began = (context.line + 1, context.column + 1)
         if (line, column) > line_and_column(text.rstrip()):
             # What was never closed is noticed at the end of the file; its beginning is what the reader looks for.

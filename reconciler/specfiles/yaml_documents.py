@@ -31,7 +31,9 @@ _UNUSUAL: Final = re.compile(
     re.VERBOSE | re.MULTILINE,
 )
 # libyaml bounds a key to 1,024 characters of one line, and int() bounds its digits.
-_LONGEST_PLAIN_LINE: Final = 1_000
+_LONGEST_LINE: Final = 1_000
+# Empty block scalars, and `|` or `>` where no block scalar may begin, are read differently.
+_ODD_STARTS: Final = frozenset("|>\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,46 +56,62 @@ def parse(text: bytes, *, limits: Limits | None = None) -> tuple[Document, ...]:
     if values is not None:
         return tuple(Document(index, None, value) for index, value in enumerate(values))
     return tuple(
-        Document(index, node.position.line, node.data)
-        for index, node in enumerate(compose(characters, bounds))
+        Document(index, node.position.line, node.data) for index, node in enumerate(compose(characters, bounds))
     )
 
 
 def _read_quickly(text: str, limits: Limits) -> list[Any] | None:
     """Return the documents' values, or None where the authority must decide."""
-    if _UNUSUAL.search(text) or len(max(text.split("\n"), key=len)) > _LONGEST_PLAIN_LINE:
+    if _is_unusual(text):
         return None
     several = "---" in text
-    if several:
-        if not text.endswith("\n"):
-            return None
-        text += "--- 0\n"  # yaml-rs gives a list of documents only where there is more than one
     try:
-        value: Any = yaml_rs.loads(text, parse_datetime=False)
-    except yaml_rs.YAMLDecodeError:
+        # yaml-rs gives a list of documents only where there is more than one: the appended one sees to that.
+        value: Any = yaml_rs.loads(text + "--- 0\n" if several else text, parse_datetime=False)
+    except (ValueError, TypeError):  # a YAMLDecodeError, or a key that Python cannot hash
         return None
-    values = value[:-1] if several else [value]
-    # An empty text and a lone `null` look alike to yaml-rs.
-    if values == [None] or not _is_ordinary(values, limits.depth):
+    if not several:
+        values = [value]
+    elif type(value) is list and value[-1] == 0:
+        values = value[:-1]
+    else:
         return None
-    return values
+    return values if _is_ordinary(values, limits.depth) else None
+
+
+def _is_unusual(text: str) -> bool:
+    return (
+        not text.endswith("\n")  # the last line of a block scalar may or may not have a line end
+        or len(max(text.split("\n"), key=len)) > _LONGEST_LINE
+        or _UNUSUAL.search(text) is not None
+    )
 
 
 def _is_ordinary(documents: list[Any], depth: int) -> bool:
-    """Whether all keys are strings, none may be a merge key, and nothing is nested deeper than `depth`."""
-    level: list[Any] = [value for value in documents if isinstance(value, dict | list)]
+    """Whether all documents are mappings, all keys strings, and nothing is odd or deeper than `depth`."""
+    if not all(type(value) is dict for value in documents):
+        return False
+    level: list[Any] = documents
     for _ in range(depth):
-        if not level:
-            return True
         inner: list[Any] = []
         for node in level:
+            values = node
             if type(node) is dict:
-                for key, value in node.items():
-                    if type(key) is not str or key == "<<":
+                if not all(map(_is_ordinary_key, node)):
+                    return False
+                values = node.values()
+            for value in values:
+                kind = type(value)
+                if kind is str:
+                    if value[:1] in _ODD_STARTS:
                         return False
-                    if type(value) is dict or type(value) is list:
-                        inner.append(value)
-            else:
-                inner += [value for value in node if type(value) is dict or type(value) is list]
+                elif kind is dict or kind is list:
+                    inner.append(value)
+        if not inner:
+            return True
         level = inner
-    return not level
+    return False
+
+
+def _is_ordinary_key(key: Any) -> bool:
+    return type(key) is str and key != "<<" and key[:1] not in _ODD_STARTS

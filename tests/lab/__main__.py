@@ -1,4 +1,4 @@
-"""The lab from the command line: `python -m tests.lab up`, look around, break things, `python -m tests.lab down`."""
+"""The lab from the command line: `python -m tests.lab up`, look around, break things, `... down`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def clear_libvirt(uri: str) -> None:
-    """Remove all domains, networks, pools and secrets; volumes are files in folders that `empty` deals with."""
+    """Remove all domains, networks, pools and secrets; volumes are files, left to `empty`."""
     import libvirt
 
     removal = (

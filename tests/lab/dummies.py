@@ -29,7 +29,9 @@ def nat_network(name: str, subnet_number: int) -> str:
 <network>
   <name>{name}</name>
   <forward mode='nat'/>
-  <ip address='{prefix}.1' netmask='255.255.255.0'><dhcp><range start='{prefix}.10' end='{prefix}.99'/></dhcp></ip>
+  <ip address='{prefix}.1' netmask='255.255.255.0'>
+    <dhcp><range start='{prefix}.10' end='{prefix}.99'/></dhcp>
+  </ip>
 </network>
 """
 

@@ -47,6 +47,6 @@ def lab(request: pytest.FixtureRequest) -> Lab:
 
 @pytest.fixture
 def fresh_lab(lab: Lab) -> Lab:
-    """The session's hosts, on, plugged in and awake, without domains, networks, pools, or files in shared folders."""
+    """The session's hosts, on, plugged in, awake and empty; the shared folder empty too."""
     lab.reset()
     return lab

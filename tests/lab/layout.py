@@ -18,7 +18,7 @@ _FIRST_HOST_NUMBER = 11
 
 @dataclass(frozen=True, slots=True)
 class LabState:
-    """What every process that works with a running lab has to know; kept as `lab.json` in the lab's folder."""
+    """What a process that works with a running lab has to know; kept as `lab.json` in its folder."""
 
     name: str
     network: int  # N of 10.213.N.0/24 and of the link rlabN
@@ -88,7 +88,7 @@ def check_root(root: Path) -> None:
         raise LabError(f"lab folder {root}: hosts have their own {root.parts[1]}; take a folder elsewhere")
     if root.exists() and any(root.iterdir()):
         raise LabError(
-            f"lab folder {root} is not empty; take another one, or run: python -m tests.lab down --root {root}"
+            f"lab folder {root} is not empty; next: take another one, or python -m tests.lab down --root {root}"
         )
 
 

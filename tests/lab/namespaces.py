@@ -65,7 +65,7 @@ def processes_in(init_pid: int) -> Iterator[int]:
 
 def _pid_namespace(pid: int) -> str | None:
     try:
-        return os.readlink(f"/proc/{pid}/ns/pid")
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None  # gone, or none of ours
 
@@ -79,7 +79,7 @@ def send(pid: int, sent: signal.Signals) -> None:
 
 
 def wait_until_dead(pid: int, timeout: float) -> None:
-    """Return once the process has ended; for the first process of a PID namespace: once all in it have ended."""
+    """Return once the process has ended; the first of a PID namespace ends after all others in it."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -1,6 +1,6 @@
 """QEMU's probed capabilities, kept between labs: probing takes seconds, reading them back milliseconds.
 
-libvirt itself checks each entry against the QEMU and libvirt installed, so a stale one is replaced, never trusted.
+Each entry is checked by libvirt against the QEMU and libvirt installed: a stale one is replaced, never trusted.
 """
 
 import filecmp

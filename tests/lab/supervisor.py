@@ -1,7 +1,7 @@
-"""The process that a lab hangs on: it makes the lab's namespaces and takes everything down when its owner is gone.
+"""The process that a lab hangs on: it makes the lab's namespaces, and ends them when its owner is gone.
 
-All that a lab consists of lives in namespaces whose first process dies with this one (parent death signal), so
-even kill -9 of the supervisor leaves no process, mount or link behind; the folder then is swept by the next lab.
+All that a lab consists of lives in namespaces whose first process dies with this one (parent death signal):
+even kill -9 of the supervisor leaves no process, mount or link behind; the folder is swept by the next lab.
 
 Spoken to by `tests.lab.hosts`: arguments as one JSON object, answer as one JSON line on stdout.
 """
@@ -120,7 +120,7 @@ def is_running(root: Path) -> bool:
 
 @contextlib.contextmanager
 def _namespaces() -> Iterator[int]:
-    """Namespaces of the lab's own; yields the first process' pid. When it dies, so does every host and guest."""
+    """Namespaces of the lab's own; yields their first process, with which every host and guest dies."""
     unshare = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child=SIGKILL"]
     # /proc stays the outer one, so the shell reads its pid as we see it.
     first = ["sh", "-c", "read -r pid _ </proc/self/stat; echo $pid; exec tini -- sleep infinity >&2"]
@@ -145,7 +145,7 @@ def _namespaces() -> Iterator[int]:
 
 
 def _connect(init_pid: int, start: int) -> int:
-    """Make the lab's switch and its link to the controller; returns N of the subnet 10.213.N.0/24 that was free."""
+    """Make the lab's switch and its link to the controller; returns N of the free subnet 10.213.N.0/24."""
     inside = in_namespaces(init_pid, "net")
     run([*inside, "ip", "link", "set", "lo", "up"])
     run([*inside, "ip", "link", "add", "switch", "type", "bridge", "stp_state", "0", "forward_delay", "0"])

@@ -9,7 +9,7 @@ from tests.lab.guest.commands import run
 _SECTOR = 512
 _FIRST_SECTOR = 2048
 _GRUB = Path("/usr/lib/grub/i386-pc")
-_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux", "normal", "configfile")
+_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux16")
 _MBR_CODE = 440
 # GRUB 2.06 can't read file systems with a checksum seed or an orphan file.
 _EXT4_FEATURES = "^metadata_csum_seed,^orphan_file,^metadata_csum,^64bit"
@@ -27,7 +27,7 @@ def make_disk(root: Path, size: int, boot_script: str, image: Path, *, work: Pat
     _partition(raw, work)
     blocks = (size - _FIRST_SECTOR * _SECTOR) // 1024
     run([
-        *("mke2fs", "-q", "-t", "ext4", "-L", "lab-root", "-m", "0", "-O", _EXT4_FEATURES, "-d", root),
+        *("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "lab-root", "-m", "0", "-O", _EXT4_FEATURES, "-d", root),
         *("-E", f"offset={_FIRST_SECTOR * _SECTOR},lazy_itable_init=1,nodiscard", raw, f"{blocks}k"),
     ])  # fmt: skip
     _install_grub(raw, boot_script, work)

@@ -114,4 +114,4 @@ def _add_kernel(packages: Path, root: Path) -> None:
 
 
 def _boot_script() -> str:
-    return f"linux /boot/vmlinuz {' '.join(_KERNEL_OPTIONS)}\ninitrd /boot/initrd.img\nboot\n"
+    return f"linux16 /boot/vmlinuz {' '.join(_KERNEL_OPTIONS)}\ninitrd16 /boot/initrd.img\nboot\n"
