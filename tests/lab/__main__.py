@@ -38,9 +38,7 @@ def main() -> None:
 @_root
 @click.option("--hosts", default=3, show_default=True, help="How many hosts: h1, h2 ...")
 @click.option("--keep", is_flag=True, help="Leave the folder, with its logs, when the lab goes down.")
-@click.option(
-    "--owner-pid", type=int, help="Go down when this process ends; without it, only `down` ends the lab."
-)
+@click.option("--owner-pid", type=int, help="Go down when this process ends; without it, only `down` ends the lab.")
 def up(root: Path, hosts: int, keep: bool, owner_pid: int | None) -> None:
     """Bring up a lab and leave it running."""
     lab = Lab.up(hosts, root=root, name=root.name, owner_pid=owner_pid, unowned=owner_pid is None, keep=keep)

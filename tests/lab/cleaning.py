@@ -2,11 +2,26 @@
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from tests.lab.waiting import wait_for
+
+_SECONDS = 30
 
 
 def clear_libvirt(uri: str) -> None:
     """Remove all domains, networks, pools and secrets; volumes are files, left to `empty`."""
+    import libvirt
+
+    errors: list[libvirt.libvirtError] = []
+    with contextlib.closing(libvirt.open(uri)) as connection:
+        wait_for(lambda: _is_clear(connection, errors), _SECONDS, lambda: f"{uri} is not clear: {errors[-1:]}")
+
+
+def _is_clear(connection: Any, errors: list[Any]) -> bool:
+    """Remove what can be removed now; true where there was nothing left to remove."""
     import libvirt
 
     removal = (
@@ -15,21 +30,20 @@ def clear_libvirt(uri: str) -> None:
         | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
         | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
     )
-    with contextlib.closing(libvirt.open(uri)) as connection:
-        for domain in connection.listAllDomains():
-            persistent = domain.isPersistent()
-            if domain.isActive():
-                domain.destroy()
-            if persistent:
-                domain.undefineFlags(removal)
-        for thing in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
-            persistent = thing.isPersistent()
-            if thing.isActive():
-                thing.destroy()
-            if persistent:
-                thing.undefine()
-        for secret in connection.listAllSecrets():
-            secret.undefine()
+    steps: list[Callable[[], object]] = []
+    for domain in connection.listAllDomains():
+        steps += [domain.destroy] if domain.isActive() else []
+        steps += [lambda domain=domain: domain.undefineFlags(removal)] if domain.isPersistent() else []
+    for thing in (*connection.listAllNetworks(), *connection.listAllStoragePools()):
+        steps += [thing.destroy] if thing.isActive() else []
+        steps += [thing.undefine] if thing.isPersistent() else []
+    steps += [secret.undefine for secret in connection.listAllSecrets()]
+    for step in steps:
+        try:
+            step()
+        except libvirt.libvirtError as error:  # it went by itself, or is busy: the next look will tell
+            errors.append(error)
+    return not steps
 
 
 def empty(folder: Path) -> None:

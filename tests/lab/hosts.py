@@ -26,8 +26,8 @@ from typing import Self
 
 from tests.lab import cleaning, probe_cache
 from tests.lab.host import LabHost
-from tests.lab.layout import LABS_FOLDER, LabPaths, LabState, check_root
-from tests.lab.namespaces import is_alive, send, wait_until_dead
+from tests.lab.layout import LABS_FOLDER, LabPaths, LabState, is_running
+from tests.lab.namespaces import send, wait_until_dead
 from tests.lab.waiting import LabError, wait_for
 
 __all__ = ["Lab", "LabError", "LabHost", "running_labs", "wait_for"]
@@ -64,7 +64,6 @@ class Lab:
             raise LabError("a lab needs root: it makes namespaces and starts libvirtd")
         name = name or f"{os.getpid()}-{secrets.token_hex(3)}"
         paths = LabPaths((root or LABS_FOLDER / name).resolve())
-        check_root(paths.root)
         owner = None if unowned else owner_pid or os.getpid()
         order = {
             "name": name,
@@ -93,7 +92,7 @@ class Lab:
 
     @property
     def is_up(self) -> bool:
-        return is_alive(self.state.init_pid) and is_alive(self.state.supervisor_pid)
+        return is_running(self.root)
 
     @property
     def root(self) -> Path:
@@ -128,7 +127,7 @@ class Lab:
     def down(self) -> None:
         """Take all of it down; returns when nothing is left. Fine to call twice."""
         supervisor = self.state.supervisor_pid
-        if is_alive(supervisor):
+        if self.is_up:
             send(supervisor, signal.SIGTERM)
             wait_until_dead(supervisor, _DOWN_SECONDS)
         with contextlib.suppress(ChildProcessError):

@@ -1,5 +1,6 @@
 """What lies where in a lab's folder, and what a lab host's daemons are configured with."""
 
+import fcntl
 import ipaddress
 import json
 import shutil
@@ -88,8 +89,21 @@ def check_root(root: Path) -> None:
         raise LabError(f"lab folder {root}: hosts have their own {root.parts[1]}; take a folder elsewhere")
     if root.exists() and any(root.iterdir()):
         raise LabError(
-            f"lab folder {root} is not empty; next: take another one, or python -m tests.lab down --root {root}"
+            f"lab folder {root} is not empty: a lab runs there, or was kept; next: python -m tests.lab down,"
+            " remove the folder, or name another one"
         )
+
+
+def is_running(root: Path) -> bool:
+    """Whether a supervisor holds this lab's folder; a pid in a file proves nothing, a lock does."""
+    try:
+        with (root / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def make_host_folder(paths: LabPaths, state: LabState, name: str) -> None:

@@ -23,9 +23,7 @@ def run(argv: Sequence[str], *, check: bool = True, timeout: float = 60) -> subp
         argv, check=False, capture_output=True, text=True, timeout=timeout, env=clean_environment(), cwd="/"
     )
     if check and done.returncode != 0:
-        raise LabError(
-            f"{' '.join(argv)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
-        )
+        raise LabError(f"{' '.join(argv)}: exit {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
     return done
 
 

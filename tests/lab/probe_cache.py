@@ -1,6 +1,6 @@
 """QEMU's probed capabilities, kept between labs: probing takes seconds, reading them back milliseconds.
 
-Each entry is checked by libvirt against the QEMU and libvirt installed: a stale one is replaced, never trusted.
+libvirt checks each entry against the QEMU and libvirt installed: a stale one is replaced, never trusted.
 """
 
 import filecmp
@@ -15,7 +15,9 @@ def restore(host_cache: Path) -> bool:
     """Copy the kept capabilities into a host's /var/cache/libvirt; false where there are none yet."""
     if not _STORE.is_dir():
         return False
-    shutil.copytree(_STORE, host_cache / "qemu" / "capabilities", dirs_exist_ok=True)
+    shutil.copytree(
+        _STORE, host_cache / "qemu" / "capabilities", ignore=shutil.ignore_patterns(".*"), dirs_exist_ok=True
+    )
     return True
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.lab.layout import LABS_FOLDER, LabPaths, LabState, check_root, make_host_folder
+from tests.lab.layout import LABS_FOLDER, LabPaths, LabState, check_root, is_running, make_host_folder
 from tests.lab.namespaces import clean_environment, in_namespaces, run
 from tests.lab.waiting import LabError
 
@@ -92,9 +92,7 @@ class _Farewell:
 
 def _claim(paths: LabPaths) -> IO[str]:
     """Create the lab's folder and hold its lock; remove what labs that were killed outright have left."""
-    LABS_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (LABS_FOLDER / ".lock").open("w") as all_labs:
-        fcntl.flock(all_labs, fcntl.LOCK_EX)
+    with _all_labs():
         for folder in LABS_FOLDER.iterdir():
             if folder.is_dir() and not is_running(folder) and not (folder / "keep").exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -106,16 +104,22 @@ def _claim(paths: LabPaths) -> IO[str]:
     return lock
 
 
-def is_running(root: Path) -> bool:
-    """Whether a supervisor holds this lab's folder."""
+@contextlib.contextmanager
+def _all_labs() -> Iterator[None]:
+    """Hold the folder of all labs: none is claimed or swept meanwhile."""
+    while True:
+        LABS_FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(LABS_FOLDER, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            # The last lab to go removes the folder, perhaps between our opening and our locking it.
+            if os.fstat(handle).st_nlink:
+                break
+            os.close(handle)
     try:
-        with (root / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextlib.contextmanager
@@ -189,6 +193,8 @@ def _remove(paths: LabPaths, *, keep: bool) -> None:
         (paths.root / "keep").touch()
         return
     shutil.rmtree(paths.root, ignore_errors=True)
+    with _all_labs(), contextlib.suppress(OSError):
+        LABS_FOLDER.rmdir()  # fails, rightly, where another lab is
 
 
 if __name__ == "__main__":

@@ -84,9 +84,7 @@ def test_the_serial_console_of_a_guest_can_be_read_from_outside(fresh_lab: Lab) 
     with connected(host) as connection:
         connection.createXML(dummy_domain("talker", bios_on_serial=True))
 
-    assert wait_for(
-        lambda: "SeaBIOS" in host.console("talker"), 20, lambda: f"console: {host.console('talker')!r}"
-    )
+    assert wait_for(lambda: "SeaBIOS" in host.console("talker"), 20, lambda: f"console: {host.console('talker')!r}")
 
 
 def test_a_nat_network_with_dhcp_starts_on_every_host_and_takes_guests(fresh_lab: Lab) -> None:
@@ -259,9 +257,7 @@ def remains(lab: Lab) -> list[str]:
     links = [lab.state.uplink] if Path("/sys/class/net", lab.state.uplink).exists() else []
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(lab.root) in line]
     folders = [str(lab.root)] if lab.root.exists() else []
-    processes = [
-        entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and mentions(entry, lab)
-    ]
+    processes = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and mentions(entry, lab)]
     return links + mounts + folders + processes
 
 
@@ -290,9 +286,7 @@ signal.pause()
 
 
 def test_nothing_is_left_after_kill_9_of_the_owner() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", OWNER], cwd=_REPOSITORY, stdout=subprocess.PIPE, text=True
-    ) as owner:
+    with subprocess.Popen([sys.executable, "-c", OWNER], cwd=_REPOSITORY, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         lab = Lab.attach(Path(owner.stdout.readline().strip()))
         pids = [lab.state.init_pid, *(host.pid for host in lab.hosts), *lab.hosts[0].guests()]
@@ -305,9 +299,7 @@ def test_nothing_is_left_after_kill_9_of_the_owner() -> None:
     assert remains(lab) == []
 
 
-def test_no_process_or_link_is_left_after_kill_9_of_the_supervisor_and_the_next_lab_sweeps_its_folder() -> (
-    None
-):
+def test_no_process_or_link_is_left_after_kill_9_of_the_supervisor_and_the_next_lab_sweeps_its_folder() -> None:
     lab = Lab.up(1)
     pids = [lab.state.init_pid, lab.hosts[0].pid]
 
@@ -332,9 +324,7 @@ def test_what_a_host_cannot_be_asked_is_said_in_words(fresh_lab: Lab) -> None:
 def command(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "RECONCILER_LAB_ROOT": str(root)}
     argv = [sys.executable, "-m", "tests.lab", *words]
-    return subprocess.run(
-        argv, cwd=_REPOSITORY, env=env, capture_output=True, text=True, check=False, timeout=120
-    )
+    return subprocess.run(argv, cwd=_REPOSITORY, env=env, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.fixture
@@ -360,6 +350,19 @@ def test_a_lab_from_the_command_line_lives_from_one_invocation_to_the_next(comma
     assert command(commanded_root, "virsh", "h2", "hostname").stdout == "h2\n"
     assert command(commanded_root, "down").returncode == 0
     assert not commanded_root.exists()
+
+
+def test_a_lab_from_the_command_line_ends_with_its_owner(commanded_root: Path) -> None:
+    with subprocess.Popen(["sleep", "600"]) as owner:
+        try:
+            brought_up = command(commanded_root, "up", "--hosts", "1", "--owner-pid", str(owner.pid))
+            assert brought_up.returncode == 0, brought_up.stderr
+            lab = Lab.attach(commanded_root)
+        finally:
+            owner.kill()
+
+    wait_until_dead(lab.state.supervisor_pid, 30)
+    assert remains(lab) == []
 
 
 def test_the_command_line_says_what_is_missing_in_one_line(tmp_path: Path) -> None:
