@@ -1,7 +1,7 @@
 """The only door to hosts: one `Hypervisor` a host, the same for libvirt and for the simulated fleet.
 
-Every method blocks its calling thread for at most the deadline that the implementation was made with, may be called from
-several threads at once, and raises only errors of `reconciler.errors` that carry the host (and the object):
+Every method blocks its calling thread for at most the deadline that the implementation was made with, may be called
+from several threads at once, and raises only errors of `reconciler.errors` that carry the host (and the object):
 HostUnreachable, HostTimeout, HostBusy, ObjectNotFound, ObjectConflict, NoSpace, HostRefused.
 After HostTimeout the caller must read before it acts again: the call may have been applied.
 """

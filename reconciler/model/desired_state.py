@@ -64,4 +64,4 @@ class DesiredState:
     unusable: Mapping[ObjectRef, SpecProblem] = field(default_factory=dict)
     """Objects that exist in the specs, but have no usable content: nothing of theirs is changed or removed."""
     removal_hold: str = ""
-    """Why nothing may be removed for being absent (a file could not be read, the directory is empty); empty if it may."""
+    """Why nothing may be removed for being absent (unreadable file, empty directory); empty if it may."""

@@ -149,7 +149,7 @@ class VirtualMachineSpec(Model):
     ha: HighAvailability = HighAvailability()
     """What happens when the VM's host dies."""
     update_policy: UpdatePolicy = "live"
-    """`live` applies what can be applied live and stages the rest; `stage` waits for the next boot; `restart` may reboot."""
+    """`live` changes what it can at once and stages the rest; `stage` waits for the next boot; `restart` may reboot."""
     deletion_policy: Literal["retain", "delete"] = "retain"
     """What happens to the disks when the VM leaves the specs."""
 

@@ -1,0 +1,87 @@
+"""What `status` tells: health (does it run?) apart from sync (is it as in the specs?)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.model.plan import Unmet
+
+HostHealth = Literal["online", "unreachable", "unknown"]
+VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "unknown"]
+Sync = Literal["in-sync", "out-of-sync", "restart-pending", "blocked", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """One host; sizes in bytes, `None` where the host could not be read."""
+
+    name: str
+    health: HostHealth
+    state: str
+    """`active`, `cordoned` or `maintenance`, as in the specs."""
+    message: str
+    observed_at: float | None
+    memory_total: int | None
+    memory_promised: int | None
+    cpus: int | None
+    vcpus_promised: int | None
+    vms: int | None
+    unmanaged: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class VmStatus:
+    """One VM of the specs, or one of ours that left them."""
+
+    name: str
+    host: str | None
+    health: VmHealth
+    state: str
+    """libvirt's word, or empty."""
+    sync: Sync
+    restart_pending: bool
+    revision: str
+    """Generation that was last applied to it."""
+    since: float | None
+    """Wall time of its placement."""
+    message: str
+    unmet: tuple[Unmet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStatus:
+    """One image; size in bytes."""
+
+    name: str
+    sync: Sync
+    digest: str | None
+    virtual_size: int | None
+    pools: tuple[str, ...]
+    """Pools that hold a complete base."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """Everything `status` shows."""
+
+    fleet: str
+    generation: str
+    at: float
+    hosts: tuple[HostStatus, ...]
+    vms: tuple[VmStatus, ...]
+    images: tuple[ImageStatus, ...]
+    problems: tuple[str, ...]
+    """Sentences about the whole fleet, worst first."""
+    controller: str = ""
+    """Who holds the state directory, if anybody."""
+
+    @property
+    def healthy(self) -> bool:
+        """Everything runs as it should and is in sync."""
+        return (
+            not self.problems
+            and all(host.health == "online" for host in self.hosts)
+            and all(vm.sync == "in-sync" and vm.health in ("running", "stopped") for vm in self.vms)
+        )
