@@ -1,4 +1,4 @@
-"""Built images, kept by a hash of their recipe: made once, complete or absent, also when several ask at once."""
+"""Built images, kept by a hash of their recipe: made once, complete or absent, whoever asks at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).parent
 _REPOSITORY = _PACKAGE.parents[2]
-_NOT_RECIPE = {"__init__.py", "__main__.py", "cache.py", "machine.py", "test_guest.py"}
+_NOT_RECIPE = {"__init__.py", "__main__.py", "cache.py", "machine.py", "seed.py", "test_guest.py"}
 
 
 def cache_directory() -> Path:
@@ -28,7 +28,7 @@ def cache_directory() -> Path:
 
 
 def recipe_hash(name: str, other_recipes: tuple[str, ...]) -> str:
-    """Twelve hex digits over every file that shapes image ``name``; the other images' own files don't count."""
+    """Twelve hex digits over every file that shapes image ``name``; files of ``other_recipes`` do not count."""
     digest = hashlib.sha256(name.encode())
     for path in sorted(_PACKAGE.rglob("*")):
         inner = path.relative_to(_PACKAGE)

@@ -16,9 +16,7 @@ class GuestImageError(RuntimeError):
     """A guest image could not be built or booted; the text says at which step and what to do."""
 
 
-def run(
-    command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> str:
+def run(command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """Run ``command`` to its end and return its stdout.
 
     Raises GuestImageError with the last lines of its stderr if it is missing or exits non-zero.

@@ -1,4 +1,4 @@
-"""A bootable disk image from a folder of files: one ext4 partition, GRUB for BIOS, no loop device and no mount."""
+"""A bootable disk image from a folder of files: one ext4 partition, GRUB for BIOS, no loop device."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.lab.guest.commands import run
 _SECTOR = 512
 _FIRST_SECTOR = 2048
 _GRUB = Path("/usr/lib/grub/i386-pc")
+# linux16 loads the kernel where it belongs; linux would copy all of it byte by byte, 1.6 s under emulation.
 _GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux16")
 _MBR_CODE = 440
 # GRUB 2.06 can't read file systems with a checksum seed or an orphan file.
@@ -18,8 +19,8 @@ _EXT4_FEATURES = "^metadata_csum_seed,^orphan_file,^metadata_csum,^64bit"
 def make_disk(root: Path, size: int, boot_script: str, image: Path, *, work: Path, compress: bool) -> None:
     """Write a qcow2 of ``size`` bytes (a multiple of 1 MiB) that boots the files under ``root``.
 
-    ``boot_script`` is what GRUB runs: ``linux``, ``initrd`` and ``boot`` lines. The root file system's label is
-    ``lab-root``. ``work`` is a folder for intermediate files.
+    ``boot_script`` is what GRUB runs: ``linux16``, ``initrd16``, ``boot``. The root file system has the label
+    ``lab-root``; ``work`` is a folder for intermediate files.
     """
     raw = work / "disk.raw"
     with raw.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The guest's kernel: its modules with what they need, and an initramfs that does nothing but find the root disk."""
+"""The guest kernel: its modules with what they need, and an initramfs that only finds the root disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INITRAMFS_APPLETS = ("sh", "mount", "insmod", "findfs", "sleep", "switch_root")
 def module_files(modules: Path, names: Sequence[str]) -> list[str]:
     """Paths of ``names`` and of all they depend on, relative to ``modules``, in the order to load them.
 
-    ``modules`` is a kernel's folder under /lib/modules, with a modules.dep. Raises GuestImageError for an unknown name.
+    ``modules`` is a folder VERSION under /lib/modules, with a modules.dep. Raises GuestImageError for an unknown name.
     """
     needs = {
         path: dependencies.split()
@@ -40,7 +40,7 @@ def module_files(modules: Path, names: Sequence[str]) -> list[str]:
 
 
 def copy_modules(source: Path, target: Path, names: Sequence[str]) -> None:
-    """Copy ``names`` and their dependencies from one /lib/modules/VERSION folder to another, indexed for modprobe."""
+    """Copy ``names`` and what they need from one /lib/modules/VERSION folder to another, indexed for modprobe."""
     for path in module_files(source, names):
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / path, target / path)

@@ -15,7 +15,7 @@ _KERNEL_META = "linux-image-cloud-amd64"
 
 
 def kernel_package() -> str:
-    """Name of the versioned package behind Debian's cloud kernel, e.g. ``linux-image-6.1.0-56-cloud-amd64``."""
+    """Name of the package behind Debian's cloud kernel, e.g. ``linux-image-6.1.0-56-cloud-amd64``."""
     depends = run(["apt-cache", "depends", "--important", _KERNEL_META])
     found = re.search(r"Depends: (linux-image-\S+-cloud-amd64)", depends)
     if found is None:

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SIZE = 64 << 20
-_AGENT_PACKAGES = (
-    *("qemu-guest-agent", "libc6", "libglib2.0-0", "libpcre2-8-0", "libnuma1", "libudev1", "liburing2"),
-)
+_AGENT_PACKAGES = (*("qemu-guest-agent", "libc6", "libglib2.0-0", "libpcre2-8-0", "libnuma1", "libudev1", "liburing2"),)
 # Loaded at each boot; the two of them that find no device cost nothing.
 _BOOT_MODULES = (
     *("virtio_console", "virtio_net", "virtio_rng", "virtio_balloon", "virtio_mem", "sr_mod", "isofs"),
@@ -44,7 +42,7 @@ _KERNEL_OPTIONS = (
         "random.trust_cpu=on",
         "rcupdate.rcu_expedited=1",
     ),
-    *("8250.nr_uarts=1", "apparmor=0", "audit=0", "memhp_default_state=online"),
+    *("8250.nr_uarts=1", "lsm=", "audit=0", "memhp_default_state=online"),
 )
 _DIRECTORIES = (
     *("boot", "dev", "lib", "lib64", "mnt", "proc", "root", "run", "sys", "tmp"),
