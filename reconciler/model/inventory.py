@@ -37,6 +37,8 @@ class ObservedDomain:
     """From the live XML; None while the domain is off."""
     fingerprint: str
     """Hash of the inactive XML: changes whenever anything of it does, also what we don't own."""
+    reason: str = ""
+    """libvirt's reason for the state, such as `shutdown`, `crashed`, `failed`, `ioerror`, `user`; empty if not known."""
     restricted: tuple[str, ...] = ()
     """What the XML holds that a spec can't express (host devices, 9p ...), in libvirt's terms."""
 

@@ -48,5 +48,7 @@ class LedgerView:
     """Hosts that were read at least once since this ledger began: only then is 'no placement' knowledge."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     intents: frozenset[VolumeIntent] = frozenset()
+    in_flight: frozenset[str] = frozenset()
+    """Ids of actions of this process that an earlier pass began and that have not ended."""
     paused: frozenset[str] = frozenset()
     """`Kind/name` of held objects; `fleet` holds everything."""

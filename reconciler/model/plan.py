@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -47,6 +48,8 @@ UnmetReason = Literal[
     "prune-disabled",  # would be removed, but is protected
     "immutable",  # the field can't be changed on an existing object
     "shutting-down",  # the guest was asked and has not finished
+    "guest-paused",  # paused by somebody or by an I/O error; never resumed blindly
+    "in-progress",  # an action of an earlier pass is still at it
     "not-wanted-here",  # it runs on a host that its placement no longer allows
 ]
 Severity = Literal["waiting", "blocked", "info"]
@@ -81,6 +84,11 @@ class Action:
     changes: tuple[FieldChange, ...] = ()
     after: tuple[str, ...] = ()
     """Ids of actions that must have succeeded before."""
+
+
+def inputs_hash(action: Action) -> str:
+    """What an action was made from: when it changes, a failure remembered for its id no longer counts."""
+    return hashlib.blake2b(repr(action.step).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +136,7 @@ class Plan:
 
     @property
     def empty(self) -> bool:
+        """Nothing to do now, though something may wait."""
         return not self.actions
 
     @property
