@@ -13,12 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.lab.dummies import dir_pool, dummy_domain, nat_network
+from tests.lab.fixtures import why_no_lab
 from tests.lab.hosts import Lab, LabError, LabHost
 from tests.lab.layout import LABS_FOLDER
 from tests.lab.namespaces import is_alive, wait_until_dead
 from tests.lab.waiting import wait_for
 
 libvirt = pytest.importorskip("libvirt")
+
+pytestmark = pytest.mark.skipif(why_no_lab() is not None, reason=str(why_no_lab()))
 
 _REPOSITORY = Path(__file__).parents[2]
 
