@@ -1,8 +1,8 @@
 """YAML text to plain data, quickly: YAML 1.2 meaning, one error with its exact position, bounded.
 
-Two parsers read the same meaning. `yaml_composer` is the authority and keeps positions; yaml-rs is several times
-quicker and is used for texts that hold nothing the two could read differently. Whatever it refuses, or whatever
-looks unusual in its result, goes to the authority, which alone says what is wrong.
+Two parsers read the same meaning. `yaml_composer` is the authority and keeps positions; yaml-rs is several
+times quicker and is used for texts that hold nothing the two could read differently. Whatever it refuses, or
+whatever looks unusual in its result, goes to the authority, which alone says what is wrong.
 """
 
 from __future__ import annotations
@@ -18,29 +18,42 @@ from reconciler.specfiles.yaml_text import Limits, Position, YamlError, decode
 
 __all__ = ["Document", "Limits", "Position", "YamlError", "parse"]
 
-# Superset of what the two parsers may read differently, each line with its reason; docs/notes-yaml.md has the list.
-_UNUSUAL: Final = re.compile(
-    r"""
-      \t                                    # tabs as separation
-    | ^(?:%|\.\.\.)                         # directives, document ends
-    | (?:^|[-:?,\[{])\ *[!&*?]              # tag, anchor, alias, explicit key: wherever a node can begin
-    | (?<![0-9A-Za-z])0[bBoOxX][0-9A-Fa-f_] # numbers with a radix: 0b1, 0X1 and -0x1 are strings in YAML 1.2
-    | [-+.0-9]_ | _[-+.0-9]                 # 1_000 is a string in YAML 1.2
-    | \.[iInN][nNaA][fFnN]\b                # .iNf is a string in YAML 1.2
-    """,
-    re.VERBOSE | re.MULTILINE,
+# What the two parsers may read differently: a sign that is quick to look for, and what it means trouble as.
+_UNUSUAL: Final = tuple(
+    (sign, re.compile(pattern, re.MULTILINE))
+    for sign, pattern in (
+        ("\t", r"\t"),  # tabs as separation
+        ("%", r"^%"),  # directives
+        ("...", r"^\.\.\."),  # document ends
+        # A tag, anchor, alias or explicit key, wherever a node can begin.
+        ("!", r"(?:^|[-:?,\[{])\ *!"),
+        ("&", r"(?:^|[-:?,\[{])\ *&"),
+        ("*", r"(?:^|[-:?,\[{])\ *\*"),
+        ("?", r"(?:^|[-:?,\[{])\ *\?"),
+        # Strings in YAML 1.2, numbers to yaml-rs: 0b1, 0X1, -0x1, 1_000, .iNf.
+        ("0", r"0[bBoOxX](?<![0-9A-Za-z]0.)[0-9A-Fa-f_]"),
+        ("_", r"[-+.0-9]_|_[-+.0-9]"),
+        (".", r"\.[iInN][nNaA][fFnN]\b"),
+        # One character written as two surrogates, as JSON does.
+        ("\\u", r"\\u[dD]"),
+        # Flow keys over several lines, or with nothing after the colon.
+        (":", r":[\]},]"),
+        (":", r"\n\ *:"),
+        ("\\\n", r"\\$"),
+    )
 )
 # libyaml bounds a key to 1,024 characters of one line, and int() bounds its digits.
 _LONGEST_LINE: Final = 1_000
-# Empty block scalars, and `|` or `>` where no block scalar may begin, are read differently.
-_ODD_STARTS: Final = frozenset("|>\n")
+# Empty block scalars, and `|`, `>` or `:` where none may stand, are read differently.
+_ODD_STARTS: Final = frozenset("|>:\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file: `index` from 0; `line` where its content starts, if known; `data` dict, list or scalar.
+    """One document of a file: `index` from 0; `line` where its content starts, if known.
 
-    Values shared by aliases are shared objects; readers must not change them. An empty document's data is None.
+    `data` is a dict, list or scalar; None if the document is empty. What aliases stand for is a shared object:
+    readers must not change it.
     """
 
     index: int
@@ -55,9 +68,8 @@ def parse(text: bytes, *, limits: Limits | None = None) -> tuple[Document, ...]:
     values = _read_quickly(characters, bounds)
     if values is not None:
         return tuple(Document(index, None, value) for index, value in enumerate(values))
-    return tuple(
-        Document(index, node.position.line, node.data) for index, node in enumerate(compose(characters, bounds))
-    )
+    roots = enumerate(compose(characters, bounds))
+    return tuple(Document(index, root.position.line, root.data) for index, root in roots)
 
 
 def _read_quickly(text: str, limits: Limits) -> list[Any] | None:
@@ -83,7 +95,7 @@ def _is_unusual(text: str) -> bool:
     return (
         not text.endswith("\n")  # the last line of a block scalar may or may not have a line end
         or len(max(text.split("\n"), key=len)) > _LONGEST_LINE
-        or _UNUSUAL.search(text) is not None
+        or any(sign in text and pattern.search(text) for sign, pattern in _UNUSUAL)
     )
 
 
@@ -93,25 +105,34 @@ def _is_ordinary(documents: list[Any], depth: int) -> bool:
         return False
     level: list[Any] = documents
     for _ in range(depth):
-        inner: list[Any] = []
-        for node in level:
-            values = node
-            if type(node) is dict:
-                if not all(map(_is_ordinary_key, node)):
-                    return False
-                values = node.values()
-            for value in values:
-                kind = type(value)
-                if kind is str:
-                    if value[:1] in _ODD_STARTS:
-                        return False
-                elif kind is dict or kind is list:
-                    inner.append(value)
+        inner = _collections_within(level)
         if not inner:
-            return True
+            return inner is not None
         level = inner
     return False
 
 
+def _collections_within(collections: list[Any]) -> list[Any] | None:
+    """Return the mappings and lists directly inside, or None if a key or string is odd."""
+    inner: list[Any] = []
+    for collection in collections:
+        values = collection
+        if type(collection) is dict:
+            if not all(map(_is_ordinary_key, collection)):
+                return None
+            values = collection.values()
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                if value[:1] in _ODD_STARTS:
+                    return None
+            elif kind is dict or kind is list:
+                inner.append(value)
+    return inner
+
+
 def _is_ordinary_key(key: Any) -> bool:
-    return type(key) is str and key != "<<" and key[:1] not in _ODD_STARTS
+    # A key with a space may have stood on two lines: not YAML 1.2, but yaml-rs allows it in flow style.
+    if type(key) is not str or key == "<<":
+        return False
+    return " " not in key and "\n" not in key and key[:1] not in _ODD_STARTS

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reconciler.specfiles.yaml_composer import Node, compose
+from reconciler.specfiles.yaml_composer import Node, compose, position_of
 from reconciler.specfiles.yaml_text import Limits, Position, decode
+
+__all__ = ["Position", "PositionIndex", "locate"]
 
 _START = Position(1, 1)
 
@@ -14,7 +16,7 @@ _START = Position(1, 1)
 class PositionIndex:
     """The positions of every key and value of a file, by document index and path (keys and list indexes).
 
-    A path that leads nowhere, such as a missing field's, gives the position of the closest parent that is there.
+    A path that leads nowhere, such as a missing field's, gives the position of the closest parent.
     What an alias stands for is where its anchor is.
     """
 
@@ -34,10 +36,9 @@ class PositionIndex:
         node = self._documents[document]
         key = node.position
         for step in path:
-            child = node.children.get(step)
-            if child is None:
+            if node.children is None or node.keys is None or step not in node.children:
                 break
-            key, node = child
+            key, node = position_of(node.keys[step]), node.children[step]
         return key, node.position
 
 

@@ -1,4 +1,4 @@
-"""What may be read at all: bounds, encoding and characters of a YAML file, checked before any parser sees it."""
+"""What may be read at all: size, encoding and characters of a YAML file, checked before any parsing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reconciler.errors import SpecError
 
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
-# YAML 1.1 parsers break lines at NEL, LS and PS, YAML 1.2 does not: written as escapes they mean one thing to both.
+# NEL, LS and PS end a line in YAML 1.1 and not in YAML 1.2: as escapes they mean one thing to both.
 _FORBIDDEN: Final = re.compile(
     "[^\t\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
@@ -43,8 +43,8 @@ class YamlError(SpecError):
 class Limits:
     """Bounds of one file, so that no file can exhaust memory or stack.
 
-    `file_bytes`: size of the file. `depth`: mappings and lists inside one another. `aliases`: uses of `*name`.
-    `alias_characters`: what all aliases of the file would add if they were written out.
+    `file_bytes`: size of the file. `depth`: mappings and lists inside one another.
+    `aliases`: uses of `*name` in the file. `alias_characters`: what they would add if written out.
     """
 
     file_bytes: int = 1024 * 1024
@@ -54,7 +54,7 @@ class Limits:
 
 
 def decode(data: bytes, limits: Limits) -> str:
-    """Return the characters of a file, without byte order mark, lines ended by `\\n` alone.
+    """Return the characters of a file, without byte order mark, its lines ended by LF.
 
     Raises YamlError if the file is too large, not UTF-8, or holds a character that YAML text may not contain.
     """
@@ -73,7 +73,7 @@ def decode(data: bytes, limits: Limits) -> str:
     text = text.removeprefix(_BYTE_ORDER_MARK)
     if "\r" in text:
         text = text.replace("\r\n", "\n")
-    # `isprintable` is a quick sufficient test; the expression decides the rest (tabs, unusual spaces, joiners).
+    # `isprintable` is quick; the expression decides the rest (tabs, unusual spaces, joiners).
     if not text.replace("\n", "").isprintable():
         _refuse_forbidden(text)
     return text
