@@ -1,0 +1,1 @@
+"""What must be remembered and can't be observed."""

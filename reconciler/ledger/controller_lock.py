@@ -1,0 +1,91 @@
+"""One controller at a time per state directory, held by the kernel: it is released however the process ends."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from reconciler.clock import Clock
+from reconciler.errors import ControllerRunning, StateError
+from reconciler.ledger.state_directory import prepare_state_directory
+
+LOCK_FILE: Final = "controller.lock"
+
+
+class ControllerLock:
+    """Hold the state directory while in the `with` block; `purpose` is the command, such as `apply` or `run`.
+
+    Entering raises ControllerRunning, naming who holds it, or StateError if the lock file can't be used.
+    """
+
+    def __init__(self, state_dir: Path, purpose: str, clock: Clock) -> None:
+        self._path = state_dir / LOCK_FILE
+        self._purpose = purpose
+        self._clock = clock
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        prepare_state_directory(self._path.parent)
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = _describe_holder(os.pread(descriptor, 4096, 0))
+            os.close(descriptor)
+            raise ControllerRunning(
+                f"{holder} already controls {self._path.parent}",
+                hint="let it finish or stop it first; plan, status and why work beside it",
+            ) from error
+        self._descriptor = descriptor
+        self._write_holder(descriptor)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._descriptor is not None:
+            # The file stays: unlinking a locked file would let two processes hold two different ones.
+            os.ftruncate(self._descriptor, 0)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"{self._path} can't be opened: {error.strerror}",
+                hint="run as the user that owns the state directory, or name another one with --state-dir",
+            ) from error
+
+    def _write_holder(self, descriptor: int) -> None:
+        holder = {"pid": os.getpid(), "command": self._purpose, "since": self._clock.now()}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _describe_holder(content: bytes) -> str:
+    try:
+        holder: dict[str, Any] = json.loads(content)
+        since = datetime.fromtimestamp(holder["since"], tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return f"`reconciler {holder['command']}` (pid {holder['pid']}, since {since})"
+    except (ValueError, KeyError, TypeError):
+        return "another controller (just starting)"  # it has the lock and has not yet written who it is
+
+
+def controller_holder(state_dir: Path) -> str | None:
+    """Who controls the state directory now, in words; None if nobody does."""
+    try:
+        descriptor = os.open(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _describe_holder(os.pread(descriptor, 4096, 0))
+    else:
+        return None
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,144 @@
+"""The SQLite file: opened carefully, brought to the newest schema, its errors put into words."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from reconciler.errors import LedgerError
+
+LEDGER_FILE: Final = "ledger.sqlite3"
+_APPLICATION_ID: Final = 0x72636E6C  # "rcnl": another program's SQLite file is never taken for a ledger
+_BUSY_SECONDS: Final = 10.0
+_MIGRATION: Final = re.compile(r"(\d{4})_\w+\.sql")
+
+
+@cache
+def migrations() -> tuple[tuple[int, str], ...]:
+    """Number and SQL of every migration, in order."""
+    folder = files("reconciler.ledger") / "migrations"
+    found = ((_MIGRATION.fullmatch(entry.name), entry) for entry in folder.iterdir())
+    return tuple(sorted((int(match[1]), entry.read_text("utf-8")) for match, entry in found if match))
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """The ledger at `path`, made where it is missing, on the newest schema.
+
+    Raises LedgerError for a file that is damaged, foreign, newer than this program, or can't be written.
+    """
+    with explained(path):
+        _create_private(path)
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            _check_identity(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            _check_soundness(connection, path)
+            _migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """The existing ledger at `path`, beside whoever writes it; raises LedgerError as `open_for_writing` does."""
+    with explained(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _check_identity(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def schema_version(connection: sqlite3.Connection) -> int:
+    """Number of the last migration that was applied; 0 for a file that has none."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say about `path` into LedgerError with a next step."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _ledger_error(path, error) from error
+    except OSError as error:
+        raise LedgerError(
+            f"ledger {path} can't be opened: {error.strerror}",
+            hint="run as the user that owns the state directory, or name another one with --state-dir",
+        ) from error
+
+
+def _create_private(path: Path) -> None:
+    # SQLite gives its -wal and -shm files the mode of the main file, so this settles all three.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+
+
+def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
+    version = schema_version(connection)
+    known = migrations()[-1][0]
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if version and application != _APPLICATION_ID:
+        raise LedgerError(
+            f"{path} is a SQLite file of another program",
+            hint="name another state directory with --state-dir",
+        )
+    if version > known:
+        raise LedgerError(
+            f"ledger {path} was written by a newer version (schema {version}, this one knows {known})",
+            hint="run the newer version again; nothing was changed",
+        )
+
+
+def _check_soundness(connection: sqlite3.Connection, path: Path) -> None:
+    verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if verdict != "ok":
+        raise _damaged(path, verdict)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    current = schema_version(connection)
+    for number, script in migrations():
+        if number > current:
+            # One transaction a migration, its number included: a crash leaves the old schema or the new one.
+            connection.executescript(
+                f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {_APPLICATION_ID};\n"
+                f"PRAGMA user_version = {number};\nCOMMIT;"
+            )
+
+
+def _damaged(path: Path, detail: str) -> LedgerError:
+    return LedgerError(
+        f"ledger {path} is damaged: {detail}",
+        hint=f"nothing was changed; move {path.name} and its -wal and -shm files away to have it rebuilt from the hosts"
+        " (history and pauses are lost)",
+    )
+
+
+def _ledger_error(path: Path, error: sqlite3.Error) -> LedgerError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return _damaged(path, str(error))
+    message, hint = {
+        sqlite3.SQLITE_FULL: ("no space is left for it", f"make room on the file system of {path.parent}"),
+        sqlite3.SQLITE_READONLY: ("it is read-only", f"make {path.parent} writable for this user"),
+        sqlite3.SQLITE_CANTOPEN: ("it can't be opened", f"make {path.parent} readable and writable for this user"),
+        sqlite3.SQLITE_BUSY: ("another process holds it", "find it with: fuser " + str(path)),
+    }.get(code, (str(error), f"look at the file system of {path.parent}"))
+    return LedgerError(f"ledger {path}: {message}", hint=f"{hint}; nothing is done without a ledger")

@@ -1,0 +1,33 @@
+"""What the ledger's history tells: events and passes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEvent:
+    """Something that was done, or that happened to `target` (`Kind/name`). `at` is wall time in seconds."""
+
+    at: float
+    pass_id: str
+    target: str
+    host: str
+    """Empty for what happens on the controller."""
+    event: str
+    """Short constant such as `done`, `failed`, `paused`."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassRecord:
+    """A run of passes that decided the same from the same generation; wall times in seconds."""
+
+    pass_id: str
+    """Of the first pass of the run."""
+    generation: str
+    fingerprint: str
+    """Of the plan."""
+    first_at: float
+    last_at: float
+    passes: int

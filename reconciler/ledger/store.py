@@ -1,0 +1,232 @@
+"""The ledger: what must be remembered and can't be observed, written before acting."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Final, Self
+
+from reconciler.errors import LedgerError, PreconditionFailed
+from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading, open_for_writing, schema_version
+from reconciler.ledger.history import History
+from reconciler.ledger.records import LedgerEvent, PassRecord
+from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
+from reconciler.model.ledger import Failure, LedgerView, Placement, VolumeIntent
+
+FLEET_TARGET: Final = "fleet"
+
+
+class Ledger:
+    """The ledger of one state directory; safe to use from several threads.
+
+    Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power
+    cut. Every method raises LedgerError, with a next step, for a file that is damaged, full, read-only or too new.
+    """
+
+    def __init__(self, state_dir: Path, *, readonly: bool = False) -> None:
+        self._path = state_dir / LEDGER_FILE
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        if not readonly:
+            prepare_state_directory(state_dir)
+            self._connection = open_for_writing(self._path)
+        elif self._path.exists():
+            check_state_directory(state_dir)
+            self._connection = open_for_reading(self._path)
+
+    @classmethod
+    def open_readonly(cls, state_dir: Path) -> Self:
+        """Open for reading beside a running controller; a ledger that is not there yet reads as an empty one."""
+        return cls(state_dir, readonly=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; further use raises LedgerError or reads as empty."""
+        with self._lock, explained(self._path):
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def view(self) -> LedgerView:
+        """Everything that a plan needs, as of one instant."""
+        with self._reading() as connection:
+            if connection is None:
+                return LedgerView()
+            return _read_view(connection)
+
+    def failure(self, key: str) -> Failure | None:
+        """The recorded failure of the action `key`."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            row = connection.execute("SELECT * FROM failure WHERE key = ?", (key,)).fetchone()
+        return _failure(row) if row else None
+
+    def placement(self, vm: str) -> Placement | None:
+        """Where the VM was put; None if it never was, as far as the ledger knows."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            row = connection.execute("SELECT vm, host, epoch, since FROM placement WHERE vm = ?", (vm,)).fetchone()
+        return Placement(*row) if row else None
+
+    def has_volume_intent(self, pool: str, volume: str, host: str | None) -> bool:
+        """Whether the making of the volume was begun (on any host for None) and not finished."""
+        with self._reading() as connection:
+            if connection is None:
+                return False
+            sql = "SELECT 1 FROM volume_intent WHERE pool = ? AND volume = ? AND host = coalesce(?, host)"
+            return connection.execute(sql, (pool, volume, host)).fetchone() is not None
+
+    def events(self, target: str | None = None, limit: int = 50) -> tuple[LedgerEvent, ...]:
+        """The last `limit` events, of `target` (`Kind/name`) or of everything, newest first."""
+        with self._reading() as connection:
+            return History(connection).events(target, limit) if connection else ()
+
+    def passes(self, limit: int = 20) -> tuple[PassRecord, ...]:
+        """The last `limit` runs of equal passes, newest first."""
+        with self._reading() as connection:
+            return History(connection).passes(limit) if connection else ()
+
+    # -- placements ------------------------------------------------------------------------------------------------
+    def record_placement(self, vm: str, host: str, epoch: int, at: float) -> None:
+        """Remember that `vm` is put on `host`; written before the domain is defined there.
+
+        Raises PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
+        """
+        with self._writing() as connection:
+            known = connection.execute("SELECT host, epoch FROM placement WHERE vm = ?", (vm,)).fetchone()
+            if known and (known[1] > epoch or (known[1] == epoch and known[0] != host)):
+                raise PreconditionFailed(
+                    f"VirtualMachine/{vm} was placed on {known[0]} with epoch {known[1]};"
+                    f" epoch {epoch} on {host} would be a second copy",
+                    hint="plan again",
+                )
+            if known != (host, epoch):
+                connection.execute("REPLACE INTO placement VALUES (?, ?, ?, ?)", (vm, host, epoch, at))
+
+    def forget_placement(self, vm: str, host: str | None = None) -> None:
+        """Forget where `vm` is; only if that is `host`, where one is named. Written after the domain is gone."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM placement WHERE vm = ? AND host = coalesce(?, host)", (vm, host))
+
+    def note_host_read(self, names: Iterable[str]) -> None:
+        """Remember that these hosts were read: from now on 'no placement' is knowledge about them."""
+        with self._writing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO host_read VALUES (?)", [(name,) for name in names])
+
+    # -- volumes ---------------------------------------------------------------------------------------------------
+    def begin_volume(self, pool: str, volume: str, host: str) -> None:
+        """Remember that the volume is being made and may be partial; written before it is created."""
+        with self._writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO volume_intent VALUES (?, ?, ?)", (pool, volume, host))
+
+    def finish_volume(self, pool: str, volume: str, host: str | None = None) -> None:
+        """Remember that the volume is complete, or gone; on every host for None, as in a shared pool."""
+        with self._writing() as connection:
+            connection.execute(
+                "DELETE FROM volume_intent WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",
+                (pool, volume, host),
+            )
+
+    # -- failures --------------------------------------------------------------------------------------------------
+    def record_failure(self, failure: Failure) -> None:
+        """Remember a failed action and when it may be tried again; replaces what was known of it."""
+        with self._writing(durable=False) as connection:
+            connection.execute("REPLACE INTO failure VALUES (?, ?, ?, ?, ?, ?)", astuple(failure))
+
+    def clear_failure(self, key: str) -> None:
+        """Forget that the action `key` failed."""
+        with self._writing(durable=False) as connection:
+            connection.execute("DELETE FROM failure WHERE key = ?", (key,))
+
+    def forget_failures_except(self, keys: Iterable[str]) -> None:
+        """Forget failures of actions that no plan wants any more; `keys` are the ones to keep."""
+        kept = frozenset(keys)
+        with self._writing(durable=False) as connection:
+            known = [row[0] for row in connection.execute("SELECT key FROM failure")]
+            connection.executemany("DELETE FROM failure WHERE key = ?", [(key,) for key in known if key not in kept])
+
+    # -- pauses ----------------------------------------------------------------------------------------------------
+    def pause(self, target: str = FLEET_TARGET) -> None:
+        """Hold all changes of `target` (`Kind/name`, or `fleet` for everything)."""
+        with self._writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO paused VALUES (?)", (target,))
+
+    def resume(self, target: str = FLEET_TARGET) -> bool:
+        """Let changes of `target` go on; return whether they were held."""
+        with self._writing() as connection:
+            return connection.execute("DELETE FROM paused WHERE target = ?", (target,)).rowcount > 0
+
+    # -- history ---------------------------------------------------------------------------------------------------
+    def record_event(self, event: LedgerEvent) -> None:
+        """Add to the history; the oldest are dropped beyond 10,000."""
+        with self._writing(durable=False) as connection:
+            History(connection).add_event(event)
+
+    def record_pass(self, pass_id: str, generation: str, fingerprint: str, at: float) -> None:
+        """Add a pass to the history; one that decided the same as the last only counts up."""
+        with self._writing(durable=False) as connection:
+            History(connection).add_pass(pass_id, generation, fingerprint, at)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        with self._lock, explained(self._path):
+            if self._connection is None or schema_version(self._connection) == 0:
+                yield None  # not there yet, or its maker was killed before the first migration
+                return
+            with _transaction(self._connection, "BEGIN"):
+                yield self._connection
+
+    @contextmanager
+    def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._lock, explained(self._path):
+            if self._connection is None:
+                raise LedgerError(f"ledger {self._path} is not open for writing", hint="open it as the controller")
+            # FULL syncs the write-ahead log at each commit: an intent outlives even a power cut of the controller.
+            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            with _transaction(self._connection, "BEGIN IMMEDIATE"):
+                yield self._connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _read_view(connection: sqlite3.Connection) -> LedgerView:
+    def rows(sql: str) -> list[tuple[str, ...]]:
+        return connection.execute(sql).fetchall()
+
+    placements = [Placement(*row) for row in connection.execute("SELECT vm, host, epoch, since FROM placement")]
+    failures = [_failure(row) for row in connection.execute("SELECT * FROM failure")]
+    return LedgerView(
+        placements={placement.vm: placement for placement in placements},
+        hosts_read=frozenset(row[0] for row in rows("SELECT host FROM host_read")),
+        failures={failure.key: failure for failure in failures},
+        intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
+        paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
+    )
+
+
+def _failure(row: tuple[str, int, str, int, float, str]) -> Failure:
+    key, attempts, message, permanent, not_before, inputs = row
+    return Failure(key, attempts, message, bool(permanent), not_before, inputs)

@@ -1,0 +1,73 @@
+"""One controller at a time per state directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reconciler.clock import SystemClock
+from reconciler.errors import ControllerRunning, StateError
+from reconciler.ledger.controller_lock import LOCK_FILE, ControllerLock, controller_holder
+
+HOLD_UNTIL_KILLED = """
+import sys, pathlib
+from reconciler.clock import SystemClock
+from reconciler.ledger.controller_lock import ControllerLock
+with ControllerLock(pathlib.Path(sys.argv[1]), "run", SystemClock()):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_second_controller_is_told_who_holds_the_directory(tmp_path: Path) -> None:
+    with (
+        ControllerLock(tmp_path, "apply", SystemClock()),
+        pytest.raises(ControllerRunning, match=rf"`reconciler apply` \(pid {os.getpid()}, since \d{{4}}-"),
+        ControllerLock(tmp_path, "run", SystemClock()),
+    ):
+        pytest.fail("two controllers at once")
+
+
+def test_directory_is_free_after_the_controller_ended(tmp_path: Path) -> None:
+    with ControllerLock(tmp_path, "apply", SystemClock()):
+        assert controller_holder(tmp_path) is not None
+
+    assert controller_holder(tmp_path) is None
+    with ControllerLock(tmp_path, "run", SystemClock()):
+        assert "reconciler run" in str(controller_holder(tmp_path))
+
+
+def test_killed_controller_holds_nothing(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_UNTIL_KILLED, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    assert f"pid {process.pid}" in str(controller_holder(tmp_path))
+
+    process.kill()
+    process.communicate()
+
+    with ControllerLock(tmp_path, "apply", SystemClock()):
+        assert f"pid {os.getpid()}" in str(controller_holder(tmp_path))
+
+
+def test_holder_that_has_not_written_its_name_still_holds(tmp_path: Path) -> None:
+    with ControllerLock(tmp_path, "apply", SystemClock()):
+        (tmp_path / LOCK_FILE).write_text("")
+
+        assert controller_holder(tmp_path) == "another controller (just starting)"
+
+
+def test_lock_file_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
+    os.symlink(tmp_path / "elsewhere", tmp_path / LOCK_FILE)
+
+    with pytest.raises(StateError), ControllerLock(tmp_path, "apply", SystemClock()):
+        pytest.fail("followed a symlink")
