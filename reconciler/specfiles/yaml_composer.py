@@ -230,7 +230,7 @@ def _syntax_error(text: str, error: yaml.MarkedYAMLError) -> YamlError:
     position = Position(1, 1) if mark is None else position_of(mark)
     message = error.problem or "this is not YAML"
     if context is not None and error.context and position_of(context) < position:
-        if position > Position(*line_and_column(text.rstrip())):
+        if position >= Position(*line_and_column(text.rstrip())):
             # What was never closed is noticed at the end; where it began is what the reader looks for.
             position = position_of(context)
             message = f"{message} {error.context}"

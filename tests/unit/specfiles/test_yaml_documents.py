@@ -86,6 +86,8 @@ def test_a_file_is_read_as_its_documents(text: str, expected: list[object]) -> N
         ("a:\n\tb: 1\n", 2, 1, "cannot start any token"),
         ("a: [1,\n  2\n", 1, 4, "flow sequence"),
         ('a: "x\n', 1, 4, "end of stream"),
+        ('a: "x', 1, 4, "end of stream"),
+        ('a: "\\ud83d\\ude00"\n', 1, 7, "Unicode"),
         ("a: 1\n b: 2\n", 2, 3, "mapping values"),
         ("a: x\x00y\n", 1, 5, "U+0000"),
         ("a: 1\nb: é\x1b[31m\n", 2, 5, "U+001B"),
