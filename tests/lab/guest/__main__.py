@@ -6,13 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.lab.guest import build_tiny
+from tests.lab.guest import build_debian, build_tiny
 from tests.lab.guest.commands import GuestImageError
 
 
 def main() -> int:
     """Build the image that the command line names; exit code 1 with one line on stderr where it can't be."""
-    builders = {"tiny": build_tiny}
+    builders = {"debian": build_debian, "tiny": build_tiny}
     parser = argparse.ArgumentParser(prog="python -m tests.lab.guest", description=__doc__)
     parser.add_argument("image", choices=sorted(builders))
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="qcow2 file to write")

@@ -1,0 +1,87 @@
+"""A Debian 12 server image as cloud vendors ship it: systemd, cloud-init, guest agent, ssh, netplan."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from tests.lab.guest.cache import cached_image, copy_image
+from tests.lab.guest.commands import Progress, run
+from tests.lab.guest.disk import make_disk
+from tests.lab.guest.kernel import OVERLAY, write_initramfs
+from tests.lab.guest.packages import unpack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SIZE = 2 << 30
+_PACKAGES = (
+    *("linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "cloud-init", "cloud-guest-utils"),
+    *("qemu-guest-agent", "openssh-server", "netplan.io", "iproute2"),
+)
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+# What starts by itself on a server and would only delay a guest that lives for minutes.
+_MASKED_UNITS = (
+    *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
+    *("e2scrub_reap.service", "fstrim.timer", "systemd-networkd-wait-online.service"),
+)
+_KERNEL_OPTIONS = (
+    *("console=ttyS0", "quiet", "loglevel=3", "mitigations=off", "no5lvl", "init_on_alloc=0", "tsc=reliable"),
+    *("no_timer_check", "random.trust_cpu=on", "apparmor=0", "audit=0"),
+)
+
+
+def debian_image() -> Path:
+    """Path of the Debian image in the cache, built if need be; read only, e.g. as a backing file."""
+    return cached_image("debian", without=("tiny",), build=_build)
+
+
+def build_debian(destination: Path) -> Path:
+    """Write the Debian image (compressed qcow2) to ``destination`` and return it.
+
+    Takes root, and some 90 s the first time. Raises GuestImageError if a package or a program is missing.
+    """
+    return copy_image(debian_image(), destination)
+
+
+def _build(work: Path, image: Path) -> None:
+    progress = Progress("debian")
+    root = work / "root"
+    progress.say("installing packages, takes about a minute")
+    # The initramfs is our own and waits for nothing, so the package's need not be made.
+    run(_mmdebstrap(root), env={**os.environ, "INITRD": "No"})
+    progress.say("setting up")
+    _set_up(root)
+    (modules,) = (root / "lib" / "modules").iterdir()
+    unpack(["busybox-static"], work / "download", work / "packages")
+    write_initramfs(root / "boot" / "initrd.img", modules, work / "packages" / "bin" / "busybox")
+    progress.say("writing and compressing the disk")
+    make_disk(root, _SIZE, _boot_script(modules.name), image, work=work, compress=True)
+    progress.say(f"done, {image.stat().st_size >> 20} MiB")
+
+
+def _mmdebstrap(root: Path) -> list[str]:
+    return [
+        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(_PACKAGES)}"),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
+        *("--aptopt=Acquire::Languages none", "bookworm", str(root)),
+    ]  # fmt: skip
+
+
+def _set_up(root: Path) -> None:
+    units = root / "etc" / "systemd" / "system"
+    for unit in _MASKED_UNITS:
+        (units / unit).unlink(missing_ok=True)
+        (units / unit).symlink_to("/dev/null")
+    shutil.copytree(OVERLAY / "debian", root, symlinks=True, dirs_exist_ok=True)
+    for identity in (root / "etc" / "ssh").glob("ssh_host_*"):
+        identity.unlink()
+    for name in ("machine-id", "hostname"):
+        (root / "etc" / name).write_text("")
+    run(["systemctl", "--root", root, "enable", "systemd-networkd.service"])
+
+
+def _boot_script(kernel: str) -> str:
+    options = " ".join(_KERNEL_OPTIONS)
+    return f"linux16 /boot/vmlinuz-{kernel} {options}\ninitrd16 /boot/initrd.img\nboot\n"
