@@ -1,0 +1,243 @@
+"""A VM that is there: its configuration, its disks, whether it is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reconciler.model.domain import DomainConfig
+from reconciler.model.plan import FieldChange, Why
+from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import RedefineDomain, SetAutostart, StartDomain, StopDomain
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.disks import DiskPlanner
+from reconciler.planner.draft import Draft
+from reconciler.planner.facilities import Facilities
+from reconciler.planner.vm_diff import diff
+from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
+from reconciler.planner.world import Copy, World
+
+_ENDED_BY_ITSELF: Final = frozenset({"crashed", "failed", "unknown", ""})
+"""Reasons of being off after which RerunOnFailure runs the VM again; `unknown` is a VM that never ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """Plans the one copy of `vm`."""
+
+    world: World
+    facilities: Facilities
+    draft: Draft
+    vm: VirtualMachine
+    copy: Copy
+
+    @property
+    def target(self) -> ObjectRef:
+        return ObjectRef("VirtualMachine", self.vm.name)
+
+    def converge(self) -> None:
+        """Configuration first, then whether it is on."""
+        pools = self.facilities.pools_on(self.copy.host)
+        missing = sorted({disk.pool for disk in self.vm.spec.disks} - pools.keys())
+        if missing:
+            self._wait_for_pools(missing)
+            return
+        config = desired_domain(
+            self.world.fleet,
+            self.vm,
+            self.world.desired.hosts[self.copy.host],
+            pools,
+            observed=self.copy.domain.config,
+        )
+        redefined = self._configure(config)
+        if redefined is None:
+            return
+        self._autostart(config)
+        self._power(config, redefined)
+
+    def _configure(self, config: DomainConfig) -> tuple[str, ...] | None:
+        """Actions after which the persistent configuration is right; None if that can't be had now."""
+        domain = self.copy.domain
+        disks = DiskPlanner(self.world, self.facilities, self.draft, self.vm, self.copy.host, domain, "change").prepare(
+            config
+        )
+        if disks is None:
+            return None
+        changes = diff(config, domain.config)
+        if not domain.persistent:
+            changes += (FieldChange("persistent", "no", "yes", "none"),)
+        mark_changes = self._mark_changes(config)
+        if not changes and not mark_changes:
+            return disks
+        if not domain.active:
+            changes = tuple(replace(change, disruption="none") for change in changes)
+        generation = self.world.desired.generation
+        redefine = self.draft.act(
+            RedefineDomain(
+                config=replace(
+                    marked(config, self.vm, fleet=self.world.fleet, epoch=self.copy.mark.epoch, generation=generation),
+                    machine=self._kept_machine(config),
+                ),
+                expect_fingerprint=domain.fingerprint,
+            ),
+            target=self.target,
+            host=self.copy.host,
+            sign="change",
+            why=self._why(config) if changes else "spec-change",
+            detail=self._redefine_detail(changes),
+            changes=(*changes, *mark_changes),
+            after=(*disks, *self._networks(config)),
+        )
+        return (*disks, redefine)
+
+    def _redefine_detail(self, changes: tuple[FieldChange, ...]) -> str:
+        if not changes:
+            return "note what was applied"
+        if self.copy.domain.active and not self._may_restart():
+            return "stage for the next boot"
+        return "redefine"
+
+    def _kept_machine(self, config: DomainConfig) -> str:
+        """An unversioned machine type keeps the version that it got first."""
+        observed = self.copy.domain.config
+        machine_changed = any(change.field == "machine" for change in diff(config, observed))
+        return config.machine if machine_changed else observed.machine
+
+    def _networks(self, config: DomainConfig) -> tuple[str, ...]:
+        actions = self.facilities.network_actions
+        return tuple(
+            actions[nic.network, self.copy.host] for nic in config.nics if (nic.network, self.copy.host) in actions
+        )
+
+    def _mark_changes(self, config: DomainConfig) -> tuple[FieldChange, ...]:
+        mark = self.copy.mark
+        pairs = (
+            ("applied spec", mark.spec_hash, spec_hash(config)),
+            ("deletionPolicy", mark.deletion_policy, self.vm.spec.deletion_policy),
+            ("prune", mark.prune, "disabled" if self.vm.metadata.prune_disabled else "enabled"),
+        )
+        return tuple(FieldChange(name, old, new, "none") for name, old, new in pairs if old != new)
+
+    def _why(self, config: DomainConfig) -> Why:
+        return "drift" if self.copy.mark.spec_hash == spec_hash(config) else "spec-change"
+
+    def _may_restart(self) -> bool:
+        return self.vm.spec.update_policy == "restart"
+
+    def _pending(self, config: DomainConfig) -> tuple[FieldChange, ...]:
+        """What the running guest does not have yet."""
+        live = self.copy.domain.live
+        return () if live is None else diff(config, live, live=True)
+
+    def _autostart(self, config: DomainConfig) -> None:
+        observed = self.copy.domain.config.autostart
+        if observed == config.autostart or not self.copy.domain.persistent:
+            return
+        self.draft.act(
+            SetAutostart(domain=self.vm.name, uuid=config.uuid, autostart=config.autostart),
+            target=self.target,
+            host=self.copy.host,
+            sign="change",
+            why="drift",
+            detail="autostart",
+            changes=(FieldChange("autostart", _yes_no(observed), _yes_no(config.autostart), "none"),),
+        )
+
+    def _power(self, config: DomainConfig, after: tuple[str, ...]) -> None:
+        state = self.copy.domain.state
+        wanted = self.vm.spec.run_strategy
+        if state == "shutdown":
+            self.draft.wait(self.target, "shutting-down", "the guest is shutting down", host=self.copy.host)
+        elif wanted == "Halted":
+            if self.copy.domain.active:
+                self._stop(after)
+        elif self.copy.domain.active:
+            self._while_running(config, after)
+        elif self._should_start():
+            self._start(after, why="run-strategy")
+
+    def _should_start(self) -> bool:
+        strategy, domain = self.vm.spec.run_strategy, self.copy.domain
+        if strategy == "Always":
+            return True
+        failed = domain.state == "crashed" or domain.reason in _ENDED_BY_ITSELF
+        return strategy == "RerunOnFailure" and failed
+
+    def _while_running(self, config: DomainConfig, after: tuple[str, ...]) -> None:
+        if self.copy.domain.state == "paused":
+            why = "by an I/O error" if self.copy.domain.reason == "ioerror" else "by somebody"
+            self.draft.wait(
+                self.target,
+                "guest-paused",
+                f"the guest is paused {why}; it is not resumed blindly",
+                severity="blocked",
+                host=self.copy.host,
+                hint=f"virsh -c {self._uri()} resume {self.vm.name}",
+            )
+            return
+        pending = self._pending(config)
+        if not pending:
+            return
+        if self._may_restart():
+            stop = self._stop(after, changes=pending, restart=True)
+            self._start((stop,), why="spec-change")
+            return
+        self.draft.wait(
+            self.target,
+            "restart-pending",
+            "staged; takes effect when the guest stops and is started again",
+            host=self.copy.host,
+            hint="updatePolicy: restart lets the controller do it, or shut the guest down from inside",
+            changes=pending,
+        )
+
+    def _stop(self, after: tuple[str, ...], *, changes: tuple[FieldChange, ...] = (), restart: bool = False) -> str:
+        return self.draft.act(
+            StopDomain(
+                domain=self.vm.name,
+                uuid=self.copy.domain.uuid,
+                timeout=self.world.policy.shutdown_timeout,
+                force=True,
+            ),
+            target=self.target,
+            host=self.copy.host,
+            sign="change",
+            why="spec-change" if restart else "run-strategy",
+            detail="shut down for a restart" if restart else "shut down",
+            disruption="reboot",
+            changes=changes or (FieldChange("state", self.copy.domain.state, "shutoff", "reboot"),),
+            after=after,
+        )
+
+    def _start(self, after: tuple[str, ...], *, why: Why) -> None:
+        restart = why == "spec-change"
+        self.draft.act(
+            StartDomain(domain=self.vm.name, uuid=self.copy.domain.uuid),
+            target=self.target,
+            host=self.copy.host,
+            sign="change",
+            why=why,
+            detail="start",
+            disruption="reboot" if restart else "none",
+            changes=() if restart else (FieldChange("state", self.copy.domain.state, "running", "none"),),
+            after=after,
+        )
+
+    def _wait_for_pools(self, missing: list[str]) -> None:
+        pool = missing[0]
+        trouble = self.facilities.trouble.get(("StoragePool", pool, self.copy.host), "the specs don't give it one")
+        self.draft.wait(
+            self.target,
+            "pool-unavailable",
+            f"pool {pool} on {self.copy.host}: {trouble}",
+            severity="blocked",
+            host=self.copy.host,
+            hint=f"reconciler why StoragePool/{pool}",
+        )
+
+    def _uri(self) -> str:
+        return self.world.desired.hosts[self.copy.host].spec.uri
+
+
+def _yes_no(value: bool) -> str:
+    return "yes" if value else "no"

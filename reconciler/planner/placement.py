@@ -1,0 +1,209 @@
+"""Where a new VM goes: filters that say why not, then a score; the same input gives the same host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.model.host import Host
+from reconciler.model.inventory import HostInventory
+from reconciler.model.quantities import approximate_size
+from reconciler.model.resource import Labels
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.facilities import Facilities
+from reconciler.planner.world import World
+
+_LOCALITY_BONUS: Final = 0.05
+_SPREAD_PENALTY: Final = 1.0
+
+
+@dataclass(slots=True)
+class Room:
+    """What one host has left, in bytes and virtual CPUs; shrinks as the plan places VMs."""
+
+    host: Host
+    memory_total: float
+    cpus_total: float
+    memory_free: float
+    cpus_free: float
+    labels_there: list[Labels]
+    """Labels of the VMs on it."""
+
+    def take(self, vm: VirtualMachine) -> None:
+        """Promise room to `vm`."""
+        self.memory_free -= vm.spec.max_memory or vm.spec.memory
+        self.cpus_free -= vm.spec.cpu.count
+        self.labels_there.append(vm.metadata.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The host that was chosen, or why each was rejected (in order of names)."""
+
+    host: str | None
+    rejections: tuple[tuple[str, str], ...]
+
+
+def make_rooms(world: World) -> dict[str, Room]:
+    """Room on every host that was read, in order of names."""
+    return {
+        name: _room(world, world.desired.hosts[name], world.inventory.hosts[name])
+        for name in sorted(world.inventory.hosts)
+        if name in world.desired.hosts
+    }
+
+
+def _room(world: World, host: Host, observed: HostInventory) -> Room:
+    spec = host.spec
+    memory = observed.facts.memory * spec.overcommit.memory - spec.reserved.memory
+    cpus = max(0, observed.facts.cpus - spec.reserved.cpus) * spec.overcommit.cpu
+    room = Room(host, memory, cpus, memory, cpus, [])
+    for domain in observed.domains.values():
+        mark = domain.config.mark
+        vm = world.desired.vms.get(mark.vm) if mark is not None and mark.fleet == world.fleet else None
+        if domain.active or (vm is not None and vm.spec.run_strategy != "Halted"):
+            running = domain.live or domain.config
+            room.memory_free -= max(running.max_memory, domain.config.max_memory)
+            room.cpus_free -= max(running.vcpus, domain.config.vcpus)
+        if vm is not None:
+            room.labels_there.append(vm.metadata.labels)
+    return room
+
+
+def has_all(labels: Labels, wanted: Labels) -> bool:
+    """Whether `labels` has every pair of `wanted`."""
+    return all(labels.get(key) == value for key, value in wanted.items())
+
+
+_Filter = Callable[[World, Facilities, VirtualMachine, Room], str]
+
+
+def _state(_world: World, _facilities: Facilities, _vm: VirtualMachine, room: Room) -> str:
+    return "" if room.host.spec.state == "active" else room.host.spec.state
+
+
+def _pinned(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    hosts = vm.spec.placement.hosts
+    return "" if not hosts or room.host.name in hosts else "not in placement.hosts"
+
+
+def _selected(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    missing = [
+        f"{key}={value}"
+        for key, value in vm.spec.placement.node_selector.items()
+        if room.host.metadata.labels.get(key) != value
+    ]
+    return f"no label {' '.join(missing)}" if missing else ""
+
+
+def _virtualisation(world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    types = world.inventory.hosts[room.host.name].facts.domain_types
+    return "" if not types or vm.spec.domain_type in types else f"no {vm.spec.domain_type}"
+
+
+def _pools(world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    for disk in vm.spec.disks:
+        if (disk.pool, room.host.name) not in facilities.pools:
+            trouble = facilities.trouble.get(("StoragePool", disk.pool, room.host.name))
+            return f"pool {disk.pool}: {trouble}" if trouble else f"no pool {disk.pool}"
+        storage = world.storage_host(disk.pool, room.host.name)
+        if (disk.pool, storage) not in facilities.pools:
+            return f"pool {disk.pool} can't be used through {storage}"
+    return ""
+
+
+def _networks(_world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    for nic in vm.spec.networks:
+        if (nic.network, room.host.name) not in facilities.networks:
+            trouble = facilities.trouble.get(("Network", nic.network, room.host.name))
+            return f"network {nic.network}: {trouble}" if trouble else f"no network {nic.network}"
+    return ""
+
+
+def _spread(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    wanted = vm.spec.placement.spread
+    if wanted and any(has_all(labels, wanted) for labels in room.labels_there):
+        return "spread " + ",".join(f"{key}={value}" for key, value in wanted.items())
+    return ""
+
+
+def _memory(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    lacking = (vm.spec.max_memory or vm.spec.memory) - room.memory_free
+    return f"memory −{approximate_size(int(lacking))}" if lacking > 0 else ""
+
+
+def _cpus(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    lacking = vm.spec.cpu.count - room.cpus_free
+    return f"cpus −{lacking:g}" if lacking > 0 else ""
+
+
+_FILTERS: Final[tuple[_Filter, ...]] = (
+    _state,
+    _pinned,
+    _selected,
+    _virtualisation,
+    _pools,
+    _networks,
+    _spread,
+    _memory,
+    _cpus,
+)
+
+
+def reject(world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    """Why `vm` can't go to this host; empty if it can. The first filter that says no is the reason."""
+    return next((reason for check in _FILTERS if (reason := check(world, facilities, vm, room))), "")
+
+
+def place(
+    world: World,
+    facilities: Facilities,
+    vm: VirtualMachine,
+    rooms: Mapping[str, Room],
+    *,
+    only: str | None = None,
+) -> Verdict:
+    """Choose the host for a new VM, or say why each was rejected; does not take the room.
+
+    `only` leaves one host to choose from: the one that has the VM's disks.
+    """
+    rejections: list[tuple[str, str]] = []
+    best: tuple[float, str] | None = None
+    for name in sorted(rooms):
+        reason = reject(world, facilities, vm, rooms[name])
+        if not reason and only not in (None, name):
+            reason = f"its disks are on {only}"
+        if reason:
+            rejections.append((name, reason))
+            continue
+        score = round(sum(_scores(world, vm, rooms[name])), 6)
+        if best is None or score > best[0]:
+            best = (score, name)
+    rejections += [(name, "can't be read") for name in world.inventory.unread if name in world.desired.hosts]
+    return Verdict(best[1] if best else None, tuple(sorted(rejections)))
+
+
+def _scores(world: World, vm: VirtualMachine, room: Room) -> Iterator[float]:
+    """Each between 0 and 1, or a penalty: free memory and CPU after the VM, images already there, soft spread."""
+    memory_after = room.memory_free - (vm.spec.max_memory or vm.spec.memory)
+    yield memory_after / room.memory_total if room.memory_total > 0 else 0.0
+    yield (room.cpus_free - vm.spec.cpu.count) / room.cpus_total if room.cpus_total > 0 else 0.0
+    if _images_local(world, vm, room.host.name):
+        yield _LOCALITY_BONUS
+    wanted = vm.spec.placement.prefer_spread
+    if wanted:
+        yield -_SPREAD_PENALTY * sum(has_all(labels, wanted) for labels in room.labels_there)
+
+
+def _images_local(world: World, vm: VirtualMachine, host: str) -> bool:
+    from_images = [disk for disk in vm.spec.disks if disk.image is not None]
+    for disk in from_images:
+        pool = world.observed_pool(disk.pool, host)
+        facts = world.inventory.images.get(disk.image or "")
+        if pool is None or not pool.volumes or facts is None or facts.digest is None:
+            return False
+        marker = facts.digest.partition(":")[2][:32]
+        if not any(marker in name and name.endswith(".complete") for name in pool.volumes):
+            return False
+    return bool(from_images)

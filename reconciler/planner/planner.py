@@ -1,0 +1,115 @@
+"""Desired state, inventory and ledger in; a plan out. Pure: the same input gives the same plan, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.inventory import Inventory
+from reconciler.model.ledger import LedgerView
+from reconciler.model.plan import Action, Plan, Summary, Unmet
+from reconciler.model.policy import Policy
+from reconciler.planner.draft import Draft
+from reconciler.planner.facilities import plan_facilities
+from reconciler.planner.ordering import hold_back, ordered
+from reconciler.planner.placement import make_rooms
+from reconciler.planner.removal import plan_collection, plan_removals
+from reconciler.planner.vms import plan_vms
+from reconciler.planner.world import World, make_world
+
+
+def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float) -> Plan:
+    """Decide everything: which actions, in which order, and why each spec that stays unmet does. `now` is wall time."""
+    world = make_world(desired, inventory, ledger, policy, now)
+    draft = Draft()
+    facilities = plan_facilities(world, draft)
+    _hold_if_paused(world, draft)
+    plan_vms(world, facilities, make_rooms(world), draft)
+    plan_removals(world, draft)
+    plan_collection(world, draft)
+    hold_back(draft, ledger, now)
+    _report_unusable(world, draft)
+    actions = ordered(draft.actions)
+    unmet = tuple(sorted(draft.unmet, key=_unmet_order))
+    return Plan(
+        generation=desired.generation,
+        actions=actions,
+        unmet=unmet,
+        summary=_summary(world, actions, unmet),
+        fingerprint=_fingerprint(actions),
+        unseen=tuple(sorted(name for name in inventory.unread if name in desired.hosts)),
+    )
+
+
+def _hold_if_paused(world: World, draft: Draft) -> None:
+    """Pools and networks are held as VMs are."""
+    for action in list(draft.actions.values()):
+        if world.is_paused(action.target):
+            del draft.actions[action.id]
+            draft.wait(
+                action.target,
+                "paused",
+                "held; changes wait",
+                host=action.host,
+                hint=f"reconciler resume {action.target}",
+            )
+
+
+def _report_unusable(world: World, draft: Draft) -> None:
+    for ref, problem in sorted(world.desired.unusable.items()):
+        draft.wait(
+            ref,
+            "spec-invalid",
+            f"{problem.where}: {problem.message}",
+            severity="blocked",
+            hint="reconciler validate shows every mistake; until it is mended the last good form stands",
+        )
+
+
+def _unmet_order(unmet: Unmet) -> tuple[object, ...]:
+    return (unmet.target, unmet.reason, unmet.host or "", unmet.detail)
+
+
+def _fingerprint(actions: Iterable[Action]) -> str:
+    digest = hashlib.blake2b(digest_size=5)
+    for action in actions:
+        digest.update(f"{action.id}|{action.after}|{action.step!r}\n".encode())
+    return digest.hexdigest()
+
+
+def _summary(world: World, actions: tuple[Action, ...], unmet: tuple[Unmet, ...]) -> Summary:
+    """Each object counts once, by the most telling of its signs."""
+    signs: dict[object, set[str]] = {}
+    for action in actions:
+        signs.setdefault(action.target, set()).add(action.sign)
+    counted = {"create": 0, "change": 0, "destroy": 0, "move": 0}
+    for found in signs.values():
+        counted[next(sign for sign in ("move", "create", "destroy", "change") if sign in found)] += 1
+    blocked = {u.target for u in unmet if u.severity == "blocked"}
+    waiting = {u.target for u in unmet if u.severity == "waiting"} - blocked
+    touched = signs.keys() | blocked | waiting
+    everything = (
+        len(world.desired.pools) + len(world.desired.networks) + len(world.desired.images) + len(world.desired.vms)
+    )
+    known = sum(1 for ref in touched if ref in world.desired.sources or _is_desired(world, ref))
+    return Summary(
+        create=counted["create"],
+        change=counted["change"],
+        destroy=counted["destroy"],
+        move=counted["move"],
+        blocked=len(blocked),
+        waiting=len(waiting),
+        unchanged=max(0, everything - known),
+    )
+
+
+def _is_desired(world: World, ref: object) -> bool:
+    kind, name = ref if isinstance(ref, tuple) else ("", "")
+    desired = world.desired
+    return name in {
+        "StoragePool": desired.pools,
+        "Network": desired.networks,
+        "Image": desired.images,
+        "VirtualMachine": desired.vms,
+    }.get(kind, {})

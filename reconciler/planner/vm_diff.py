@@ -1,0 +1,123 @@
+"""Typed against typed: which owned fields of a domain differ, and how much it hurts to change each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
+from reconciler.model.plan import Disruption, FieldChange
+from reconciler.model.quantities import format_size
+
+_ALIASES: Final = {"q35": "pc-q35-", "pc": "pc-i440fx-"}
+
+
+def same_machine(desired: str, observed: str) -> bool:
+    """Whether `observed` is `desired`, or the version that libvirt made of an unversioned name."""
+    alias = _ALIASES.get(desired)
+    return desired == observed or (alias is not None and observed.startswith(alias))
+
+
+_Field = tuple[str, Callable[[DomainConfig], object], Callable[[object], str]]
+
+
+def _size(value: object) -> str:
+    return format_size(value) if isinstance(value, int) else str(value)
+
+
+def _yes_no(value: object) -> str:
+    return "yes" if value else "no"
+
+
+_SCALARS: Final[tuple[_Field, ...]] = (
+    ("memory", lambda c: c.memory, _size),
+    ("cpu.count", lambda c: c.vcpus, str),
+    ("firmware", lambda c: c.firmware, str),
+    ("domainType", lambda c: c.domain_type, str),
+    ("graphics", lambda c: c.graphics, str),
+    ("guest agent channel", lambda c: c.agent_channel, _yes_no),
+    ("serial console", lambda c: c.serial_console, _yes_no),
+    ("console log", lambda c: c.console_log or "none", str),
+    ("random number generator", lambda c: c.rng, _yes_no),
+    ("memory balloon", lambda c: c.balloon, _yes_no),
+)
+
+
+def diff(desired: DomainConfig, observed: DomainConfig, *, live: bool = False) -> tuple[FieldChange, ...]:
+    """Changes that bring `observed` to `desired`, in a fixed order, without autostart and mark.
+
+    With `live`, fields that libvirt rewrites in the live XML (CPU model) are left out. Every field here takes effect
+    when the guest next boots, so each change's disruption is `reboot`.
+    """
+    return tuple(_changes(desired, observed, live=live))
+
+
+def _changes(desired: DomainConfig, observed: DomainConfig, *, live: bool) -> Iterator[FieldChange]:
+    for name, read, write in _SCALARS:
+        old, new = read(observed), read(desired)
+        if old != new:
+            yield _change(name, write(old), write(new))
+    yield from _ceilings(desired, observed)
+    if not live and desired.cpu_model != observed.cpu_model:
+        yield _change("cpu.model", observed.cpu_model, desired.cpu_model)
+    if not same_machine(desired.machine, observed.machine):
+        yield _change("machine", observed.machine, desired.machine)
+    yield from _disk_changes(desired.disks, observed.disks)
+    if desired.seed != observed.seed:
+        yield _change("cloudInit", _seed(observed.seed), _seed(desired.seed))
+    yield from _nic_changes(desired.nics, observed.nics)
+
+
+def _ceilings(desired: DomainConfig, observed: DomainConfig) -> Iterator[FieldChange]:
+    """A ceiling that merely follows its value is not worth a line of its own."""
+    follows = desired.max_memory == desired.memory and observed.max_memory == observed.memory
+    if desired.max_memory != observed.max_memory and not follows:
+        yield _change("maxMemory", format_size(observed.max_memory), format_size(desired.max_memory))
+    follows = desired.max_vcpus == desired.vcpus and observed.max_vcpus == observed.vcpus
+    if desired.max_vcpus != observed.max_vcpus and not follows:
+        yield _change("cpu.max", str(observed.max_vcpus), str(desired.max_vcpus))
+
+
+def _disk_changes(desired: tuple[DiskConfig, ...], observed: tuple[DiskConfig, ...]) -> Iterator[FieldChange]:
+    wanted = {disk.path: disk for disk in desired}
+    there = {disk.path: disk for disk in observed}
+    for path in sorted(wanted.keys() | there.keys()):
+        new, old = wanted.get(path), there.get(path)
+        if new != old:
+            yield _change(f"disks[{_disk_name(path)}]", _disk(old, new), _disk(new, old))
+
+
+def _disk_name(path: str) -> str:
+    """`root` of `…/fleet.vm.root.qcow2`, else the file's name."""
+    parts = path.rsplit("/", 1)[-1].split(".")
+    return parts[2] if len(parts) == 4 else parts[0] if len(parts) == 1 else path.rsplit("/", 1)[-1]
+
+
+def _disk(disk: DiskConfig | None, other: DiskConfig | None) -> str:
+    if disk is None:
+        return "none"
+    if other is None:
+        return f"{disk.format} on {disk.bus}"
+    access = " read-only" if disk.read_only else ""
+    return f"{disk.format} on {disk.bus} as {disk.target}{access}"
+
+
+def _seed(seed: DiskConfig | None) -> str:
+    return "none" if seed is None else seed.path.rsplit("/", 1)[-1]
+
+
+def _nic_changes(desired: tuple[NicConfig, ...], observed: tuple[NicConfig, ...]) -> Iterator[FieldChange]:
+    wanted = {nic.mac: nic for nic in desired}
+    there = {nic.mac: nic for nic in observed}
+    for mac in sorted(wanted.keys() | there.keys()):
+        new, old = wanted.get(mac), there.get(mac)
+        if new != old:
+            yield _change(f"networks[{mac}]", _nic(old), _nic(new))
+
+
+def _nic(nic: NicConfig | None) -> str:
+    return "none" if nic is None else f"{nic.network} ({nic.model})"
+
+
+def _change(field: str, old: str, new: str, disruption: Disruption = "reboot") -> FieldChange:
+    return FieldChange(field=field, old=old, new=new, disruption=disruption)

@@ -1,0 +1,151 @@
+"""Spec → owned-fields form: the domain that a VM should be on a given host."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reconciler.model import identity
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.host import Host
+from reconciler.model.seed import seed_hash
+from reconciler.model.steps import SeedContent
+from reconciler.model.virtual_machine import Disk, VirtualMachine
+
+CONSOLE_LOG: Final = "/var/log/libvirt/qemu/{name}.console.log"
+SEED_TARGET: Final = "vdz"
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxy"
+_BUS_PREFIX: Final = {"virtio": "vd", "scsi": "sd", "sata": "sd"}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOnHost:
+    """Where a pool's volumes appear on one host."""
+
+    target: str
+    block: bool
+    """Volumes are block devices (`logical`)."""
+
+    def path(self, volume: str) -> str:
+        """Path of a volume, as libvirt names it."""
+        return f"{self.target.rstrip('/')}/{volume}"
+
+
+def seed_content(fleet: str, vm: VirtualMachine) -> SeedContent | None:
+    """The NoCloud seed of a VM; a new instance id for a changed seed, so that cloud-init runs again."""
+    cloud_init = vm.spec.cloud_init
+    if cloud_init is None:
+        return None
+    first = SeedContent(
+        instance_id=identity.vm_uuid(fleet, vm.name),
+        hostname=vm.name,
+        user_data=cloud_init.user_data,
+        network_config=cloud_init.network_config,
+    )
+    if cloud_init.on_change == "reseed":
+        return replace(first, instance_id=f"{first.instance_id}-{seed_hash(first)[:8]}")
+    return first
+
+
+def _disk_configs(
+    fleet: str, vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None
+) -> Iterable[DiskConfig]:
+    kept = {disk.path: disk.target for disk in observed.disks} if observed else {}
+    taken = set(kept.values())
+    for disk in vm.spec.disks:
+        pool = pools[disk.pool]
+        path = pool.path(identity.disk_volume(fleet, vm.name, disk.name, disk.format))
+        target = kept.get(path) or _free_target(disk, taken)
+        taken.add(target)
+        yield DiskConfig(target=target, path=path, format=disk.format, bus=disk.bus, block_device=pool.block)
+
+
+def _free_target(disk: Disk, taken: set[str]) -> str:
+    prefix = _BUS_PREFIX[disk.bus]
+    return next(f"{prefix}{letter}" for letter in _LETTERS if f"{prefix}{letter}" not in taken)
+
+
+def _nic_configs(fleet: str, vm: VirtualMachine) -> tuple[NicConfig, ...]:
+    macs = identity.effective_macs(fleet, vm)
+    return tuple(
+        NicConfig(mac=mac, network=nic.network, model=nic.model)
+        for mac, nic in zip(macs, vm.spec.networks, strict=True)
+    )
+
+
+def _seed_config(
+    fleet: str, vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None
+) -> DiskConfig | None:
+    content = seed_content(fleet, vm)
+    if content is None:
+        return None
+    assert vm.spec.cloud_init is not None  # noqa: S101  follows from the content
+    if vm.spec.cloud_init.on_change == "ignore" and observed is not None and observed.seed is not None:
+        return observed.seed
+    pool = pools[vm.spec.disks[0].pool]
+    path = pool.path(identity.seed_volume(fleet, vm.name, seed_hash(content)))
+    return DiskConfig(
+        target=SEED_TARGET, path=path, format="raw", bus="virtio", block_device=pool.block, read_only=True
+    )
+
+
+def desired_domain(
+    fleet: str,
+    vm: VirtualMachine,
+    host: Host,
+    pools: Mapping[str, PoolOnHost],
+    *,
+    observed: DomainConfig | None = None,
+) -> DomainConfig:
+    """The domain for `vm` on `host`, without its mark.
+
+    `observed` is the VM's present configuration: device names of disks that stay, and a seed that is to be left alone,
+    are taken from it. Raises KeyError where a disk's pool is not among `pools`.
+    """
+    spec = vm.spec
+    return DomainConfig(
+        name=vm.name,
+        uuid=identity.vm_uuid(fleet, vm.name),
+        domain_type=spec.domain_type,
+        machine=spec.machine,
+        firmware=spec.firmware,
+        vcpus=spec.cpu.count,
+        max_vcpus=spec.cpu.max or spec.cpu.count,
+        cpu_model=spec.cpu.model,
+        memory=spec.memory,
+        max_memory=spec.max_memory or spec.memory,
+        disks=tuple(_disk_configs(fleet, vm, pools, observed)),
+        nics=_nic_configs(fleet, vm),
+        seed=_seed_config(fleet, vm, pools, observed),
+        graphics=spec.graphics,
+        agent_channel=True,
+        serial_console=True,
+        console_log=None if host.spec.uri.endswith("/session") else CONSOLE_LOG.format(name=vm.name),
+        rng=True,
+        balloon=True,
+        autostart=spec.run_strategy == "Always" and not spec.ha.enabled,
+        mark=None,
+    )
+
+
+def spec_hash(config: DomainConfig) -> str:
+    """Hash of a desired domain without its mark: the same spec on the same host has the same one."""
+    return hashlib.blake2b(repr(config).encode(), digest_size=8).hexdigest()
+
+
+def marked(config: DomainConfig, vm: VirtualMachine, *, fleet: str, epoch: int, generation: str) -> DomainConfig:
+    """`config` with the mark that says whose it is and what was applied."""
+    return replace(
+        config,
+        mark=OwnershipMark(
+            fleet=fleet,
+            vm=vm.name,
+            epoch=epoch,
+            spec_hash=spec_hash(config),
+            generation=generation,
+            deletion_policy=vm.spec.deletion_policy,
+            prune="disabled" if vm.metadata.prune_disabled else "enabled",
+        ),
+    )
