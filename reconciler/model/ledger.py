@@ -49,6 +49,6 @@ class LedgerView:
     failures: Mapping[str, Failure] = field(default_factory=dict)
     intents: frozenset[VolumeIntent] = frozenset()
     in_flight: frozenset[str] = frozenset()
-    """Ids of actions of this process that an earlier pass began and that have not ended."""
+    """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()
     """`Kind/name` of held objects; `fleet` holds everything."""

@@ -133,6 +133,8 @@ class Plan:
     """Short hash of the actions: the same plan has the same one."""
     unseen: tuple[str, ...] = ()
     """Hosts that could not be read."""
+    held: tuple[str, ...] = ()
+    """Ids of actions that would be here, had they not failed before or been under way."""
 
     @property
     def empty(self) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from reconciler.model.ledger import Failure, LedgerView
-from reconciler.model.plan import Action, inputs_hash
+from reconciler.model.plan import Action, Unmet, inputs_hash
+from reconciler.model.resource import ObjectRef
 from reconciler.planner.draft import Draft
 
 _RANK: Final = {
@@ -50,26 +51,36 @@ def ordered(actions: Mapping[str, Action]) -> tuple[Action, ...]:
     )
 
 
-def hold_back(draft: Draft, ledger: LedgerView, now: float) -> None:
-    """Take out actions that wait after a failure or are still being done, and all that come after them."""
-    held: dict[str, str] = {}
-    for action in list(draft.actions.values()):
-        if action.id in ledger.in_flight:
-            draft.wait(action.target, "in-progress", action.detail, host=action.host)
-            held[action.id] = action.id
-            continue
-        failure = ledger.failures.get(action.id)
-        if failure is not None and failure.inputs == inputs_hash(action) and now < failure.not_before:
-            _say(draft, action, failure, now)
-            held[action.id] = action.id
-    if held:
-        _drop(draft, held.keys())
+def hold_back(draft: Draft, ledger: LedgerView, now: float) -> tuple[str, ...]:
+    """Take out actions that wait after a failure or whose object is still being worked on, and all that need them.
+
+    Returns the ids of what was taken out; each object of theirs gets its reason.
+    """
+    causes: dict[str, Unmet] = {}
+    for action in draft.actions.values():
+        reason = _why_not_now(action, ledger, now)
+        if reason is not None:
+            causes[action.id] = reason
+    _spread_to_dependants(draft, causes)
+    for action_id in causes:
+        del draft.actions[action_id]
+    draft.unmet += dict.fromkeys(causes.values())
+    return tuple(sorted(causes))
 
 
-def _say(draft: Draft, action: Action, failure: Failure, now: float) -> None:
+def _why_not_now(action: Action, ledger: LedgerView, now: float) -> Unmet | None:
+    if str(action.target) in ledger.in_flight:
+        return Unmet(action.target, "in-progress", "an earlier pass is still at it", host=action.host)
+    failure = ledger.failures.get(action.id)
+    if failure is None or failure.inputs != inputs_hash(action) or now >= failure.not_before:
+        return None
+    return _failed(action, failure, now)
+
+
+def _failed(action: Action, failure: Failure, now: float) -> Unmet:
     wait = max(1, round(failure.not_before - now))
     tries = f"{failure.attempts} {'try' if failure.attempts == 1 else 'tries'}"
-    draft.wait(
+    return Unmet(
         action.target,
         "failed" if failure.permanent else "backoff",
         f"{action.detail}: {failure.message} ({tries}, next in {wait} s)",
@@ -79,13 +90,29 @@ def _say(draft: Draft, action: Action, failure: Failure, now: float) -> None:
     )
 
 
-def _drop(draft: Draft, held: Iterable[str]) -> None:
-    """Remove the held actions and, again and again, whatever comes after something removed."""
-    gone = set(held)
+def _spread_to_dependants(draft: Draft, causes: dict[str, Unmet]) -> None:
+    """Whatever comes after something held is held; another object says what it waits for."""
     while True:
-        dependants = {a.id for a in draft.actions.values() if a.id not in gone and not gone.isdisjoint(a.after)}
-        if not dependants:
-            break
-        gone |= dependants
-    for name in gone:
-        del draft.actions[name]
+        found = {
+            action.id: causes[before]
+            for action in draft.actions.values()
+            if action.id not in causes
+            for before in action.after
+            if before in causes
+        }
+        if not found:
+            return
+        for action_id, cause in found.items():
+            target = draft.actions[action_id].target
+            causes[action_id] = cause if cause.target == target else _waits_for(target, cause)
+
+
+def _waits_for(target: ObjectRef, cause: Unmet) -> Unmet:
+    return Unmet(
+        target,
+        cause.reason,
+        f"waits for {cause.target}: {cause.detail}",
+        severity="waiting",
+        host=cause.host,
+        hint=f"reconciler why {cause.target}",
+    )

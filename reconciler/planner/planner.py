@@ -28,7 +28,7 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     plan_vms(world, facilities, make_rooms(world), draft)
     plan_removals(world, draft)
     plan_collection(world, draft)
-    hold_back(draft, ledger, now)
+    held = hold_back(draft, ledger, now)
     _report_unusable(world, draft)
     actions = ordered(draft.actions)
     unmet = tuple(sorted(draft.unmet, key=_unmet_order))
@@ -38,6 +38,7 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
         unmet=unmet,
         summary=_summary(world, actions, unmet),
         fingerprint=_fingerprint(actions),
+        held=held,
         unseen=tuple(sorted(name for name in inventory.unread if name in desired.hosts)),
     )
 

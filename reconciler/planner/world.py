@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import OwnershipMark
+from reconciler.model.election import storage_host
 from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain, ObservedPool
 from reconciler.model.ledger import LedgerView
@@ -38,6 +39,8 @@ class World:
     """Names of domains without our mark, with the hosts that have them."""
     pool_hosts: Mapping[str, tuple[str, ...]]
     """Readable hosts of each pool, in order."""
+    shared_pools: Mapping[str, str]
+    """Shared pool → the host through which its volumes are handled."""
 
     @property
     def fleet(self) -> str:
@@ -62,16 +65,7 @@ class World:
 
     def storage_host(self, pool: str, host: str) -> str:
         """The host through which volumes of `pool` are handled for a VM on `host`: one for all where it is shared."""
-        spec = self.desired.pools.get(pool)
-        if spec is not None and spec.spec.shared:
-            hosts = self.pool_hosts.get(pool, ())
-            active = [name for name in hosts if self._pool_active(name, pool)]
-            return (active or list(hosts) or [host])[0]
-        return host
-
-    def _pool_active(self, host: str, pool: str) -> bool:
-        observed = self.inventory.hosts[host].pools.get(pool)
-        return observed is not None and observed.active
+        return self.shared_pools.get(pool, host)
 
     def observed_pool(self, pool: str, host: str) -> ObservedPool | None:
         """The pool with its volumes as they matter to a VM on `host`."""
@@ -111,6 +105,11 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         pool_hosts={
             name: tuple(host for host in hosts if pool.spec.hosts.matches(host, desired.hosts[host].metadata.labels))
             for name, pool in desired.pools.items()
+        },
+        shared_pools={
+            name: elected
+            for name, pool in desired.pools.items()
+            if pool.spec.shared and (elected := storage_host(desired, hosts, name)) is not None
         },
     )
 
