@@ -1,0 +1,70 @@
+"""The objects of one load that are right by themselves, as the checks across files see them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+from reconciler.model.host import Host
+from reconciler.model.image import Image
+from reconciler.model.network import Network
+from reconciler.model.resource import ObjectRef, Resource
+from reconciler.model.storage_pool import StoragePool
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.specfiles.objects import SpecObject
+from reconciler.specfiles.places import Finding
+
+Found = Iterator[tuple[SpecObject, Finding]]
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Each name here is claimed once; `claimed` has the names of broken objects too."""
+
+    fleet: str
+    objects: Mapping[ObjectRef, SpecObject]
+    claimed: frozenset[ObjectRef]
+    image_sizes: Mapping[str, int]
+    """Virtual sizes in bytes of the images that could be inspected."""
+    remembered: frozenset[ObjectRef] = frozenset()
+    """Objects whose last good form stands in while they have errors."""
+
+    @cached_property
+    def vms(self) -> list[tuple[SpecObject, VirtualMachine]]:
+        return self._of(VirtualMachine)
+
+    @cached_property
+    def hosts(self) -> list[tuple[SpecObject, Host]]:
+        return self._of(Host)
+
+    @cached_property
+    def pools(self) -> list[tuple[SpecObject, StoragePool]]:
+        return self._of(StoragePool)
+
+    @cached_property
+    def networks(self) -> list[tuple[SpecObject, Network]]:
+        return self._of(Network)
+
+    @cached_property
+    def images(self) -> list[tuple[SpecObject, Image]]:
+        return self._of(Image)
+
+    @cached_property
+    def pool_hosts(self) -> Mapping[str, frozenset[str]]:
+        """Names of the hosts of each pool."""
+        return {pool.name: self._selected(pool) for _, pool in self.pools}
+
+    @cached_property
+    def network_hosts(self) -> Mapping[str, frozenset[str]]:
+        """Names of the hosts of each network."""
+        return {network.name: self._selected(network) for _, network in self.networks}
+
+    def _of(self, model: type[R]) -> list[tuple[SpecObject, R]]:
+        return [(item, item.resource) for item in self.objects.values() if isinstance(item.resource, model)]
+
+    def _selected(self, chooser: StoragePool | Network) -> frozenset[str]:
+        selector = chooser.spec.hosts
+        return frozenset(host.name for _, host in self.hosts if selector.matches(host.name, host.metadata.labels))

@@ -1,0 +1,145 @@
+"""Checks across files: references, names and addresses claimed twice, disks that don't hold their image."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Network
+
+from reconciler.model.identity import effective_macs
+from reconciler.model.quantities import format_size
+from reconciler.model.resource import HostSelector, Kind, ObjectRef
+from reconciler.specfiles.catalog import Catalog, Found
+from reconciler.specfiles.messages import closest, did_you_mean
+from reconciler.specfiles.objects import SpecObject
+from reconciler.specfiles.places import Finding, Path
+from reconciler.specfiles.problem_codes import Code
+
+
+def doubled_names(claimants: Iterable[Sequence[SpecObject]]) -> Found:
+    """All objects that share their kind and name with another."""
+    for group in claimants:
+        if len(group) > 1:
+            yield from _each_names_the_others(group, "S030", ("metadata", "name"), "this name")
+
+
+def doubled_macs(catalog: Catalog) -> Found:
+    """All VMs with a MAC that another card has too, written or derived."""
+    cards: dict[str, list[tuple[SpecObject, int]]] = {}
+    for item, vm in catalog.vms:
+        for index, mac in enumerate(effective_macs(catalog.fleet, vm)):
+            cards.setdefault(mac, []).append((item, index))
+    for mac, group in cards.items():
+        if len(group) < 2:
+            continue
+        for item, index in group:
+            others = ", ".join(str(other.ref) for other, number in group if (other, number) != (item, index))
+            message = f"{mac} is also the address of {others}; write another mac for one of them"
+            yield item, Finding("S031", ("spec", "networks", index, "mac"), message)
+
+
+def selected_hosts(catalog: Catalog) -> Found:
+    """Hosts that a pool or network names, but that are not in the specs."""
+    choosers = [(item, pool.spec.hosts) for item, pool in catalog.pools]
+    choosers += [(item, network.spec.hosts) for item, network in catalog.networks]
+    for item, selector in choosers:
+        for index, host in enumerate(selector.names):
+            yield from _refer(catalog, item, "Host", host, ("spec", "hosts", "names", index))
+
+
+def references(catalog: Catalog) -> Found:
+    """Objects that a VM names, but that are not in the specs, or that have errors themselves."""
+    for item, vm in catalog.vms:
+        for index, disk in enumerate(vm.spec.disks):
+            path = ("spec", "disks", index)
+            yield from _refer(catalog, item, "StoragePool", disk.pool, (*path, "pool"))
+            if disk.image is not None:
+                yield from _refer(catalog, item, "Image", disk.image, (*path, "image"))
+        for index, nic in enumerate(vm.spec.networks):
+            yield from _refer(catalog, item, "Network", nic.network, ("spec", "networks", index, "network"))
+        for index, host in enumerate(vm.spec.placement.hosts):
+            yield from _refer(catalog, item, "Host", host, ("spec", "placement", "hosts", index))
+
+
+def disks(catalog: Catalog) -> Found:
+    """Disks that don't hold their image, or that their pool can't hold."""
+    logical = {pool.name for _, pool in catalog.pools if pool.spec.type == "logical"}
+    if not catalog.image_sizes and not logical:
+        return
+    for item, vm in catalog.vms:
+        for index, disk in enumerate(vm.spec.disks):
+            path = ("spec", "disks", index)
+            least = catalog.image_sizes.get(disk.image or "")
+            if least is not None and disk.size is not None and disk.size < least:
+                message = (
+                    f"{format_size(disk.size)} is less than the {format_size(least)} of Image/{disk.image};"
+                    f" write {_next_gib(least)} or more, or leave size out"
+                )
+                yield item, Finding("S033", (*path, "size"), message)
+            if disk.pool in logical and disk.format != "raw":
+                message = (
+                    f"StoragePool/{disk.pool} is logical and holds raw disks only; write format: raw and clone: full"
+                )
+                yield item, Finding("S043", (*path, "pool"), message)
+
+
+def one_thing_twice(catalog: Catalog) -> Found:
+    """Hosts with one URI; pools with one directory or networks with common addresses on one host."""
+    uris: dict[str, list[SpecObject]] = defaultdict(list)
+    for item, host in catalog.hosts:
+        uris[host.spec.uri].append(item)
+    for group in uris.values():
+        if len(group) > 1:
+            yield from _each_names_the_others(group, "S037", ("spec", "uri"), "this URI")
+    targets: dict[str, list[tuple[SpecObject, HostSelector]]] = defaultdict(list)
+    for item, pool in catalog.pools:
+        if pool.spec.target is not None and pool.spec.type != "existing":
+            targets[pool.spec.target.rstrip("/")].append((item, pool.spec.hosts))
+    for claims in targets.values():
+        if len(claims) > 1 and _meet([catalog.pool_hosts[item.resource.name] for item, _ in claims if item.resource]):
+            yield from _each_names_the_others(
+                [item for item, _ in claims], "S037", ("spec", "target"), "this directory"
+            )
+    yield from _overlapping_networks(catalog)
+
+
+def _overlapping_networks(catalog: Catalog) -> Found:
+    subnets = [(item, net.name, IPv4Network(net.spec.subnet)) for item, net in catalog.networks if net.spec.subnet]
+    subnets.sort(key=lambda entry: (int(entry[2].network_address), entry[1]))
+    for (one, first, a), (other, second, b) in itertools.pairwise(subnets):
+        if a.overlaps(b) and catalog.network_hosts[first] & catalog.network_hosts[second]:
+            yield from _each_names_the_others([one, other], "S037", ("spec", "subnet"), "addresses of this subnet")
+
+
+def _meet(groups: Sequence[frozenset[str]]) -> bool:
+    return any(one & other for one, other in itertools.combinations(groups, 2))
+
+
+def _each_names_the_others(group: Sequence[SpecObject], code: Code, path: Path, what: str) -> Found:
+    for item in group:
+        others = [other for other in group if other is not item]
+        places = ", ".join(f"{other.ref} at {other.where.file}:{other.where.line}" for other in others[:3])
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        yield (
+            item,
+            Finding(code, path, f"{what} is also claimed by {places}{more}; none of them is used until one is left"),
+        )
+
+
+def _refer(catalog: Catalog, item: SpecObject, kind: Kind, name: str, path: Path) -> Found:
+    ref = ObjectRef(kind, name)
+    if ref in catalog.objects or ref in catalog.remembered:
+        return
+    if ref in catalog.claimed:
+        yield item, Finding("S044", path, f"{ref} has errors; mend it first")
+        return
+    known = [other.name for other in catalog.claimed if other.kind == kind]
+    suggestion = closest(name, sorted(known))
+    listed = f"there are {', '.join(sorted(known)[:8])}" if known else f"there is no {kind} at all"
+    message = f"there is no {ref}{did_you_mean(suggestion, listed)}"
+    yield item, Finding("S032", path, message, suggestion=suggestion)
+
+
+def _next_gib(size: int) -> str:
+    return f"{-(-size // (1 << 30))}GiB"

@@ -1,0 +1,133 @@
+"""A field in words, for messages, `explain` and the reference: its type, unit, default and an example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from reconciler.specfiles.json_schema import Schema
+
+_PATTERNS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
+    {
+        "KiB|MiB": ("size", "KiB, MiB, GiB or TiB", "2GiB"),
+        "ms|s|m": ("duration", "ms, s, m, h or d", "30s"),
+        "[a-z0-9]([a-z0-9-]{0,61}": ("name", "", "web-1"),
+        "fence_": ("fence agent", "", "fence_ipmilan"),
+    }
+)
+_TYPES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "string": ("text", ""),
+        "integer": ("whole number", "2"),
+        "number": ("number", "1.5"),
+        "boolean": ("true or false", "true"),
+    }
+)
+_EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "uri": "qemu+ssh://root@h1.example/system",
+        "migrationAddress": "10.0.0.11",
+        "target": "/srv/vms",
+        "dir": "/export/vms",
+        "host": "nfs.example",
+        "volumeGroup": "vg0",
+        "bridge": "br0",
+        "subnet": "192.168.150.0/24",
+        "url": "https://images.example/debian-12.qcow2",
+        "path": "images/debian-12.qcow2",
+        "checksum": "sha256:" + "0123456789abcdef" * 4,
+        "mac": "52:54:00:12:34:56",
+        "machine": "q35",
+        "model": "host-model",
+        "userData": "'#cloud-config'",
+        "networkConfig": "'version: 2'",
+        "file": "h1-bmc",
+        "env": "H1_BMC_PASSWORD",
+        "network": "lan",
+        "pool": "vms",
+        "image": "debian-12",
+    }
+)
+
+
+def type_words(field: Schema) -> str:
+    """What may be written: `size`, `list of names`, `one of a, b`, `mapping of text to text`."""
+    if "const" in field:
+        return f"`{field['const']}`"
+    if "enum" in field:
+        return "one of " + ", ".join(f"`{choice}`" for choice in field["enum"])
+    kind = field.get("type")
+    if kind == "array":
+        item = field.get("items", {})
+        return f"list of {_model_name(item) or _plural(type_words(item))}"
+    if kind == "object":
+        more = field.get("additionalProperties")
+        if isinstance(more, dict):
+            return f"mapping of text to {_model_name(more) or type_words(more)}"
+        return str(field.get("model", "mapping"))
+    named = _pattern(field)
+    words = named[0] if named else _TYPES.get(str(kind), ("value", ""))[0]
+    return words + _range(field)
+
+
+def unit(field: Schema) -> str:
+    """The units that a value is written with; empty where it has none."""
+    named = _pattern(field)
+    return named[1] if named else ""
+
+
+def example(name: str, field: Schema) -> str:
+    """A value as written in YAML, on one line; empty where none helps."""
+    if "const" in field:
+        return str(field["const"])
+    if "enum" in field:
+        return str(field["enum"][-1])
+    kind = field.get("type")
+    if kind == "array":
+        inner = example(name.removesuffix("s"), field.get("items", {}))
+        return f"[{inner}]" if inner else ""
+    if kind == "object":
+        more = field.get("additionalProperties")
+        return "{app: web}" if isinstance(more, dict) and more.get("type") == "string" else ""
+    if name in _EXAMPLES:
+        return _EXAMPLES[name]
+    named = _pattern(field)
+    return named[2] if named else _TYPES.get(str(kind), ("", ""))[1]
+
+
+def default_words(field: Schema) -> str:
+    """The default as written in YAML; empty where there is none."""
+    if "default" not in field:
+        return ""
+    value: Any = field["default"]
+    if isinstance(value, str):
+        return value
+    if value in ({}, []):
+        return "empty"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items() if inner is not None) + "}"
+    return json.dumps(value)
+
+
+def _flow(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _pattern(field: Schema) -> tuple[str, str, str] | None:
+    pattern = field.get("pattern", "")
+    return next((words for part, words in _PATTERNS.items() if part in pattern), None)
+
+
+def _range(field: Schema) -> str:
+    low, high = field.get("minimum"), field.get("maximum")
+    return "" if low is None or high is None else f" from {low} to {high}"
+
+
+def _model_name(field: Schema) -> str:
+    return str(field["$ref"]).rpartition("/")[2] if "$ref" in field else ""
+
+
+def _plural(words: str) -> str:
+    return words if words == "text" else f"{words}s"

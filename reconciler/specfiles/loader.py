@@ -1,0 +1,164 @@
+"""A directory of specs to the desired state, with every problem of it at once.
+
+    files ─▶ documents ─▶ objects ─▶ checks across files ─▶ desired state
+                                                      ▲
+                         what was good before ────────┘
+
+An object that can't be used keeps its last good form; where nothing is known of it, nothing may be removed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
+from reconciler.model.host import Host
+from reconciler.model.image import Image
+from reconciler.model.network import Network
+from reconciler.model.storage_pool import StoragePool
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.specfiles.checks import check
+from reconciler.specfiles.directory import Listing, read_directory, shown_path
+from reconciler.specfiles.generation import generation_of
+from reconciler.specfiles.image_sizes import ImageSize, measure
+from reconciler.specfiles.last_good import Standing, objects_of, stand_in
+from reconciler.specfiles.objects import SpecFile, read_objects
+from reconciler.specfiles.places import Finding, Text, make_problem
+
+__all__ = ["ImageSize", "LoadedSpecs", "load"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSpecs(DesiredState):
+    """The desired state, and what the next load need not do again."""
+
+    fleet: str = ""
+    directory: str = ""
+    files: Mapping[str, SpecFile] = field(default_factory=dict, repr=False)
+    """Every file that was read, by its path below the directory."""
+    unread: Mapping[str, SpecProblem] = field(default_factory=dict)
+    """What could not be read, by path; the directory itself is the empty path."""
+    image_sizes: Mapping[str, int | Finding] = field(default_factory=dict)
+    """Virtual sizes in bytes, or why one is not known."""
+
+
+def load(
+    directory: Path,
+    *,
+    fleet: str,
+    previous: LoadedSpecs | None = None,
+    image_size: ImageSize | None = None,
+) -> LoadedSpecs:
+    """Read, validate and check all specs below `directory`; problems are in the result, nothing is raised for them.
+
+    `previous` is the result of the load before: files with the same content are not parsed again, and objects
+    that turned invalid keep the form that they had in it.
+    """
+    if previous is not None and (previous.fleet, previous.directory) != (fleet, str(directory)):
+        previous = None
+    with _collector_paused():
+        listing = read_directory(directory)
+        if listing.unusable is not None:
+            return _as_before(directory, fleet, listing.unusable, previous)
+        files = _read(directory, listing, previous)
+        if not listing.problems and not any(file.objects or file.broken for file in files.values()):
+            return _as_before(directory, fleet, _nothing_in(directory), previous)
+        return _load(directory, fleet, listing, files, previous, image_size)
+
+
+def _load(
+    directory: Path,
+    fleet: str,
+    listing: Listing,
+    files: Mapping[str, SpecFile],
+    previous: LoadedSpecs | None,
+    image_size: ImageSize | None,
+) -> LoadedSpecs:
+    images = [item.resource for file in files.values() for item in file.objects if isinstance(item.resource, Image)]
+    sizes = measure(images, image_size)
+    generation = generation_of(directory, listing.contents)
+    if previous is not None and _unchanged(previous, files, listing, sizes):
+        return replace(previous, generation=generation)
+    remembered = objects_of(previous).keys() if previous is not None else ()
+    checked = check(files.values(), fleet, sizes, remembered)
+    broken = [file.broken for file in files.values() if file.broken is not None]
+    standing = stand_in(checked, [*listing.problems.values(), *broken], previous)
+    return LoadedSpecs(
+        generation=generation,
+        hosts=_of(standing, Host),
+        pools=_of(standing, StoragePool),
+        networks=_of(standing, Network),
+        images=_of(standing, Image),
+        vms=_of(standing, VirtualMachine),
+        sources=standing.sources,
+        problems=tuple(sorted([*listing.problems.values(), *checked.problems])),
+        unusable=standing.unusable,
+        removal_hold=standing.removal_hold,
+        fleet=fleet,
+        directory=str(directory),
+        files=files,
+        unread=listing.problems,
+        image_sizes=sizes,
+    )
+
+
+def _of(standing: Standing, model: type[R]) -> dict[str, R]:
+    return {ref.name: item for ref, item in sorted(standing.objects.items()) if isinstance(item, model)}
+
+
+def _read(directory: Path, listing: Listing, previous: LoadedSpecs | None) -> dict[str, SpecFile]:
+    known = previous.files if previous is not None else {}
+    shown, absolute = str(directory), os.fspath(directory.absolute())
+    files: dict[str, SpecFile] = {}
+    for path, content in listing.contents.items():
+        before = known.get(path)
+        if before is not None and before.text.content == content:
+            files[path] = before
+        else:
+            folder = f"{absolute}/{path}".rpartition("/")[0]
+            files[path] = read_objects(Text(shown_path(shown, path), content), folder)
+    return files
+
+
+def _unchanged(
+    previous: LoadedSpecs, files: Mapping[str, SpecFile], listing: Listing, sizes: Mapping[str, int | Finding]
+) -> bool:
+    """Whether the checks would find what they found before."""
+    return (
+        previous.files.keys() == files.keys()
+        and all(previous.files[path] is file for path, file in files.items())
+        and previous.unread == listing.problems
+        and previous.image_sizes == sizes
+    )
+
+
+def _as_before(directory: Path, fleet: str, problem: SpecProblem, previous: LoadedSpecs | None) -> LoadedSpecs:
+    """No specs at all: what was wanted stays wanted, and nothing is removed."""
+    before = previous or LoadedSpecs(generation=generation_of(directory, {}), fleet=fleet, directory=str(directory))
+    hold = f"{problem.where.file}: {problem.message}"
+    return replace(before, problems=(problem,), removal_hold=hold, unread={"": problem})
+
+
+def _nothing_in(directory: Path) -> SpecProblem:
+    message = "holds no specs; run `reconciler init` for a first fleet, or check that it is mounted"
+    return make_problem(Finding("S002", (), message), SourceRef(str(directory), 1), "")
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Tens of thousands of new objects and no garbage: the collector would go over them in vain, again and again."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
