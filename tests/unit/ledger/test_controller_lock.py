@@ -67,7 +67,7 @@ def test_holder_that_has_not_written_its_name_still_holds(tmp_path: Path) -> Non
 
 
 def test_lock_file_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
-    os.symlink(tmp_path / "elsewhere", tmp_path / LOCK_FILE)
+    (tmp_path / LOCK_FILE).symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(StateError), ControllerLock(tmp_path, "apply", SystemClock()):
         pytest.fail("followed a symlink")

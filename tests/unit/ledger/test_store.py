@@ -268,7 +268,7 @@ def test_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_ledger_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
-    os.symlink(tmp_path / "elsewhere", tmp_path / LEDGER_FILE)
+    (tmp_path / LEDGER_FILE).symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(LedgerError, match="can't be opened"):
         Ledger(tmp_path)

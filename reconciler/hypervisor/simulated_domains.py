@@ -1,0 +1,177 @@
+"""What libvirt and QEMU do to domains, as measured on real hosts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
+from reconciler.model.domain import DiskConfig, DomainConfig
+
+_MACHINES: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
+"""Unversioned machine types, and what libvirt writes instead when a domain is defined."""
+
+
+def find(host: HostState, uuid: str) -> DomainEntry:
+    """The domain; raises ObjectNotFound."""
+    entry = host.domains.get(uuid)
+    if entry is None:
+        raise ObjectNotFound("there is no domain with this UUID", host=host.name, target=f"domain {uuid}")
+    return entry
+
+
+def define(world: World, host: HostState, config: DomainConfig) -> None:
+    """Define or redefine; autostart and what people added stay as they are, and so does the live domain."""
+    if config.domain_type not in host.facts.domain_types:
+        raise _refused(host, config.name, f"could not find capabilities for domaintype={config.domain_type}")
+    named = host.by_name(config.name)
+    if named is not None and named.config.uuid != config.uuid:
+        raise ObjectConflict(
+            f"domain '{config.name}' already exists with uuid {named.config.uuid}",
+            host=host.name,
+            target=f"VirtualMachine/{config.name}",
+        )
+    entry = host.domains.get(config.uuid)
+    if entry is not None and entry.config.name != config.name:
+        raise ObjectConflict(
+            f"domain '{entry.config.name}' is already defined with uuid {config.uuid}",
+            host=host.name,
+            target=f"VirtualMachine/{config.name}",
+        )
+    if entry is None:
+        stored = replace(config, machine=_MACHINES.get(config.machine, config.machine), autostart=False)
+        host.domains[config.uuid] = DomainEntry(stored)
+    else:
+        entry.config = replace(config, machine=_kept_machine(entry, config), autostart=entry.config.autostart)
+        entry.persistent = True
+    world.emit(host.name, "domain", config.name, "defined")
+
+
+def _kept_machine(entry: DomainEntry, config: DomainConfig) -> str:
+    family = _MACHINES.get(config.machine)
+    if family is None:
+        return config.machine
+    stem = family.rpartition("-")[0]
+    return entry.config.machine if entry.config.machine.startswith(stem) else family
+
+
+def undefine(world: World, host: HostState, uuid: str) -> None:
+    """Undefine; a running domain stays, transient from now on."""
+    entry = find(host, uuid)
+    if not entry.persistent:
+        raise _refused(host, entry.config.name, "cannot undefine transient domain")
+    entry.persistent = False
+    if not entry.active:
+        del host.domains[uuid]
+    world.emit(host.name, "domain", entry.config.name, "undefined")
+
+
+def start(world: World, host: HostState, uuid: str) -> None:
+    """Start a domain that is off; refused as QEMU refuses: no disk, no network, no memory, disk locked by another."""
+    entry = find(host, uuid)
+    name = entry.config.name
+    if entry.active:
+        raise _refused(host, name, "domain is already running")
+    _check_networks(host, entry)
+    _check_memory(host, entry)
+    for disk in _all_disks(entry.config):
+        _check_disk(world, host, name, disk)
+    if any(other.config.uuid == uuid for _host, other in world.active_domains()):
+        world.violations.append(f"domain {name} was started on {host.name} while a copy of it runs elsewhere")
+    entry.live, entry.state, entry.off_at = entry.config, "running", None
+    entry.boots += 1
+    world.emit(host.name, "domain", name, "started")
+
+
+def resume(world: World, host: HostState, uuid: str) -> None:
+    """Unpause; one that runs already is fine."""
+    entry = find(host, uuid)
+    if not entry.active:
+        raise _refused(host, entry.config.name, "domain is not running")
+    entry.state = "running"
+    world.emit(host.name, "domain", entry.config.name, "resumed")
+
+
+def request_shutdown(world: World, host: HostState, uuid: str) -> None:
+    """Press the guest's power button."""
+    entry = find(host, uuid)
+    if not entry.active:
+        raise _refused(host, entry.config.name, "domain is not running")
+    if entry.state == "running" and entry.config.name not in host.deaf_guests and entry.off_at is None:
+        entry.off_at = world.clock.monotonic() + host.shutdown_seconds
+
+
+def stop(world: World, host: HostState, entry: DomainEntry) -> None:
+    """Have the domain off now; a transient one is gone with that."""
+    if not entry.active:
+        return
+    entry.live, entry.state, entry.off_at = None, "shutoff", None
+    if not entry.persistent:
+        del host.domains[entry.config.uuid]
+    world.emit(host.name, "domain", entry.config.name, "stopped")
+
+
+def settle(world: World, host: HostState) -> None:
+    """Let what the guests were doing come to its end, as far as time has passed."""
+    now = world.clock.monotonic()
+    for entry in tuple(host.domains.values()):
+        if entry.off_at is not None and entry.off_at <= now:
+            stop(world, host, entry)
+
+
+def grow_disk(host: HostState, uuid: str, path: str, capacity: int) -> None:
+    """Grow a disk of a running domain."""
+    entry = find(host, uuid)
+    name = entry.config.name
+    if entry.live is None:
+        raise _refused(host, name, "domain is not running")
+    file = host.file(path) if any(disk.path == path for disk in entry.live.disks) else None
+    if file is None:
+        raise _refused(host, name, f"invalid path {path} not assigned to domain")
+    if capacity < file.capacity:
+        raise _refused(host, name, "shrinking a disk is not supported")
+    file.capacity = capacity
+
+
+def _check_networks(host: HostState, entry: DomainEntry) -> None:
+    for nic in entry.config.nics:
+        network = host.networks.get(nic.network)
+        if network is None:
+            raise ObjectNotFound(
+                f"no network with matching name '{nic.network}'",
+                host=host.name,
+                target=f"VirtualMachine/{entry.config.name}",
+            )
+        if not network.active:
+            raise _refused(host, entry.config.name, f"network '{nic.network}' is not active")
+
+
+def _check_memory(host: HostState, entry: DomainEntry) -> None:
+    used = sum(other.live.memory for other in host.domains.values() if other.live)
+    if used + entry.config.memory > host.facts.memory:
+        raise _refused(host, entry.config.name, "cannot set up guest memory 'pc.ram': Cannot allocate memory")
+
+
+def _check_disk(world: World, host: HostState, name: str, disk: DiskConfig) -> None:
+    path: str | None = disk.path
+    while path is not None:
+        file = host.file(path)
+        if file is None:
+            raise _refused(host, name, f"Could not open '{path}': No such file or directory")
+        path = file.backing_path
+    file = host.file(disk.path)
+    if file is not None and not disk.read_only:
+        for owner, other in world.writers(file):
+            raise _refused(
+                host, name, f'Failed to get "write" lock on {disk.path}: {other.config.name} on {owner.name} has it'
+            )
+
+
+def _all_disks(config: DomainConfig) -> tuple[DiskConfig, ...]:
+    seed = (replace(config.seed, read_only=True),) if config.seed else ()
+    return (*config.disks, *seed)
+
+
+def _refused(host: HostState, name: str, message: str) -> HostRefused:
+    return HostRefused(message, host=host.name, target=f"VirtualMachine/{name}")

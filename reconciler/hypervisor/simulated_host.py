@@ -1,0 +1,278 @@
+"""The door to one simulated host: the same errors, in the same places, as over libvirt."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import BinaryIO, Final
+
+from reconciler.errors import HostTimeout, HostUnreachable, ObjectConflict, ObjectNotFound
+from reconciler.hypervisor import simulated_domains as domains
+from reconciler.hypervisor import simulated_storage as storage
+from reconciler.hypervisor.interface import DomainSummary, Progress
+from reconciler.hypervisor.simulated_world import FileState, HostState, MutatingCall, Phase, World
+from reconciler.model.domain import DomainConfig, DomainState
+from reconciler.model.inventory import (
+    HostInventory,
+    ObservedDomain,
+    ObservedNetwork,
+    ObservedPool,
+    ObservedVolume,
+)
+from reconciler.model.steps import NetworkConfig, PoolConfig
+
+_CHUNK: Final = 1 << 20
+
+
+class SimulatedHost:
+    """Implements Hypervisor over the state of one host; `deadline` in simulated seconds."""
+
+    def __init__(self, world: World, state: HostState, deadline: float) -> None:
+        self._world = world
+        self._state = state
+        self._deadline = deadline
+
+    @property
+    def name(self) -> str:
+        return self._state.name
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
+        wanted = frozenset(pools_with_volumes)
+        with self._call("read"):
+            if self._state.faults.stale is not None:
+                return self._state.faults.stale
+            return self.inventory(wanted, refresh=refresh)
+
+    def inventory(self, wanted: frozenset[str] | None = None, *, refresh: bool = False) -> HostInventory:
+        """What a read would say if the host answered; every pool's volumes for None."""
+        state = self._state
+        for pool in state.pools.values():
+            if refresh and pool.active and (wanted is None or pool.name in wanted):
+                storage.refresh(state, pool)
+        return HostInventory(
+            name=state.name,
+            observed_at=self._world.clock.now(),
+            facts=state.facts,
+            domains={entry.config.name: entry.observed() for entry in state.domains.values()},
+            pools={
+                pool.name: storage.observed_pool(state, pool, volumes=wanted is None or pool.name in wanted)
+                for pool in state.pools.values()
+            },
+            networks=dict(state.networks),
+        )
+
+    def sweep(self) -> tuple[DomainSummary, ...]:
+        with self._call("sweep"):
+            return tuple(
+                DomainSummary(entry.config.name, entry.config.uuid, entry.state, entry.persistent)
+                for entry in self._state.domains.values()
+            )
+
+    def domain(self, uuid: str) -> ObservedDomain:
+        with self._call("domain", uuid):
+            return domains.find(self._state, uuid).observed()
+
+    def domain_by_name(self, name: str) -> ObservedDomain | None:
+        with self._call("domain_by_name", name):
+            entry = self._state.by_name(name)
+            return entry.observed() if entry else None
+
+    def domain_state(self, uuid: str) -> DomainState:
+        with self._call("domain_state", uuid):
+            return domains.find(self._state, uuid).state
+
+    def pool(self, name: str, *, refresh: bool = False) -> ObservedPool:
+        with self._call("pool", name):
+            pool = storage.find(self._state, name)
+            if refresh and pool.active:
+                storage.refresh(self._state, pool)
+            return storage.observed_pool(self._state, pool, volumes=True)
+
+    def volume(self, pool: str, volume: str) -> ObservedVolume | None:
+        with self._call("volume", volume):
+            return storage.lookup(self._state, storage.find_active(self._state, pool), volume)
+
+    # -- pools and networks ----------------------------------------------------------------------------------------
+    def define_pool(self, config: PoolConfig) -> None:
+        with self._mutation("define_pool", config.name):
+            storage.define_pool(self._world, self._state, config)
+
+    def start_pool(self, name: str) -> None:
+        with self._mutation("start_pool", name):
+            storage.start_pool(self._world, self._state, storage.find(self._state, name))
+
+    def set_pool_autostart(self, name: str, *, autostart: bool) -> None:
+        with self._mutation("set_pool_autostart", name):
+            storage.find(self._state, name).autostart = autostart
+
+    def define_network(self, config: NetworkConfig) -> None:
+        with self._mutation("define_network", config.name):
+            known = self._state.networks.get(config.name)
+            if known is not None and known.uuid != config.uuid:
+                raise ObjectConflict(
+                    f"network '{config.name}' already exists with uuid {known.uuid}",
+                    host=self.name,
+                    target=f"Network/{config.name}",
+                )
+            self._state.networks[config.name] = ObservedNetwork(
+                name=config.name,
+                uuid=config.uuid,
+                active=True,
+                autostart=True,
+                mode=config.mode,
+                bridge=config.bridge,
+                subnet=config.subnet,
+                dhcp=config.dhcp,
+            )
+            self._world.emit(self.name, "network", config.name, "defined")
+
+    def start_network(self, name: str) -> None:
+        with self._mutation("start_network", name):
+            self._state.networks[name] = replace(self._network(name), active=True)
+
+    def stop_network(self, name: str) -> None:
+        with self._mutation("stop_network", name):
+            self._state.networks[name] = replace(self._network(name), active=False)
+
+    def set_network_autostart(self, name: str, *, autostart: bool) -> None:
+        with self._mutation("set_network_autostart", name):
+            self._state.networks[name] = replace(self._network(name), autostart=autostart)
+
+    # -- volumes ---------------------------------------------------------------------------------------------------
+    def create_volume(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,
+        capacity: int,
+        backing: ObservedVolume | None = None,
+        mode: int = 0o600,
+    ) -> ObservedVolume:
+        with self._mutation("create_volume", volume):
+            found = storage.find_active(self._state, pool)
+            file = FileState(format, capacity, 0, mode, backing.path if backing else None)
+            return storage.create(self._world, self._state, found, volume, file)
+
+    def clone_volume(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
+        with self._mutation("clone_volume", volume):
+            found = storage.find_active(self._state, pool)
+            original = storage.source_file(self._state, found, source)
+            file = FileState(format, max(capacity, original.capacity), original.allocation, 0o600)
+            return storage.create(self._world, self._state, found, volume, file)
+
+    def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
+        call = MutatingCall(self.name, "upload_volume", volume)
+        self._hook(call, "before")
+        with self._call("upload_volume", volume):
+            file = storage.source_file(self._state, storage.find_active(self._state, pool), volume)
+            file.header, file.written = b"", 0
+        left = length
+        while left and (chunk := content.read(min(left, _CHUNK))):
+            with self._call("upload_volume", volume):  # a host can die between any two chunks
+                storage.write(self._state, storage.find_active(self._state, pool), file, chunk)
+            left -= len(chunk)
+            self._hook(call, "during")
+            progress(len(chunk))
+        with self._call("upload_volume", volume, may_lose_reply=True):
+            storage.refresh(self._state, storage.find_active(self._state, pool))
+        self._hook(call, "after")
+
+    def grow_volume(self, pool: str, volume: str, capacity: int) -> None:
+        with self._mutation("grow_volume", volume):
+            storage.grow(self._world, self._state, storage.find_active(self._state, pool), volume, capacity)
+
+    def delete_volume(self, pool: str, volume: str) -> None:
+        with self._mutation("delete_volume", volume):
+            storage.delete(self._world, self._state, storage.find_active(self._state, pool), volume)
+
+    # -- domains ---------------------------------------------------------------------------------------------------
+    def define_domain(self, config: DomainConfig) -> None:
+        with self._mutation("define_domain", config.name):
+            domains.define(self._world, self._state, config)
+
+    def undefine_domain(self, uuid: str, *, keep_nvram: bool) -> None:  # noqa: ARG002  # NVRAM is not simulated
+        with self._mutation("undefine_domain", uuid):
+            domains.undefine(self._world, self._state, uuid)
+
+    def set_autostart(self, uuid: str, *, autostart: bool) -> None:
+        with self._mutation("set_autostart", uuid):
+            entry = domains.find(self._state, uuid)
+            entry.config = replace(entry.config, autostart=autostart)
+
+    def start_domain(self, uuid: str) -> None:
+        with self._mutation("start_domain", uuid):
+            domains.start(self._world, self._state, uuid)
+
+    def resume_domain(self, uuid: str) -> None:
+        with self._mutation("resume_domain", uuid):
+            domains.resume(self._world, self._state, uuid)
+
+    def request_shutdown(self, uuid: str) -> None:
+        with self._mutation("request_shutdown", uuid):
+            domains.request_shutdown(self._world, self._state, uuid)
+
+    def destroy_domain(self, uuid: str) -> None:
+        with self._mutation("destroy_domain", uuid):
+            domains.stop(self._world, self._state, domains.find(self._state, uuid))
+
+    def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
+        with self._mutation("grow_disk", uuid):
+            domains.grow_disk(self._state, uuid, path, capacity)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _network(self, name: str) -> ObservedNetwork:
+        found = self._state.networks.get(name)
+        if found is None:
+            raise ObjectNotFound(f"no network with matching name '{name}'", host=self.name, target=f"Network/{name}")
+        return found
+
+    @contextmanager
+    def _mutation(self, method: str, target: str) -> Iterator[None]:
+        call = MutatingCall(self.name, method, target)
+        self._hook(call, "before")
+        with self._call(method, target, may_lose_reply=True):
+            yield
+        self._hook(call, "after")
+
+    def _hook(self, call: MutatingCall, phase: Phase) -> None:
+        if phase == "before":
+            self._world.calls.append(call)
+        if self._world.on_mutation is not None:
+            self._world.on_mutation(call, phase)
+
+    @contextmanager
+    def _call(self, method: str, target: str = "", *, may_lose_reply: bool = False) -> Iterator[None]:
+        self._meet_faults(method, target)
+        with self._world.lock:
+            domains.settle(self._world, self._state)
+            yield
+        if may_lose_reply and method in self._state.faults.lost_replies:
+            self._state.faults.lost_replies.remove(method)
+            raise self._timeout(target)
+
+    def _meet_faults(self, method: str, target: str) -> None:
+        faults = self._state.faults
+        if not (faults.powered and faults.linked):
+            raise HostUnreachable("no route to host", host=self.name, hint="look at the host and its network")
+        if faults.hung or faults.delay > self._deadline:
+            raise self._timeout(target)
+        if faults.delay:
+            self._pass_time(faults.delay)
+        for index, (failing, error) in enumerate(faults.failures):
+            if failing == method:
+                del faults.failures[index]
+                raise error
+
+    def _timeout(self, target: str) -> HostTimeout:
+        self._pass_time(self._deadline)
+        return HostTimeout(f"no answer within {self._deadline:g} s", host=self.name, target=target)
+
+    def _pass_time(self, seconds: float) -> None:
+        self._world.clock.wait(threading.Event(), seconds)  # really waits where the clock is a real one

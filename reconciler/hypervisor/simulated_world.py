@@ -1,0 +1,187 @@
+"""State of the simulated hosts: what libvirt, the kernel and the disks of each would hold."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from reconciler.clock import Clock
+from reconciler.errors import ReconcilerError
+from reconciler.hypervisor.interface import HostEvent
+from reconciler.model.domain import ACTIVE_STATES, DiskConfig, DomainConfig, DomainState
+from reconciler.model.inventory import HostFacts, HostInventory, ObservedDomain, ObservedNetwork, ObservedVolume
+
+Phase = Literal["before", "during", "after"]
+
+
+@dataclass(frozen=True, slots=True)
+class MutatingCall:
+    """A call that changes a host; `target` names the object."""
+
+    host: str
+    method: str
+    target: str
+
+
+MutationHook = Callable[[MutatingCall, Phase], None]
+"""Called around each mutating call; raising from it cuts the caller off there, as kill -9 would."""
+
+
+class SimulatedCrashError(BaseException):
+    """The controller was killed here; no handler of ordinary errors may catch it."""
+
+
+@dataclass(slots=True)
+class FileState:
+    """A file of a pool; sizes in bytes."""
+
+    format: str
+    capacity: int
+    allocation: int
+    mode: int
+    backing_path: str | None = None
+    header: bytes = b""
+    """First bytes that were uploaded: what probing sees."""
+    written: int = 0
+
+
+@dataclass(slots=True)
+class DirectoryState:
+    """A file system; hosts that share it hold the same object."""
+
+    capacity: int
+    files: dict[str, FileState] = field(default_factory=dict)
+
+    @property
+    def available(self) -> int:
+        return max(0, self.capacity - sum(file.allocation for file in self.files.values()))
+
+
+@dataclass(slots=True)
+class PoolState:
+    """A pool of one host; `seen` is what that libvirtd believes is in it, stale until it refreshes."""
+
+    name: str
+    uuid: str
+    type: str
+    target: str
+    active: bool = False
+    autostart: bool = False
+    seen: dict[str, ObservedVolume] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class DomainEntry:
+    """A domain of one host."""
+
+    config: DomainConfig
+    persistent: bool = True
+    live: DomainConfig | None = None
+    state: DomainState = "shutoff"
+    unowned: str = ""
+    """What people put into the XML that a spec doesn't express."""
+    restricted: tuple[str, ...] = ()
+    off_at: float | None = None
+    """When the guest will have shut down, in monotonic seconds."""
+    boots: int = 0
+
+    @property
+    def active(self) -> bool:
+        return self.state in ACTIVE_STATES
+
+    def observed(self) -> ObservedDomain:
+        identity = hashlib.sha256(repr((self.config, self.unowned, self.restricted)).encode())
+        return ObservedDomain(
+            name=self.config.name,
+            uuid=self.config.uuid,
+            state=self.state,
+            persistent=self.persistent,
+            config=self.config,
+            live=replace(self.live, autostart=self.config.autostart) if self.live else None,
+            fingerprint=identity.hexdigest()[:16],
+            restricted=self.restricted,
+        )
+
+
+@dataclass(slots=True)
+class Faults:
+    """What is wrong with a host now."""
+
+    powered: bool = True
+    linked: bool = True
+    hung: bool = False
+    delay: float = 0.0
+    """Seconds that every call takes."""
+    lost_replies: list[str] = field(default_factory=list)
+    """Methods whose next call is applied and then times out."""
+    failures: list[tuple[str, ReconcilerError]] = field(default_factory=list)
+    """Methods whose next call is not applied and raises this."""
+    stale: HostInventory | None = None
+    """Answer of every `read` while it is set."""
+
+
+@dataclass(slots=True)
+class HostState:
+    """One host."""
+
+    name: str
+    facts: HostFacts
+    disk_capacity: int
+    faults: Faults = field(default_factory=Faults)
+    directories: dict[str, DirectoryState] = field(default_factory=dict)
+    pools: dict[str, PoolState] = field(default_factory=dict)
+    networks: dict[str, ObservedNetwork] = field(default_factory=dict)
+    domains: dict[str, DomainEntry] = field(default_factory=dict)
+    """By UUID."""
+    shutdown_seconds: float = 2.0
+    """How long a guest takes to shut down."""
+    deaf_guests: set[str] = field(default_factory=set)
+    """Names of guests that ignore a request to shut down."""
+
+    def directory(self, path: str) -> DirectoryState:
+        return self.directories.setdefault(path, DirectoryState(self.disk_capacity))
+
+    def file(self, path: str) -> FileState | None:
+        """The file at the absolute `path`; None if there is none."""
+        folder, _, name = path.rpartition("/")
+        directory = self.directories.get(folder)
+        return directory.files.get(name) if directory else None
+
+    def by_name(self, name: str) -> DomainEntry | None:
+        return next((entry for entry in self.domains.values() if entry.config.name == name), None)
+
+
+class World:
+    """Every simulated host, what was done to them, and what must never have happened."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.hosts: dict[str, HostState] = {}
+        self.exports: dict[tuple[str, str], DirectoryState] = {}
+        """NFS exports by server and directory."""
+        self.calls: list[MutatingCall] = []
+        self.violations: list[str] = []
+        self.on_mutation: MutationHook | None = None
+        self.subscribers: list[Callable[[HostEvent], None]] = []
+
+    def emit(self, host: str, kind: str, target: str, detail: str) -> None:
+        for subscriber in tuple(self.subscribers):
+            subscriber(HostEvent(host, kind, target, detail))
+
+    def active_domains(self) -> Iterator[tuple[HostState, DomainEntry]]:
+        """Every domain that runs, wherever it is."""
+        for host in self.hosts.values():
+            for entry in host.domains.values():
+                if entry.active:
+                    yield host, entry
+
+    def writers(self, file: FileState) -> Iterator[tuple[HostState, DomainEntry]]:
+        """Every running domain that has `file` open for writing."""
+        for host, entry in self.active_domains():
+            disks: tuple[DiskConfig, ...] = entry.live.disks if entry.live else ()
+            if any(not disk.read_only and host.file(disk.path) is file for disk in disks):
+                yield host, entry
