@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -84,11 +83,6 @@ class Action:
     changes: tuple[FieldChange, ...] = ()
     after: tuple[str, ...] = ()
     """Ids of actions that must have succeeded before."""
-
-
-def inputs_hash(action: Action) -> str:
-    """What an action was made from: when it changes, a failure remembered for its id no longer counts."""
-    return hashlib.blake2b(repr(action.step).encode(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.model.ledger import Failure, LedgerView
-from reconciler.model.plan import Action, Unmet, inputs_hash
+from reconciler.model.outcome import action_inputs
+from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
 from reconciler.planner.draft import Draft
 
@@ -72,7 +73,7 @@ def _why_not_now(action: Action, ledger: LedgerView, now: float) -> Unmet | None
     if str(action.target) in ledger.in_flight:
         return Unmet(action.target, "in-progress", "an earlier pass is still at it", host=action.host)
     failure = ledger.failures.get(action.id)
-    if failure is None or failure.inputs != inputs_hash(action) or now >= failure.not_before:
+    if failure is None or failure.inputs != action_inputs(action) or now >= failure.not_before:
         return None
     return _failed(action, failure, now)
 

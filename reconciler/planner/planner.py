@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
+from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
 from reconciler.planner.draft import Draft
@@ -75,7 +76,7 @@ def _unmet_order(unmet: Unmet) -> tuple[object, ...]:
 def _fingerprint(actions: Iterable[Action]) -> str:
     digest = hashlib.blake2b(digest_size=5)
     for action in actions:
-        digest.update(f"{action.id}|{action.after}|{action.step!r}\n".encode())
+        digest.update(f"{action.id}|{action.after}|{action_inputs(action)}\n".encode())
     return digest.hexdigest()
 
 
