@@ -29,7 +29,7 @@ def make_disk(root: Path, size: int, boot_script: str, image: Path, *, work: Pat
     blocks = (size - _FIRST_SECTOR * _SECTOR) // 1024
     run([
         *("mke2fs", "-q", "-t", "ext4", "-b", "4096", "-L", "lab-root", "-m", "0", "-O", _EXT4_FEATURES, "-d", root),
-        *("-E", f"offset={_FIRST_SECTOR * _SECTOR},lazy_itable_init=1,nodiscard", raw, f"{blocks}k"),
+        *("-E", f"offset={_FIRST_SECTOR * _SECTOR},lazy_itable_init=0,nodiscard", raw, f"{blocks}k"),
     ])  # fmt: skip
     _install_grub(raw, boot_script, work)
     run(["qemu-img", "convert", "-O", "qcow2", *(["-c"] if compress else []), raw, image])

@@ -81,9 +81,11 @@ class Machine:
     def _wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                if condition():
+                    return
                 tail = "\n".join(self.console()[-15:])
-                raise GuestImageError(f"guest: {what} not seen within {seconds:.0f} s; console ends:\n{tail}")
+                raise GuestImageError(f"guest: no {what} in {seconds:.0f} s, or QEMU ended; console:\n{tail}")
             time.sleep(_POLL_SECONDS)
 
 
