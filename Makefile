@@ -1,0 +1,67 @@
+# Every target sets up what it needs by itself: Debian packages and .venv, see scripts/setup.sh.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# One worker a core, each with a lab of its own.
+WORKERS ?= 2
+# For more arguments to pytest: make test-fast ARGS="-k placement"
+ARGS ?=
+
+##@ Try it
+.PHONY: demo
+demo: setup ## Three lab hosts, the daemon, VMs that boot; DEMO_ONCE=1 cleans up and exits by itself (root)
+	@$(BIN)/python -m tests.lab.demo
+
+.PHONY: bench
+bench: setup ## Measure, beside virsh doing the same (root)
+	@$(BIN)/python -m tests.bench
+
+##@ Check it
+.PHONY: test
+test: lint ## All checks and all tests, those on real libvirt hosts included (root)
+	$(PYTEST) -n $(WORKERS) --maxschedchunk=4 --cov --cov-report=term:skip-covered $(ARGS)
+
+.PHONY: test-fast
+test-fast: setup ## Tests that need no lab, under a minute
+	$(PYTEST) -n $(WORKERS) -m "not lab and not slow" $(ARGS)
+
+.PHONY: lint
+lint: setup ## Style, types and the rules of who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: setup ## Bring all code to the one style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+##@ Make it
+.PHONY: docs
+docs: setup ## Write the reference pages from the code
+	$(BIN)/python scripts/generate_docs.py
+
+.PHONY: setup
+setup: ## Install Debian packages (root) and .venv where they are missing
+	@scripts/setup.sh
+
+.PHONY: clean
+clean: ## Remove what tools leave behind; .venv and built guest images stay
+	rm -rf build dist .coverage .coverage.* .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find reconciler tests scripts -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean ## Remove those too
+	rm -rf .venv .cache
+
+.PHONY: help
+help: ## This list
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make \033[36m%-10s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST) | $(PLAIN)
+	@echo
+
+# Colours are for terminals.
+PLAIN := if [ -t 1 ] && [ -z "$$NO_COLOR" ]; then cat; else sed 's/\x1b\[[0-9;]*m//g'; fi
