@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from reconciler.specfiles.field_examples import EXAMPLES
 from reconciler.specfiles.json_schema import Schema
 
 _PATTERNS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
@@ -25,31 +26,6 @@ _TYPES: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "boolean": ("true or false", "true"),
     }
 )
-_EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "uri": "qemu+ssh://root@h1.example/system",
-        "migrationAddress": "10.0.0.11",
-        "target": "/srv/vms",
-        "dir": "/export/vms",
-        "host": "nfs.example",
-        "volumeGroup": "vg0",
-        "bridge": "br0",
-        "subnet": "192.168.150.0/24",
-        "url": "https://images.example/debian-12.qcow2",
-        "path": "images/debian-12.qcow2",
-        "checksum": "sha256:" + "0123456789abcdef" * 4,
-        "mac": "52:54:00:12:34:56",
-        "machine": "q35",
-        "model": "host-model",
-        "userData": "'#cloud-config'",
-        "networkConfig": "'version: 2'",
-        "file": "h1-bmc",
-        "env": "H1_BMC_PASSWORD",
-        "network": "lan",
-        "pool": "vms",
-        "image": "debian-12",
-    }
-)
 
 
 def type_words(field: Schema) -> str:
@@ -58,15 +34,15 @@ def type_words(field: Schema) -> str:
         return f"`{field['const']}`"
     if "enum" in field:
         return "one of " + ", ".join(f"`{choice}`" for choice in field["enum"])
-    kind = field.get("type")
+    kind = "object" if "$ref" in field else field.get("type")
     if kind == "array":
         item = field.get("items", {})
-        return f"list of {_model_name(item) or _plural(type_words(item))}"
+        return f"list of {_plural(type_words(item))}"
     if kind == "object":
         more = field.get("additionalProperties")
         if isinstance(more, dict):
-            return f"mapping of text to {_model_name(more) or type_words(more)}"
-        return str(field.get("model", "mapping"))
+            return f"mapping of text to {type_words(more)}"
+        return "mapping"
     named = _pattern(field)
     words = named[0] if named else _TYPES.get(str(kind), ("value", ""))[0]
     return words + _range(field)
@@ -91,8 +67,8 @@ def example(name: str, field: Schema) -> str:
     if kind == "object":
         more = field.get("additionalProperties")
         return "{app: web}" if isinstance(more, dict) and more.get("type") == "string" else ""
-    if name in _EXAMPLES:
-        return _EXAMPLES[name]
+    if name in EXAMPLES:
+        return EXAMPLES[name]
     named = _pattern(field)
     return named[2] if named else _TYPES.get(str(kind), ("", ""))[1]
 
@@ -104,8 +80,8 @@ def default_words(field: Schema) -> str:
     value: Any = field["default"]
     if isinstance(value, str):
         return value
-    if value in ({}, []):
-        return "empty"
+    if value == []:
+        return "[]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_flow(inner)}" for key, inner in value.items() if inner is not None) + "}"
     return json.dumps(value)
@@ -123,10 +99,6 @@ def _pattern(field: Schema) -> tuple[str, str, str] | None:
 def _range(field: Schema) -> str:
     low, high = field.get("minimum"), field.get("maximum")
     return "" if low is None or high is None else f" from {low} to {high}"
-
-
-def _model_name(field: Schema) -> str:
-    return str(field["$ref"]).rpartition("/")[2] if "$ref" in field else ""
 
 
 def _plural(words: str) -> str:

@@ -24,6 +24,7 @@ from reconciler.model.quantities import format_size
 from reconciler.model.resource import API_VERSION, KINDS, Kind, Model, Resource
 from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.specfiles.field_examples import EXAMPLES, PATTERNS
 
 Schema = dict[str, Any]
 
@@ -75,13 +76,16 @@ def schema(kind: Kind | None = None) -> Schema:
 
 
 def property_at(kind: str, path: tuple[str | int, ...]) -> Schema | None:
-    """The schema of the field at `path` below an object of `kind`, references resolved; None if there is none."""
+    """The schema of the field at `path` below an object of `kind`, references resolved; None if there is none.
+
+    Indexes of lists may be left out of the path.
+    """
     if kind not in MODELS:
         return None
     root = _shared(kind)
     node = root
     for step in path:
-        below = _step(resolved(node, root), step)
+        below = _step(resolved(node, root), step, root)
         if below is None:
             return None
         node = below
@@ -96,14 +100,25 @@ def resolved(node: Schema, root: Schema) -> Schema:
             flat = {**choice, **flat}
     target = flat.pop("$ref", None)
     if target is not None:
-        flat = {**root["$defs"][target.rpartition("/")[2]], **flat, "model": target.rpartition("/")[2]}
+        flat = {**root["$defs"][target.rpartition("/")[2]], **flat}
     return flat
 
 
-def _step(node: Schema, step: str | int) -> Schema | None:
+def fields_of(kind: str, node: Schema) -> dict[str, tuple[Schema, bool]]:
+    """The fields of a mapping, or of the items of a list, by name: each resolved, and whether it is required."""
+    root = _shared(kind)
+    if "items" in node:
+        node = resolved(node["items"], root)
+    required = node.get("required", ())
+    return {name: (resolved(value, root), name in required) for name, value in node.get("properties", {}).items()}
+
+
+def _step(node: Schema, step: str | int, root: Schema) -> Schema | None:
+    items: Schema | None = node.get("items")
     if isinstance(step, int):
-        items: Schema | None = node.get("items")
         return items
+    if items is not None:
+        node = resolved(items, root)
     if step in node.get("properties", {}):
         found: Schema = node["properties"][step]
         return found
@@ -140,8 +155,19 @@ def _describe(definition: Schema, docstrings: Mapping[str, str]) -> None:
             field["description"] = docstrings[name]
         if "default" in field and field["default"] is None:
             del field["default"]
+        _illustrate(name, next((choice for choice in field.get("anyOf", ()) if choice.get("type") != "null"), field))
         if isinstance(field.get("default"), int) and _SIZE_PATTERN in field.get("pattern", ""):
             field["default"] = format_size(field["default"])
+
+
+def _illustrate(name: str, field: Schema) -> None:
+    """Give a text field of that name its pattern and an example."""
+    if field.get("type") != "string" or "enum" in field:
+        return
+    if name in EXAMPLES and name != "userData":
+        field.setdefault("examples", [EXAMPLES[name].strip("'")])
+    if name in PATTERNS:
+        field.setdefault("pattern", PATTERNS[name])
 
 
 def _models_within(model: type[BaseModel]) -> Iterator[type[Model]]:

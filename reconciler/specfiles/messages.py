@@ -124,7 +124,7 @@ def _described(kind: str, path: Path, error: ErrorDetails) -> tuple[Code, str]:
     if reason in ("greater_than_equal", "less_than_equal"):
         small = reason.startswith("greater")
         bound = context["ge"] if small else context["le"]
-        return "S018", f"{got} is too {'small' if small else 'large'}; the {'least' if small else 'most'} is {bound}"
+        return "S018", f"{got} is too {'small' if small else 'large'}; the {'least' if small else 'most'} is {bound:g}"
     if reason == "string_too_long":
         return "S018", f"{len(value)} characters are too many; the most is {context['max_length']}"
     if reason == "string_pattern_mismatch":
@@ -136,7 +136,7 @@ def _described(kind: str, path: Path, error: ErrorDetails) -> tuple[Code, str]:
 
 def _wrong_type(kind: str, path: Path, value: Any, got: str) -> str:
     field = property_at(kind, path) or {}
-    wanted = type_words(field) if field else "another type of value"
+    wanted = "list" if field.get("type") == "array" else type_words(field) if field else "value of the right type"
     what = "no value given" if value is None else f"{got} is not {_with_article(wanted)}"
     if field.get("type") == "string" and isinstance(value, int | float):
         return f"{what}; write it in quotes" + (f': "{got}"' if _PRIVATE.isdisjoint(path) else "")

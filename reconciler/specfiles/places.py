@@ -15,7 +15,7 @@ from reconciler.specfiles.redaction import (
     without_quotations,
 )
 from reconciler.specfiles.yaml_positions import PositionIndex, locate
-from reconciler.specfiles.yaml_text import YamlError
+from reconciler.specfiles.yaml_text import Position, YamlError
 
 Path = tuple[str | int, ...]
 
@@ -50,7 +50,10 @@ class Text:
         place = index.key_position if finding.on_key else index.position
         position = place(document, finding.path) if finding.path else index.position(document)
         where = SourceRef(self.file, position.line, position.column)
-        return make_problem(finding, where, target, showable_line(self.lines(), position.line))
+        snippet = showable_line(self.lines(), position.line)
+        if not snippet and finding.on_key:
+            snippet = self._key_alone(position, finding.path)
+        return make_problem(finding, where, target, snippet)
 
     def syntax_problem(self, error: YamlError) -> SpecProblem:
         """The error of the parser, without anything of a line that may hold a secret."""
@@ -66,6 +69,12 @@ class Text:
         if self._lines is None:
             self._lines = self.content.decode("utf-8", "replace").removeprefix("\ufeff").splitlines()
         return self._lines
+
+    def _key_alone(self, position: Position, path: Path) -> str:
+        """The line up to its key, where that is all that comes before: enough to show a slip of the pen in a name."""
+        line = self.lines()[position.line - 1]
+        before, key = line[: position.column - 1], str(path[-1])
+        return f"{before}{key}:" if not before.strip(" -") and line.startswith(f"{key}:", position.column - 1) else ""
 
     def _index(self) -> PositionIndex:
         if self._positions is None:

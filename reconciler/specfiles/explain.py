@@ -1,0 +1,85 @@
+"""What a field means: `explain("VirtualMachine.spec.memory")`."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Final
+
+from reconciler.errors import UsageError
+from reconciler.model.resource import KINDS
+from reconciler.specfiles.field_words import default_words, example, type_words, unit
+from reconciler.specfiles.json_schema import Schema, fields_of, property_at
+from reconciler.specfiles.messages import closest, did_you_mean
+
+_INDEX: Final = re.compile(r"\[\d*\]")
+_WIDTH: Final = 100
+
+
+def explain(path: str) -> str:
+    """The field's type, unit, default, meaning and example, or the fields of a mapping; ends with a line end.
+
+    `path` is a kind, then names joined by dots; `disks.size` and `disks[0].size` mean the same.
+    Raises UsageError, with what was probably meant, if there is no such field.
+    """
+    kind, *names = [step for step in _INDEX.sub("", path).split(".") if step] or [""]
+    kind = _kind(kind)
+    for depth in range(len(names)):
+        if property_at(kind, tuple(names[: depth + 1])) is None:
+            raise _no_such_field(kind, names[:depth], names[depth])
+    field = property_at(kind, tuple(names)) or {}
+    owner = property_at(kind, tuple(names[:-1])) or {}
+    _, required = fields_of(kind, owner).get(names[-1], (field, False)) if names else (field, False)
+    return "\n".join(_lines(".".join([kind, *names]), field, kind, required=required)).rstrip() + "\n"
+
+
+def _kind(name: str) -> str:
+    by_lower = {kind.lower(): kind for kind in KINDS} | {"vm": "VirtualMachine", "pool": "StoragePool"}
+    kind = by_lower.get(name.lower()) or by_lower.get(name.lower().removesuffix("s"))
+    if kind is None:
+        ending = did_you_mean(closest(name, KINDS), f"the kinds are {', '.join(KINDS)}")
+        raise UsageError(
+            f"there is no kind {name!r}{ending}", hint=f"reconciler explain {closest(name, KINDS) or KINDS[-1]}"
+        )
+    return kind
+
+
+def _no_such_field(kind: str, names: list[str], missing: str) -> UsageError:
+    owner = ".".join([kind, *names])
+    known = fields_of(kind, property_at(kind, tuple(names)) or {})
+    suggestion = closest(missing, known)
+    listed = f"its fields are {', '.join(known)}" if known else "it has no fields of its own"
+    hint = f"reconciler explain {owner}{f'.{suggestion}' if suggestion else ''}"
+    return UsageError(f"{owner} has no field {missing!r}{did_you_mean(suggestion, listed)}", hint=hint)
+
+
+def _lines(name: str, field: Schema, kind: str, *, required: bool) -> list[str]:
+    lines = [f"{name}  {type_words(field)}{'  (required)' if required else ''}", ""]
+    if "description" in field:
+        lines += [*textwrap.wrap(field["description"], _WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+    facts = {
+        "unit": unit(field),
+        "default": default_words(field),
+        "example": _sample(name.rpartition(".")[2], field),
+    }
+    lines += [f"  {label:<9}{value}" for label, value in facts.items() if value]
+    return lines + _fields(fields_of(kind, field))
+
+
+def _sample(name: str, field: Schema) -> str:
+    value = example(name, field)
+    return f"{name}: {value}" if value else ""
+
+
+def _fields(fields: dict[str, tuple[Schema, bool]]) -> list[str]:
+    if not fields:
+        return []
+    width = max(len(name) for name in fields)
+    indent = " " * (width + 6)
+    lines = ["  fields, * required:"]
+    for name, (field, required) in fields.items():
+        default = default_words(field)
+        words = type_words(field) + (f" (default {default})" if default else "")
+        lines.append(f"  {'*' if required else ' '} {name:<{width}}  {words}")
+        lines += textwrap.wrap(field.get("description", ""), _WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return lines
