@@ -1,0 +1,58 @@
+"""`reconciler check`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from reconciler.cli.invocation import Invocation
+from reconciler.cli.preflight import Check, controller_checks, host_checks, latency_check, specs_check
+from reconciler.cli.terminal import Terminal, stdout_terminal
+from reconciler.cli.words import count
+from reconciler.clock import SystemClock
+from reconciler.config import Settings
+
+
+def run(invocation: Invocation, *, directory: Path | None) -> int:
+    """Print a line a check as soon as it is known, then a sentence."""
+    settings = invocation.settings(directory)
+    terminal = stdout_terminal()
+    failed = warned = total = 0
+    for check in _checks(invocation, settings):
+        click.echo(check_line(check, terminal))
+        total += 1
+        failed += check.result == "bad"
+        warned += check.result == "warn"
+    if failed:
+        click.echo(terminal.paint(f"✗ {failed} of {count(total, 'check')} failed", "bad", "bold"))
+        return 1
+    rest = f", {count(warned, 'warning')}" if warned else ""
+    click.echo(terminal.paint(f"✔ {count(total, 'check')} passed{rest}", "good", "bold"))
+    return 0
+
+
+def check_line(check: Check, terminal: Terminal) -> str:
+    """`✔ h1: libvirt 9.0.0`, and the remedy below what is not well."""
+    mark = {"good": ("✔", "good"), "warn": ("!", "warn"), "bad": ("✗", "bad")}[check.result]
+    line = f"{terminal.paint(mark[0], mark[1], 'bold')} {check.subject}: {check.text}"  # type: ignore[arg-type]
+    return f"{line}\n    {terminal.paint(f'→ {check.remedy}', 'accent')}" if check.remedy else line
+
+
+def _checks(invocation: Invocation, settings: Settings) -> Iterator[Check]:
+    doors = invocation.doors()
+    if settings.specs is None:
+        yield from controller_checks(settings, None)
+        yield Check("warn", "specs", "no directory was named, so no host was asked", "reconciler check DIR")
+        return
+    desired = doors.load_specs(settings.specs, settings.fleet)
+    yield from controller_checks(settings, desired)
+    yield specs_check(desired, settings.specs)
+    if desired.hosts:
+        with doors.open_session(settings, None) as session:
+            view = session.look()
+            for name in sorted(desired.hosts):
+                yield from host_checks(name, view)
+                if name in view.inventory.hosts:
+                    yield latency_check(name, session.fleet.host(name), SystemClock())

@@ -1,0 +1,165 @@
+"""Every command: its name, its arguments and what it says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from reconciler.cli.completion import complete_column, complete_kind, complete_object
+from reconciler.cli.lazy import PlainCommand, PlainGroup, command
+
+
+def _directory() -> click.Argument:
+    return click.Argument(["directory"], required=False, metavar="[DIR]", type=click.Path(path_type=Path))
+
+
+def _flag(name: str, help_text: str) -> click.Option:
+    return click.Option([name], is_flag=True, help=help_text)
+
+
+def _choice(names: list[str], choices: list[str], help_text: str, default: str | None = None) -> click.Option:
+    return click.Option(names, type=click.Choice(choices), default=default, help=help_text)
+
+
+def _object(*, required: bool, metavar: str = "KIND/NAME") -> click.Argument:
+    return click.Argument(["target"], required=required, metavar=metavar, shell_complete=complete_object)
+
+
+def _file(name: str, help_text: str, **extra: Any) -> click.Option:
+    return click.Option(
+        [name], type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=help_text, **extra
+    )
+
+
+_PROBLEM_FORMATS: Final = ["text", "json", "github", "gitlab", "sarif", "junit"]
+_CONFIG: Final = PlainGroup(
+    name="config",
+    help="The configuration of the controller.",
+    commands={
+        "show": command(
+            "show",
+            "show_config:run",
+            "Show every setting; with --origin, where its value comes from.",
+            [_directory(), _flag("--origin", "Say where each value comes from."), _flag("--json", "As JSON.")],
+        )
+    },
+)
+
+COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
+    command(
+        "validate",
+        "validate:run",
+        "Check specs; no host is touched.\n\nExit: 0 valid, 1 not.",
+        [
+            _directory(),
+            _choice(["--output-format"], _PROBLEM_FORMATS, "How mistakes are written.", "text"),
+        ],
+    ),
+    command(
+        "plan",
+        "plan:run",
+        "Show what would change, in order, why, and how disruptive it is. Nothing is changed.\n\n"
+        "Exit: 0 no change, 2 changes, 1 error.",
+        [
+            _directory(),
+            _flag("--json", "As JSON."),
+            _flag("--markdown", "As a comment for a pull request."),
+            _flag("--short", "One line an object."),
+            _flag("--verbose", "Every action in order, every host's reason."),
+            _flag("--exit-zero", "Exit 0 also where there are changes."),
+            _file("--out", "Also write the plan to FILE, for apply --plan."),
+        ],
+    ),
+    command(
+        "apply",
+        "apply:run",
+        "Converge once, showing progress. Ctrl-C hands back what has not begun and undoes nothing.\n\n"
+        "Exit: 0 converged, 1 error, 3 stopped with something waiting or blocked.",
+        [
+            _directory(),
+            _file("--plan", "Only carry out the plan in FILE; refuse if the world has moved.", default=None),
+            click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
+        ],
+    ),
+    command(
+        "run",
+        "run:run",
+        "Converge for ever: the daemon. Ends on SIGTERM, finishing or handing back what is in flight.\n\n"
+        "Exit: 0 on SIGTERM.",
+        [_directory()],
+    ),
+    command(
+        "status",
+        "status:run",
+        "Hosts, VMs and images: health, sync, what waits and why.\n\nExit: 0 healthy and in sync, 2 not, 1 error.",
+        [
+            _directory(),
+            _flag("--json", "As JSON; the same as -f json."),
+            _flag("--watch", "Keep looking until Ctrl-C."),
+            _choice(["-f", "--format"], ["table", "json", "yaml", "csv", "markdown"], "How it is written.", "table"),
+            click.Option(
+                ["-c", "--columns"], metavar="A,B,…", help="Columns of the list.", shell_complete=complete_column
+            ),
+            _choice(["--only"], ["hosts", "vms", "images"], "One list alone; csv and --columns take vms."),
+        ],
+    ),
+    command(
+        "why",
+        "why:run",
+        "Tell the chain behind an object: spec, placement, events, and what happens next or why nothing does.",
+        [
+            _object(required=True),
+            _directory(),
+            click.Option(["--events"], type=click.IntRange(0, 1000), default=8, help="How many events are told."),
+        ],
+    ),
+    command(
+        "schema",
+        "schema:run",
+        "Print the JSON Schema of all specs, or of one KIND, for editors.",
+        [click.Argument(["kind"], required=False, metavar="[KIND]", shell_complete=complete_kind)],
+    ),
+    command(
+        "explain",
+        "schema:run_explain",
+        "Tell what a field means, such as VirtualMachine.spec.memory.",
+        [click.Argument(["path"], metavar="KIND[.FIELD]…", shell_complete=complete_kind)],
+    ),
+    command(
+        "pause",
+        "pause:run_pause",
+        "Hold all changes, or those of one object. Works beside a running daemon.",
+        [_object(required=False, metavar="[KIND/NAME]")],
+    ),
+    command(
+        "resume",
+        "pause:run_resume",
+        "Let changes go on that were held by pause.",
+        [_object(required=False, metavar="[KIND/NAME]")],
+    ),
+    command(
+        "init",
+        "init:run",
+        "Write a small fleet that works on this machine into the new directory DIR.",
+        [
+            click.Argument(["directory"], metavar="DIR", type=click.Path(path_type=Path)),
+            _file("--image", "A qcow2 or raw image that the first VM boots from."),
+        ],
+    ),
+    command(
+        "check",
+        "check:run",
+        "Check the controller, and the hosts of DIR, before they are relied on; every fault with its remedy.\n\n"
+        "Exit: 0 all well, 1 not.",
+        [_directory()],
+    ),
+    _CONFIG,
+    command(
+        "completion",
+        "completion_script:run",
+        'Print the completion script of a shell.\n\nbash: eval "$(reconciler completion bash)"',
+        [click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]))],
+    ),
+)  # fmt: skip

@@ -1,0 +1,88 @@
+"""The doors from the command line to everything outside it, so that tests can open their own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from reconciler.config import Settings
+from reconciler.hypervisor.interface import Fleet
+from reconciler.ledger.records import LedgerEvent
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.ledger import LedgerView
+
+if TYPE_CHECKING:  # brings libvirt along, which validate and pause can do without
+    from reconciler.daemon.session import Converged, ConvergeObserver, View
+
+
+class Session(Protocol):
+    """A connection to the whole fleet; the real one is `reconciler.daemon.session.Session`."""
+
+    @property
+    def fleet(self) -> Fleet: ...
+
+    def look(self) -> View:
+        """Observe and plan; changes nothing."""
+        ...
+
+    def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None) -> Converged:
+        """Carry out passes until nothing moves; raises PreconditionFailed if the first plan is not `expect`."""
+        ...
+
+
+class LedgerBook(Protocol):
+    """What the command line asks of the ledger itself."""
+
+    def events(self, target: str | None = None, limit: int = 50) -> tuple[LedgerEvent, ...]: ...
+    def view(self) -> LedgerView: ...
+    def pause(self, target: str = ...) -> None: ...
+    def resume(self, target: str = ...) -> bool: ...
+    def record_event(self, event: LedgerEvent) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Every door."""
+
+    open_session: Callable[[Settings, str | None], AbstractContextManager[Session]]
+    """The second argument is the command that takes control (`apply`), or None for one that only looks."""
+    run_daemon: Callable[[Settings], None]
+    """Returns once the daemon was asked to end and has."""
+    load_specs: Callable[[Path, str], DesiredState]
+    """Directory and fleet."""
+    read_ledger: Callable[[Path], AbstractContextManager[LedgerBook]]
+    write_ledger: Callable[[Path], AbstractContextManager[LedgerBook]]
+
+
+def production() -> Outside:
+    """The real ones, each imported at its first use: libvirt alone takes 50 ms."""
+
+    def open_session(settings: Settings, writer: str | None) -> AbstractContextManager[Session]:
+        session: AbstractContextManager[Session] = import_module("reconciler.daemon.session").open_session(
+            settings, writer=writer
+        )
+        return session
+
+    def run_daemon(settings: Settings) -> None:
+        import_module("reconciler.daemon.loop").run(settings)
+
+    def load_specs(directory: Path, fleet: str) -> DesiredState:
+        desired: DesiredState = import_module("reconciler.specfiles.loader").load(directory, fleet=fleet)
+        return desired
+
+    def read_ledger(state_dir: Path) -> AbstractContextManager[LedgerBook]:
+        ledger: AbstractContextManager[LedgerBook] = import_module("reconciler.ledger.store").Ledger(
+            state_dir, readonly=True
+        )
+        return ledger
+
+    def write_ledger(state_dir: Path) -> AbstractContextManager[LedgerBook]:
+        ledger: AbstractContextManager[LedgerBook] = import_module("reconciler.ledger.store").Ledger(state_dir)
+        return ledger
+
+    return Outside(open_session, run_daemon, load_specs, read_ledger, write_ledger)

@@ -1,0 +1,197 @@
+"""The state of the fleet as text: a verdict, what is wrong, then hosts, VMs and images, problems first in each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from reconciler.cli.render_plan import hint_lines
+from reconciler.cli.tables import Column, table
+from reconciler.cli.terminal import Style, Terminal
+from reconciler.cli.words import age, count, moment, revision
+from reconciler.model.quantities import approximate_size
+from reconciler.model.status import FleetStatus, HostHealth, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+
+_HOST_STYLE: Final[dict[HostHealth, Style]] = {"online": "good", "unreachable": "bad", "unknown": "dim"}
+_VM_STYLE: Final[dict[VmHealth, Style]] = {
+    "running": "good",
+    "stopped": "dim",
+    "paused": "warn",
+    "crashed": "bad",
+    "starting": "warn",
+    "missing": "bad",
+    "unknown": "dim",
+}
+_SYNC_STYLE: Final[dict[Sync, Style]] = {
+    "in-sync": "good",
+    "out-of-sync": "warn",
+    "restart-pending": "warn",
+    "blocked": "bad",
+    "unknown": "dim",
+}
+_BAR: Final = 10
+
+
+def render_status(status: FleetStatus, terminal: Terminal) -> str:
+    """Everything, for a person."""
+    blocks = [_head(status, terminal), _problem_lines(status, terminal)]
+    if status.hosts:
+        blocks.append(table(sorted_hosts(status), host_columns(status.at), terminal))
+    if status.vms:
+        blocks.append(table(sorted_vms(status), vm_columns(status.at), terminal))
+    if status.images:
+        blocks.append(table(sorted_images(status), image_columns(), terminal))
+    hints = _hints(status, terminal)
+    return "\n".join([*(block for block in blocks if block), *([hints] if hints else [])])
+
+
+def _head(status: FleetStatus, terminal: Terminal) -> str:
+    by = status.controller or "no controller runs"
+    facts = f"fleet {status.fleet} · specs {revision(status.generation)} · {moment(status.at)} · {by}"
+    return f"{_verdict(status, terminal)}\n{terminal.paint(facts, 'dim')}\n"
+
+
+def _verdict(status: FleetStatus, terminal: Terminal) -> str:
+    """One sentence that says whether anybody has to look further."""
+    if status.healthy:
+        everything = ", ".join(
+            [count(len(status.hosts), "host"), count(len(status.vms), "VM"), count(len(status.images), "image")]
+        )
+        return terminal.paint(f"✔ healthy and in sync: {everything}", "good", "bold")
+    parts = [
+        *_some(sum(host.health == "unreachable" for host in status.hosts), "host unreachable", "hosts unreachable"),
+        *_some(sum(host.health == "unknown" for host in status.hosts), "host unknown", "hosts unknown"),
+        *_some(
+            sum(vm_trouble(vm) for vm in status.vms), "VM not running as it should", "VMs not running as they should"
+        ),
+        *_some(sum(vm.health == "unknown" for vm in status.vms), "VM unknown", "VMs unknown"),
+        *_some(sum(vm.sync not in {"in-sync", "unknown"} for vm in status.vms), "VM not in sync", "VMs not in sync"),
+        *_some(sum(image.sync != "in-sync" for image in status.images), "image not ready", "images not ready"),
+    ]
+    running = sum(vm.health == "running" for vm in status.vms)
+    parts.append(f"{running} of {count(len(status.vms), 'VM')} running")
+    return terminal.paint(f"✗ {' · '.join(parts)}", "bad", "bold")
+
+
+def _some(number: int, noun: str, plural: str) -> list[str]:
+    return [count(number, noun, plural)] if number else []
+
+
+def _problem_lines(status: FleetStatus, terminal: Terminal) -> str:
+    return "".join(f"{terminal.paint('!', 'bad', 'bold')} {problem}\n" for problem in status.problems)
+
+
+def _hints(status: FleetStatus, terminal: Terminal) -> str:
+    """The next command for the first VM that needs one."""
+    troubled = [vm for vm in sorted_vms(status) if _vm_rank(vm) < _IN_ORDER]
+    if not troubled:
+        return ""
+    return "\n".join(hint_lines(f"reconciler why VirtualMachine/{troubled[0].name}", terminal, indent="")) + "\n"
+
+
+# -- order: problems first ---------------------------------------------------------------------------------------------
+
+_IN_ORDER: Final = 4
+
+
+def vm_trouble(vm: VmStatus) -> bool:
+    """Whether the VM surely does not run as it should."""
+    return vm.health in {"crashed", "missing", "paused"}
+
+
+def _vm_rank(vm: VmStatus) -> int:
+    rules = (vm_trouble(vm), vm.sync == "blocked", vm.health == "unknown", vm.sync != "in-sync", True)
+    return rules.index(True)
+
+
+def sorted_vms(status: FleetStatus) -> tuple[VmStatus, ...]:
+    """Those that need somebody first, then by name."""
+    return tuple(sorted(status.vms, key=lambda vm: (_vm_rank(vm), vm.name)))
+
+
+def sorted_hosts(status: FleetStatus) -> tuple[HostStatus, ...]:
+    """Those that are not online first, then by name."""
+    return tuple(sorted(status.hosts, key=lambda host: (host.health == "online", host.name)))
+
+
+def sorted_images(status: FleetStatus) -> tuple[ImageStatus, ...]:
+    """Those that are not ready first, then by name."""
+    return tuple(sorted(status.images, key=lambda image: (image.sync == "in-sync", image.name)))
+
+
+# -- columns -----------------------------------------------------------------------------------------------------------
+
+
+def vm_columns(at: float) -> tuple[Column[VmStatus], ...]:
+    """`NAME HOST HEALTH SYNC REVISION AGE MESSAGE`."""
+    return (
+        Column("name", lambda vm: vm.name, lambda _: ("bold",)),
+        Column("host", lambda vm: vm.host or ""),
+        Column("health", lambda vm: vm.health, lambda vm: (_VM_STYLE[vm.health],)),
+        Column("sync", lambda vm: vm.sync, lambda vm: (_SYNC_STYLE[vm.sync],)),
+        Column("revision", lambda vm: revision(vm.revision), lambda _: ("dim",)),
+        Column("age", lambda vm: age(at - vm.since) if vm.since is not None else "", lambda _: ("dim",)),
+        Column("message", lambda vm: vm.message),
+    )
+
+
+def host_columns(at: float) -> tuple[Column[HostStatus], ...]:
+    """Hosts, what they carry, and how old the news is."""
+    return (
+        Column("name", lambda host: host.name, lambda _: ("bold",)),
+        Column("health", lambda host: host.health, lambda host: (_HOST_STYLE[host.health],)),
+        Column("state", lambda host: host.state, lambda host: () if host.state == "active" else ("warn",)),
+        Column("memory", _memory, _stale),
+        Column("cpus", _share(lambda host: (host.vcpus_promised, host.cpus)), _stale),
+        Column("vms", lambda host: "" if host.vms is None else str(host.vms), _stale),
+        Column("seen", lambda host: _seen(host, at), _stale),
+        Column("message", _host_message),
+    )
+
+
+def image_columns() -> tuple[Column[ImageStatus], ...]:
+    """Images and where they are."""
+    return (
+        Column("name", lambda image: image.name, lambda _: ("bold",)),
+        Column("sync", lambda image: image.sync, lambda image: (_SYNC_STYLE[image.sync],)),
+        Column("size", lambda image: "" if image.virtual_size is None else approximate_size(image.virtual_size)),
+        Column("pools", lambda image: ",".join(image.pools)),
+        Column("digest", lambda image: "" if image.digest is None else image.digest[:19], lambda _: ("dim",)),
+        Column("message", lambda image: image.message),
+    )
+
+
+def _stale(host: HostStatus) -> tuple[Style, ...]:
+    """What was true once is grey."""
+    return () if host.health == "online" else ("dim",)
+
+
+def _memory(host: HostStatus) -> str:
+    if host.memory_total is None or host.memory_promised is None:
+        return ""
+    share = host.memory_promised / host.memory_total if host.memory_total else 0.0
+    filled = min(_BAR, round(share * _BAR))
+    figures = f"{approximate_size(host.memory_promised)}/{approximate_size(host.memory_total)}"
+    return f"{'█' * filled}{'░' * (_BAR - filled)} {figures}"
+
+
+def _share(pick: Callable[[HostStatus], tuple[int | None, int | None]]) -> Callable[[HostStatus], str]:
+    def text(host: HostStatus) -> str:
+        used, total = pick(host)
+        return "" if used is None or total is None else f"{used}/{total}"
+
+    return text
+
+
+def _seen(host: HostStatus, at: float) -> str:
+    if host.observed_at is None:
+        return "never"
+    passed = at - host.observed_at
+    return "now" if passed < 2 else f"{age(passed)} ago"
+
+
+def _host_message(host: HostStatus) -> str:
+    parts: Sequence[str] = [host.message] if host.message else []
+    if host.unmanaged:
+        parts = [*parts, f"{count(host.unmanaged, 'VM')} of others"]
+    return " · ".join(parts)

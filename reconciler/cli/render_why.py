@@ -1,0 +1,134 @@
+"""Why an object is as it is: spec, generation, placement, events, and what happens next or why nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from reconciler.cli.plan_groups import by_object
+from reconciler.cli.render_plan import field_lines, unmet_details, unmet_sign, unmet_text
+from reconciler.cli.step_words import disk_images, phrase
+from reconciler.cli.terminal import Terminal
+from reconciler.cli.words import age, clock_time, moment, revision, wrapped
+from reconciler.daemon.session import View
+from reconciler.ledger.records import LedgerEvent
+from reconciler.model.plan import Action
+from reconciler.model.resource import ObjectRef
+from reconciler.model.status import VmStatus
+
+_LABEL: Final = 10
+_BODY: Final = " " * (_LABEL + 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What is known of `target`; `events` newest first."""
+
+    target: ObjectRef
+    view: View
+    events: Sequence[LedgerEvent]
+
+
+def render_why(story: Story, terminal: Terminal) -> str:
+    """The chain from the line in the specs to the next action, oldest link first."""
+    lines = [terminal.paint(str(story.target), "bold")]
+    lines += _section("spec", _spec(story), terminal)
+    if story.target.kind == "VirtualMachine":
+        lines += _section("placed", _placed(story), terminal)
+        lines += _section("now", _now(story), terminal)
+    if story.target.kind == "Host":
+        lines += _section("now", _host_now(story), terminal)
+    lines += _section("events", [_event(event, story.view.at) for event in reversed(story.events)], terminal)
+    lines += _section("next", _next(story, terminal), terminal)
+    return "\n".join(lines) + "\n"
+
+
+def _section(label: str, body: Sequence[str], terminal: Terminal) -> list[str]:
+    if not body:
+        return []
+    head = f"  {terminal.paint(f'{label:<{_LABEL}}', 'dim')}{body[0]}"
+    return [head, *(f"{_BODY}{line}" for line in body[1:])]
+
+
+def _spec(story: Story) -> list[str]:
+    desired = story.view.desired
+    source = desired.sources.get(story.target)
+    broken = desired.unusable.get(story.target)
+    generation = f"specs {revision(desired.generation)}"
+    if broken is not None:
+        return [f"{broken.where} · unusable: {broken.message}", "its last good form stands; nothing of it is removed"]
+    if source is None:
+        return [f"not in the specs · {generation}"]
+    return [f"{source} · {generation}"]
+
+
+def _placed(story: Story) -> list[str]:
+    placement = story.view.ledger.placements.get(story.target.name)
+    if placement is None:
+        return ["never, as far as the ledger knows"]
+    since = f"since {moment(placement.since)} ({age(story.view.at - placement.since)} ago)"
+    return [f"on {placement.host} {since} · epoch {placement.epoch}"]
+
+
+def _now(story: Story) -> list[str]:
+    vm = _vm_status(story)
+    if vm is None:
+        return ["nothing is known of it"]
+    applied = f" · applied specs {revision(vm.revision)}" if vm.revision else ""
+    line = f"{vm.health}{f' on {vm.host}' if vm.host else ''} · {vm.sync}{applied}"
+    return [line, vm.message] if vm.message else [line]
+
+
+def _host_now(story: Story) -> list[str]:
+    host = next((host for host in story.view.status.hosts if host.name == story.target.name), None)
+    if host is None:
+        return ["nothing is known of it"]
+    line = f"{host.health} · {host.state}"
+    return [line, host.message] if host.message else [line]
+
+
+def _event(event: LedgerEvent, at: float) -> str:
+    when = clock_time(event.at) if at - event.at < 86_400 else moment(event.at)
+    where = f"{event.host}  " if event.host else ""
+    return f"{when}  {where}{event.event}  {event.message}".rstrip()
+
+
+def _next(story: Story, terminal: Terminal) -> list[str]:
+    """What the plan holds for it; where that is nothing, why."""
+    lines: list[str] = []
+    images = disk_images(story.view.desired)
+    for change in by_object(story.view.plan):
+        if change.target == story.target:
+            lines += [_action_line(action, phrase(action, images)) for action in change.actions]
+            lines += field_lines(change.changes, terminal, indent="  ")
+    for item in story.view.plan.unmet:
+        if item.target == story.target:
+            text = f"{item.severity}: {item.reason.replace('-', ' ')}: {unmet_text(item, 'verbose')}"
+            first, *rest = wrapped(text, terminal.width - len(_BODY) - 2, "") or [""]
+            lines += [f"{unmet_sign(item, terminal)} {first}", *(f"  {line}" for line in rest)]
+            lines += unmet_details(item, terminal, indent="  ")
+    return lines or _inaction(story)
+
+
+def _action_line(action: Action, words: str) -> str:
+    return f"{words}{f' on {action.host}' if action.host else ''} · {action.why} · {action.disruption}"
+
+
+def _inaction(story: Story) -> list[str]:
+    view = story.view
+    held = {"fleet", str(story.target)} & view.ledger.paused
+    if held:
+        return ["nothing: it is held by reconciler pause"]
+    vm = _vm_status(story)
+    if vm is not None and (vm.health == "unknown" or vm.sync == "unknown"):
+        return ["nothing: it could not be seen, so nothing is known that could be decided on"]
+    if story.target not in view.desired.sources:
+        return ["nothing: it is not in the specs, and nothing of it is left to remove"]
+    last = next((event for event in story.events if event.event == "done"), None)
+    since = f" since {moment(last.at)}" if last is not None else ""
+    return [f"nothing to do: in sync{since}"]
+
+
+def _vm_status(story: Story) -> VmStatus | None:
+    return next((vm for vm in story.view.status.vms if vm.name == story.target.name), None)

@@ -1,0 +1,143 @@
+"""`reconciler status`."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import click
+
+from reconciler.cli import status_data
+from reconciler.cli.invocation import Invocation
+from reconciler.cli.outside import Session
+from reconciler.cli.render_status import (
+    host_columns,
+    image_columns,
+    render_status,
+    sorted_hosts,
+    sorted_images,
+    sorted_vms,
+    vm_columns,
+)
+from reconciler.cli.tables import Column, TableFormat, chosen, csv_text, json_text, markdown_table, table, yaml_text
+from reconciler.cli.terminal import Terminal, stdout_terminal
+from reconciler.errors import UsageError
+from reconciler.model.status import FleetStatus
+
+Section = Literal["hosts", "vms", "images"]
+T = TypeVar("T")
+
+NOT_HEALTHY = 2
+_WATCH_EVERY = 2.0
+_ENTER = "\x1b[?1049h\x1b[?25l"
+_LEAVE = "\x1b[?25h\x1b[?1049l"
+
+
+@dataclass(frozen=True, slots=True)
+class _List(Generic[T]):
+    """One section of the status, ready for any format."""
+
+    rows: Sequence[T]
+    columns: tuple[Column[T], ...]
+    data: Callable[[T], dict[str, Any]]
+
+    def text(self, format: TableFormat, keys: Sequence[str], terminal: Terminal) -> str:
+        columns = chosen(self.columns, keys)
+        if format == "table":
+            return table(self.rows, columns, terminal)
+        if format == "csv":
+            return csv_text(self.rows, columns)
+        if format == "markdown":
+            return markdown_table(self.rows, columns)
+        data = [self._picked(row, columns, keys) for row in self.rows]
+        return json_text(data) if format == "json" else yaml_text(data)
+
+    def _picked(self, row: T, columns: tuple[Column[T], ...], keys: Sequence[str]) -> dict[str, Any]:
+        return {column.key: column.text(row) for column in columns} if keys else self.data(row)
+
+
+def run(
+    invocation: Invocation,
+    *,
+    directory: Path | None,
+    json: bool,
+    watch: bool,
+    format: TableFormat,
+    columns: str | None,
+    only: Section | None,
+) -> int:
+    """Look and print; 2 where something is not as it should be."""
+    settings = invocation.settings(directory)
+    settings.specs_directory()
+    chosen_format: TableFormat = "json" if json else format
+    keys = [key.strip() for key in columns.split(",")] if columns else []
+    terminal = stdout_terminal()
+    if watch and chosen_format != "table":
+        raise UsageError("--watch shows the table", hint="leave --json and --format out")
+    with invocation.doors().open_session(settings, None) as session:
+        if watch:
+            return _watch(session, lambda status: status_text(status, chosen_format, keys, only, terminal), terminal)
+        status = session.look().status
+    click.echo(status_text(status, chosen_format, keys, only, terminal), nl=False)
+    return 0 if status.healthy else NOT_HEALTHY
+
+
+def status_text(
+    status: FleetStatus, format: TableFormat, keys: Sequence[str], only: Section | None, terminal: Terminal
+) -> str:
+    """The status as asked for."""
+    if only is None and not keys and format != "csv":
+        return _whole(status, format, terminal)
+    section = only or "vms"
+    if section == "hosts":
+        return _List(sorted_hosts(status), host_columns(status.at), status_data.host_data).text(format, keys, terminal)
+    if section == "images":
+        return _List(sorted_images(status), image_columns(), status_data.image_data).text(format, keys, terminal)
+    return _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data).text(format, keys, terminal)
+
+
+def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal) -> str:
+    if format == "json":
+        return json_text(status_data.status_data(status))
+    if format == "yaml":
+        return yaml_text(status_data.status_data(status))
+    if format == "markdown":
+        sections = [
+            f"#### {title}\n\n{text}"
+            for title, text in (
+                ("Hosts", markdown_table(sorted_hosts(status), host_columns(status.at))),
+                ("VMs", markdown_table(sorted_vms(status), vm_columns(status.at))),
+                ("Images", markdown_table(sorted_images(status), image_columns())),
+            )
+        ]
+        return "\n".join(sections)
+    return render_status(status, terminal)
+
+
+def _watch(session: Session, text: Callable[[FleetStatus], str], terminal: Terminal) -> int:
+    """Look again and again until Ctrl-C; on a terminal the page is redrawn in place, elsewhere written anew."""
+    never = threading.Event()
+    if terminal.interactive:
+        sys.stdout.write(_ENTER)
+    status: FleetStatus | None = None
+    try:
+        while True:
+            status = session.look().status
+            page = text(status)
+            if terminal.interactive:
+                # Home, each line cleared to its end, then everything below: no flicker.
+                sys.stdout.write("\x1b[H" + page.replace("\n", "\x1b[K\n") + "\x1b[J")
+            else:
+                sys.stdout.write(f"{page}\n")
+            sys.stdout.flush()
+            never.wait(_WATCH_EVERY)
+    except KeyboardInterrupt:
+        return 0 if status is None or status.healthy else NOT_HEALTHY
+    finally:
+        if terminal.interactive:
+            sys.stdout.write(_LEAVE)
+            sys.stdout.flush()

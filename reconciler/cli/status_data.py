@@ -1,0 +1,69 @@
+"""The state of the fleet as plain data: the JSON of `status --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.cli.plan_json import unmet_json
+from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, VmStatus
+
+
+def status_data(status: FleetStatus) -> dict[str, Any]:
+    """Everything, sizes in bytes, times in seconds since the epoch."""
+    return {
+        "version": 1,
+        "fleet": status.fleet,
+        "generation": status.generation,
+        "at": status.at,
+        "healthy": status.healthy,
+        "controller": status.controller,
+        "problems": list(status.problems),
+        "hosts": [host_data(host) for host in status.hosts],
+        "vms": [vm_data(vm) for vm in status.vms],
+        "images": [image_data(image) for image in status.images],
+    }
+
+
+def host_data(host: HostStatus) -> dict[str, Any]:
+    """One host."""
+    return {
+        "name": host.name,
+        "health": host.health,
+        "state": host.state,
+        "message": host.message,
+        "observedAt": host.observed_at,
+        "memoryTotal": host.memory_total,
+        "memoryPromised": host.memory_promised,
+        "cpus": host.cpus,
+        "vcpusPromised": host.vcpus_promised,
+        "vms": host.vms,
+        "unmanaged": host.unmanaged,
+    }
+
+
+def vm_data(vm: VmStatus) -> dict[str, Any]:
+    """One VM."""
+    return {
+        "name": vm.name,
+        "host": vm.host,
+        "health": vm.health,
+        "state": vm.state,
+        "sync": vm.sync,
+        "restartPending": vm.restart_pending,
+        "revision": vm.revision,
+        "since": vm.since,
+        "message": vm.message,
+        "unmet": [unmet_json(item) for item in vm.unmet],
+    }
+
+
+def image_data(image: ImageStatus) -> dict[str, Any]:
+    """One image."""
+    return {
+        "name": image.name,
+        "sync": image.sync,
+        "digest": image.digest,
+        "virtualSize": image.virtual_size,
+        "pools": list(image.pools),
+        "message": image.message,
+    }

@@ -1,0 +1,155 @@
+"""What a step does, in a few words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import singledispatch
+from urllib.parse import urlsplit
+
+from reconciler.model import steps
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.plan import Action
+from reconciler.model.quantities import approximate_size, format_duration
+
+DiskImages = Mapping[tuple[str, str], str]
+"""Image that a disk starts as, by VM and disk name."""
+
+
+def disk_images(desired: DesiredState) -> DiskImages:
+    """The image of each disk in the specs that has one."""
+    return {(vm.name, disk.name): disk.image for vm in desired.vms.values() for disk in vm.spec.disks if disk.image}
+
+
+def chain(actions: tuple[Action, ...], images: DiskImages) -> str:
+    """What the actions do one after the other, each thing said once: `disk root 4GiB from debian-12, define, start`."""
+    return ", ".join(dict.fromkeys(phrase(action, images) for action in actions))
+
+
+def phrase(action: Action, images: DiskImages) -> str:
+    """What one action does."""
+    step = action.step
+    if isinstance(step, steps.CreateVolume):
+        return _create_volume(step, action.target.name, images)
+    return _words(step)
+
+
+def _create_volume(step: steps.CreateVolume, vm: str, images: DiskImages) -> str:
+    disk = _volume_part(step.volume)
+    copy = "a copy of " if step.clone == "full" else ""
+    origin = f" from {copy}{images.get((vm, disk), 'its base')}" if step.base else ""
+    return f"disk {disk} {approximate_size(step.capacity)}{origin}"
+
+
+def _volume_part(volume: str) -> str:
+    """`root` of `default.web-1.root.qcow2`."""
+    parts = volume.split(".")
+    return parts[2] if len(parts) >= 4 else volume
+
+
+def _volume_words(volume: str) -> str:
+    part = _volume_part(volume)
+    if part.startswith("seed-"):
+        return "seed"
+    return f"disk {part}" if len(volume.split(".")) >= 4 and not volume.endswith(".complete") else f"base {volume}"
+
+
+@singledispatch
+def _words(step: steps.Step) -> str:
+    raise TypeError(f"no words for {type(step).__name__}")
+
+
+@_words.register
+def _(step: steps.DefinePool) -> str:
+    return f"define {step.config.type} pool at {step.config.target}"
+
+
+@_words.register
+def _(step: steps.StartPool) -> str:
+    return _start_words(start=step.start, autostart=step.autostart)
+
+
+@_words.register
+def _(step: steps.StartNetwork) -> str:
+    return _start_words(start=step.start, autostart=step.autostart)
+
+
+def _start_words(*, start: bool, autostart: bool) -> str:
+    if start:
+        return "start"
+    return f"autostart {'on' if autostart else 'off'}"
+
+
+@_words.register
+def _(step: steps.DefineNetwork) -> str:
+    config = step.config
+    where = f" on {config.bridge}" if config.mode == "bridge" and config.bridge else ""
+    subnet = f" {config.subnet}" if config.subnet else ""
+    return f"{'replace by' if step.redefine else 'define'} {config.mode}{where}{subnet}"
+
+
+@_words.register
+def _(step: steps.FetchImage) -> str:
+    source = step.image.spec.source
+    if source.url is None:
+        return f"read {(source.path or '').rpartition('/')[2]}"
+    parts = urlsplit(source.url)
+    return f"fetch {parts.path.rpartition('/')[2]} from {parts.hostname}"
+
+
+@_words.register
+def _(step: steps.UploadImage) -> str:
+    return f"upload to pool {step.pool}"
+
+
+@_words.register
+def _(step: steps.GrowVolume) -> str:
+    return f"grow {_volume_words(step.volume)} to {approximate_size(step.capacity)}"
+
+
+@_words.register
+def _(step: steps.GrowDisk) -> str:
+    return f"grow {_volume_words(step.path.rpartition('/')[2])} to {approximate_size(step.capacity)} while it runs"
+
+
+@_words.register
+def _(step: steps.WriteSeed) -> str:
+    del step
+    return "seed"
+
+
+@_words.register
+def _(step: steps.DeleteVolume) -> str:
+    return f"delete {_volume_words(step.volume)}"
+
+
+@_words.register
+def _(step: steps.DefineDomain) -> str:
+    del step
+    return "define"
+
+
+@_words.register
+def _(step: steps.RedefineDomain) -> str:
+    del step
+    return "redefine"
+
+
+@_words.register
+def _(step: steps.SetAutostart) -> str:
+    return f"autostart {'on' if step.autostart else 'off'}"
+
+
+@_words.register
+def _(step: steps.StartDomain) -> str:
+    return "resume" if step.resume else "start"
+
+
+@_words.register
+def _(step: steps.StopDomain) -> str:
+    return f"shut down within {format_duration(step.timeout)}{', else force off' if step.force else ''}"
+
+
+@_words.register
+def _(step: steps.UndefineDomain) -> str:
+    del step
+    return "undefine"

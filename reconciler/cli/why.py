@@ -1,0 +1,46 @@
+"""`reconciler why`."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import click
+
+from reconciler.cli.invocation import Invocation
+from reconciler.cli.references import parse_reference
+from reconciler.cli.render_why import Story, render_why
+from reconciler.cli.terminal import stdout_terminal
+from reconciler.daemon.session import View
+from reconciler.errors import UsageError
+from reconciler.ledger.records import LedgerEvent
+from reconciler.model.resource import ObjectRef
+
+
+def run(invocation: Invocation, *, target: str, directory: Path | None, events: int) -> int:
+    """Look, and tell what is behind one object."""
+    reference = parse_reference(target)
+    settings = invocation.settings(directory)
+    settings.specs_directory()
+    doors = invocation.doors()
+    with doors.open_session(settings, None) as session:
+        view = session.look()
+    with doors.read_ledger(settings.state_dir) as ledger:
+        past = ledger.events(str(reference), events) if events else ()
+    _refuse_unknown(reference, view, past)
+    click.echo(render_why(Story(reference, view, past), stdout_terminal()), nl=False)
+    return 0
+
+
+def _refuse_unknown(reference: ObjectRef, view: View, past: tuple[LedgerEvent, ...]) -> None:
+    """An object that nobody ever heard of is a slip of the pen, not a story."""
+    known = {*view.desired.sources, *view.desired.unusable}
+    known |= {action.target for action in view.plan.actions} | {item.target for item in view.plan.unmet}
+    known |= {ObjectRef("VirtualMachine", vm.name) for vm in view.status.vms}
+    if reference in known or past:
+        return
+    near = difflib.get_close_matches(str(reference), [str(item) for item in known], n=1)
+    raise UsageError(
+        f"{reference}: nothing of that name is in the specs, on a host or in the history",
+        hint=f"did you mean {near[0]}?" if near else "reconciler status lists what there is",
+    )

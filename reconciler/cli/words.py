@@ -1,0 +1,62 @@
+"""Times, counts and lists as people read them."""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Iterable
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 host`, `3 hosts`."""
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def age(seconds: float) -> str:
+    """The two largest units that matter: `12s`, `4m`, `3h10m`, `5d`."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 36_000:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    if whole < 172_800:
+        return f"{whole // 3600}h"
+    return f"{whole // 86_400}d"
+
+
+def moment(at: float) -> str:
+    """Local date and time of a wall time in seconds: `2026-11-23 05:40:12`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+def clock_time(at: float) -> str:
+    """Local time of a wall time in seconds: `05:40:12`."""
+    return time.strftime("%H:%M:%S", time.localtime(at))
+
+
+def revision(generation: str) -> str:
+    """The first characters of a commit or snapshot hash; a name as it is."""
+    body = generation.partition(":")[2] or generation
+    return body[:7] if len(body) >= 12 and all(character in "0123456789abcdef" for character in body) else body
+
+
+def names(items: Iterable[str], *, most: int = 3) -> str:
+    """`h1,h2,h3`, or `h1,h2,… (7)` where there are more than `most`."""
+    listed = list(items)
+    if len(listed) <= most:
+        return ",".join(listed)
+    return f"{','.join(listed[: most - 1])},… ({len(listed)})"
+
+
+def wrapped(text: str, width: int, indent: str) -> list[str]:
+    """`text` in lines of at most `width`, each begun with `indent`; long words stay whole, to be copied."""
+    return textwrap.wrap(
+        text,
+        max(width, len(indent) + 20),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

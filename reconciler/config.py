@@ -1,0 +1,233 @@
+"""Settings of one run: flag over environment over file over default, each with where it came from."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, ValidationError
+
+from reconciler.errors import UsageError
+from reconciler.model.policy import Limits, Policy
+from reconciler.specfiles.yaml_documents import YamlError, parse
+from reconciler.specfiles.yaml_positions import locate
+
+LogFormat = Literal["console", "json"]
+Overrides = Mapping[str, str]
+"""Settings by key, as written on the command line or in the environment: `{"stateDir": "/tmp/s"}`."""
+
+DEFAULT_CONFIG_FILE: Final = Path("/etc/reconciler/config.yaml")
+DEFAULT_STATE_DIR: Final = Path("/var/lib/reconciler")
+_ENVIRONMENT_PREFIX: Final = "RECONCILER_"
+
+
+def _path(value: object) -> object:
+    return Path(value) if isinstance(value, str) else value
+
+
+FilePath = Annotated[Path, BeforeValidator(_path)]
+
+
+class _Options(Policy):
+    """Every key of the configuration file: the policy, and where things are."""
+
+    specs: FilePath | None = None
+    state_dir: FilePath = DEFAULT_STATE_DIR
+    log_format: LogFormat = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One setting as `config show` prints it."""
+
+    key: str
+    """As in the configuration file, such as `limits.actionsPerHost`."""
+    value: str
+    source: str
+    """`flag`, `environment RECONCILER_…`, `FILE:LINE` or `default`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What one run of the program was told."""
+
+    specs: Path | None = None
+    state_dir: Path = DEFAULT_STATE_DIR
+    policy: Policy = field(default_factory=Policy)
+    log_format: LogFormat = "console"
+    config_file: Path | None = None
+    """The configuration file that was read; None where there was none."""
+    interactive: bool = True
+    """Whether the user may be asked; `--no-input` says no."""
+    verbosity: int = 0
+    """-1 quiet, 0 normal, 1 and more verbose."""
+    origins: tuple[Origin, ...] = ()
+
+    @property
+    def fleet(self) -> str:
+        return self.policy.fleet
+
+    def specs_directory(self) -> Path:
+        """The directory of specs; raises UsageError where none was named or it is none."""
+        if self.specs is None:
+            raise UsageError(
+                "no directory of specs was named",
+                hint="name it: reconciler COMMAND DIR, --specs DIR, RECONCILER_SPECS, or specs: in the configuration",
+            )
+        return self.specs
+
+
+def load_settings(
+    flags: Overrides | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    config_file: Path | None = None,
+    interactive: bool = True,
+    verbosity: int = 0,
+) -> Settings:
+    """Read the settings; `flags` are by key of the configuration file.
+
+    Raises UsageError, naming the place, for a key or value that is not understood, or a named file that is not there.
+    """
+    env = os.environ if environ is None else environ
+    file = _config_file(config_file, env)
+    from_file, lines = _read_file(file) if file else ({}, {})
+    given = dict(_from_environment(env))
+    chosen = dict(flags or {})
+    merged = _merge(from_file, {key: value for key, (value, _) in given.items()}, chosen)
+    sources = {
+        **{key: f"{file}:{line}" for key, line in lines.items()},
+        **{key: f"environment {variable}" for key, (_, variable) in given.items()},
+        **dict.fromkeys(chosen, "flag"),
+    }
+    options = _validated(merged, sources)
+    return Settings(
+        specs=_beside(file, options.specs)
+        if "specs" in lines and sources["specs"].startswith(f"{file}:")
+        else options.specs,
+        state_dir=options.state_dir,
+        policy=Policy.model_validate(
+            options.model_dump(include=set(Policy.model_fields), round_trip=False), strict=False
+        ),
+        log_format=options.log_format,
+        config_file=file,
+        interactive=interactive and not env.get("RECONCILER_NO_INPUT"),
+        verbosity=verbosity,
+        origins=tuple(_origins(options, sources)),
+    )
+
+
+def setting_keys() -> tuple[str, ...]:
+    """Every key that a configuration file may hold, `limits.actionsPerHost` and all."""
+    flat = [_alias(name) for name in _Options.model_fields if name != "limits"]
+    return tuple(sorted([*flat, *(f"limits.{_alias(name)}" for name in Limits.model_fields)]))
+
+
+def environment_variable(key: str) -> str:
+    """`RECONCILER_LIMITS_ACTIONS_PER_HOST` for `limits.actionsPerHost`."""
+    return _ENVIRONMENT_PREFIX + re.sub(r"(?<!^)(?<!_)([A-Z])", r"_\1", key.replace(".", "_")).upper()
+
+
+# -- where settings come from ------------------------------------------------------------------------------------------
+
+
+def _config_file(named: Path | None, env: Mapping[str, str]) -> Path | None:
+    chosen = named or (Path(env["RECONCILER_CONFIG"]) if env.get("RECONCILER_CONFIG") else None)
+    if chosen is not None:
+        return chosen
+    return DEFAULT_CONFIG_FILE if DEFAULT_CONFIG_FILE.exists() else None
+
+
+def _read_file(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
+    """The file's content, and the line of each key."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"configuration {file} can't be read: {error.strerror}", hint="name another one with --config"
+        ) from error
+    try:
+        documents = [document for document in parse(text) if document.data is not None]
+        index = locate(text)
+    except YamlError as error:
+        raise UsageError(f"{file}:{error.line}:{error.column}: {error.message}", hint=error.hint) from error
+    if not documents:
+        return {}, {}
+    first = documents[0]
+    if len(documents) > 1 or not isinstance(first.data, dict):
+        raise UsageError(f"{file}: a configuration is one mapping of keys", hint="write `fleet: NAME` and the like")
+    lines = {".".join(path): index.key_position(first.index, path).line for path in _paths(first.data)}
+    return first.data, lines
+
+
+def _beside(file: Path | None, path: Path | None) -> Path | None:
+    """A path in the configuration file is relative to that file."""
+    return path if file is None or path is None else file.parent / path
+
+
+def _paths(data: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in data.items():
+        path = (*before, key)
+        yield path
+        if isinstance(value, dict):
+            yield from _paths(value, path)
+
+
+def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for key in setting_keys():
+        variable = environment_variable(key)
+        if env.get(variable):
+            yield key, (env[variable], variable)
+
+
+def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Later layers over earlier ones; `limits.x` goes into `limits`."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            section, _, inner = key.partition(".")
+            if inner:
+                merged[section] = {**merged.get(section, {}), inner: value}
+            else:
+                merged[key] = dict(value) if isinstance(value, dict) else value
+    return merged
+
+
+# -- checking and telling ----------------------------------------------------------------------------------------------
+
+
+def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> _Options:
+    try:
+        # Not strict: a flag or variable is text, and pydantic reads `true` and `64` out of it.
+        return _Options.model_validate(merged, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        where = sources.get(key) or sources.get(key.partition(".")[0]) or "configuration"
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(key, setting_keys(), n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(setting_keys())}"
+            raise UsageError(f"{where}: {key} is no setting", hint=advice) from error
+        raise UsageError(
+            f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}", hint="correct it and run again"
+        ) from error
+
+
+def _origins(options: _Options, sources: Mapping[str, str]) -> Iterator[Origin]:
+    dumped = options.model_dump(mode="json", by_alias=True)
+    flat = {key: value for key, value in dumped.items() if key != "limits"}
+    flat |= {f"limits.{key}": value for key, value in dumped["limits"].items()}
+    for key in sorted(flat):
+        value = flat[key]
+        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        yield Origin(key, text, sources.get(key, "default"))
+
+
+def _alias(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)

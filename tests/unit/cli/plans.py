@@ -1,0 +1,304 @@
+"""Hand-made plans that show every kind of action and every reason once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from reconciler.model.domain import DiskConfig, DomainConfig, OwnershipMark
+from reconciler.model.image import Image
+from reconciler.model.inventory import UnreadHost
+from reconciler.model.plan import (
+    Action,
+    Disruption,
+    FieldChange,
+    Plan,
+    Sign,
+    Summary,
+    Unmet,
+    Why,
+)
+from reconciler.model.resource import KINDS, ObjectRef
+from reconciler.model.steps import (
+    CreateVolume,
+    DefineDomain,
+    DefineNetwork,
+    DefinePool,
+    DeleteVolume,
+    FetchImage,
+    GrowDisk,
+    GrowVolume,
+    NetworkConfig,
+    PoolConfig,
+    RedefineDomain,
+    SeedContent,
+    SetAutostart,
+    StartDomain,
+    StartNetwork,
+    StartPool,
+    Step,
+    StopDomain,
+    UndefineDomain,
+    UploadImage,
+    WriteSeed,
+)
+
+GIB: Final = 1 << 30
+NOW: Final = 1_795_400_000.0
+GENERATION: Final = "7f3c9a1e5b2d4c6f8a90b1c2d3e4f5a6b7c8d9e0"
+UUID: Final = "6a1f9c2e-0000-4000-8000-000000000001"
+SECRET: Final = "the-secret-in-the-user-data"
+
+
+def ref(text: str) -> ObjectRef:
+    kind, _, name = text.partition("/")
+    return ObjectRef(next(known for known in KINDS if known == kind), name)
+
+
+def kebab(step: Step) -> str:
+    name = type(step).__name__
+    return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("-")
+
+
+def action(
+    target: str,
+    step: Step,
+    *,
+    sign: Sign = "create",
+    why: Why = "missing",
+    host: str | None = "h1",
+    disruption: Disruption = "none",
+    changes: tuple[FieldChange, ...] = (),
+    after: tuple[str, ...] = (),
+) -> Action:
+    kind = kebab(step)
+    return Action(
+        id=f"{kind}:{target.partition('/')[2]}:{host or 'controller'}",
+        kind=kind,
+        sign=sign,
+        target=ref(target),
+        host=host,
+        why=why,
+        detail="",
+        disruption=disruption,
+        step=step,
+        changes=changes,
+        after=after,
+    )
+
+
+def plan(
+    *actions: Action, unmet: tuple[Unmet, ...] = (), summary: Summary | None = None, unseen: tuple[str, ...] = ()
+) -> Plan:
+    return Plan(
+        generation=GENERATION,
+        actions=actions,
+        unmet=unmet,
+        summary=summary or Summary(0, 0, 0, 0, 0, 0, 41),
+        fingerprint="5d1e07ac93b2",
+        unseen=unseen,
+    )
+
+
+def config(name: str, memory: int = 2 * GIB) -> DomainConfig:
+    return DomainConfig(
+        name=name,
+        uuid=UUID,
+        domain_type="kvm",
+        machine="q35",
+        firmware="bios",
+        vcpus=2,
+        max_vcpus=2,
+        cpu_model="host-model",
+        memory=memory,
+        max_memory=memory,
+        disks=(DiskConfig("vda", f"/srv/vms/default.{name}.root.qcow2", "qcow2"),),
+        nics=(),
+        seed=None,
+        graphics="none",
+        agent_channel=True,
+        serial_console=True,
+        console_log=None,
+        rng=True,
+        balloon=True,
+        autostart=False,
+        mark=OwnershipMark("default", name, 1, "abc", GENERATION),
+    )
+
+
+def image(name: str = "debian-12") -> Image:
+    return Image.model_validate(
+        {
+            "apiVersion": "reconciler/v1",
+            "kind": "Image",
+            "metadata": {"name": name},
+            "spec": {
+                "source": {"url": "https://images.example/debian-12.qcow2"},
+                "checksum": f"sha256:{'ab' * 32}",
+                "format": "qcow2",
+            },
+        }
+    )
+
+
+POOL: Final = PoolConfig("vms", UUID, "dir", "/srv/vms")
+NETWORK: Final = NetworkConfig("lan", UUID, "nat", None, "192.168.150.0/24", dhcp=True)
+SEED: Final = SeedContent("i-1", "web-3", f"#cloud-config\npassword: {SECRET}\n", None)
+
+EVERY_ACTION: Final = (
+    action("StoragePool/vms", DefinePool(POOL)),
+    action("StoragePool/vms", DefinePool(POOL), host="h2"),
+    action("StoragePool/old", StartPool("old", start=True, autostart=True), sign="change", why="drift"),
+    action("Network/lan", DefineNetwork(NETWORK)),
+    action(
+        "Network/dmz",
+        DefineNetwork(replace(NETWORK, name="dmz"), redefine=True),
+        sign="change",
+        why="spec-change",
+        disruption="live",
+        changes=(FieldChange("subnet", "192.168.149.0/24", "192.168.150.0/24", "live"),),
+    ),
+    action("Network/up", StartNetwork("up", start=False, autostart=True), sign="change", why="drift"),
+    action("Image/debian-12", FetchImage(image()), host=None),
+    action(
+        "Image/debian-12",
+        UploadImage("debian-12", "vms", "default.base-ab.qcow2", "default.base-ab.qcow2.complete", "qcow2"),
+        after=("fetch-image:debian-12:controller",),
+    ),
+    action("Image/debian-11", DeleteVolume("vms", "default.base-cd.qcow2"), sign="destroy", why="unused"),
+    action(
+        "VirtualMachine/web-3",
+        CreateVolume("vms", "default.web-3.root.qcow2", "qcow2", 4 * GIB, "default.base-ab.qcow2", "qcow2", "linked"),
+        host="h2",
+        after=("upload-image:debian-12:h1",),
+    ),
+    action("VirtualMachine/web-3", WriteSeed("vms", "default.web-3.seed-0123456789abcdef.iso", SEED), host="h2"),
+    action("VirtualMachine/web-3", DefineDomain(config("web-3")), host="h2"),
+    action("VirtualMachine/web-3", StartDomain("web-3", UUID), host="h2"),
+    action(
+        "VirtualMachine/web-1",
+        GrowVolume("vms", "default.web-1.data.qcow2", 20 * GIB),
+        sign="change",
+        why="spec-change",
+        changes=(FieldChange("disks[data].size", "10GiB", "20GiB", "none"),),
+    ),
+    action(
+        "VirtualMachine/web-1",
+        RedefineDomain(config("web-1", 4 * GIB), "f00"),
+        sign="change",
+        why="spec-change",
+        changes=(FieldChange("memory", "2GiB", "4GiB", "reboot"), FieldChange("cpu.count", "2", "4", "reboot")),
+    ),
+    action(
+        "VirtualMachine/web-1",
+        StopDomain("web-1", UUID, 120.0, force=True),
+        sign="change",
+        why="spec-change",
+        disruption="reboot",
+    ),
+    action("VirtualMachine/web-1", StartDomain("web-1", UUID), sign="change", why="spec-change"),
+    action(
+        "VirtualMachine/web-2",
+        SetAutostart("web-2", UUID, autostart=False),
+        sign="change",
+        why="drift",
+        changes=(FieldChange("autostart", "on", "off", "none"),),
+    ),
+    action(
+        "VirtualMachine/web-2",
+        GrowDisk("web-2", UUID, "/srv/vms/default.web-2.root.qcow2", 8 * GIB),
+        sign="change",
+        why="spec-change",
+        disruption="live",
+        changes=(FieldChange("disks[root].size", "4GiB", "8GiB", "live"),),
+    ),
+    action("VirtualMachine/web-4", StartDomain("web-4", UUID, resume=True), sign="change", why="run-strategy"),
+    action(
+        "VirtualMachine/old-1",
+        StopDomain("old-1", UUID, 30.0, force=False),
+        sign="destroy",
+        why="removed",
+        disruption="destroy",
+        host="h3",
+    ),
+    action(
+        "VirtualMachine/old-1",
+        UndefineDomain("old-1", UUID, keep_nvram=True),
+        sign="destroy",
+        why="removed",
+        disruption="destroy",
+        host="h3",
+    ),
+    action(
+        "VirtualMachine/old-1",
+        DeleteVolume("vms", "default.old-1.root.qcow2"),
+        sign="destroy",
+        why="removed",
+        disruption="data-loss",
+        host="h3",
+    ),
+)
+
+UNREAD: Final = UnreadHost(
+    "h4",
+    "no connection to 10.0.0.14:16509",
+    "see whether libvirtd runs there: ssh h4 systemctl status libvirtd",
+    NOW - 240,
+)
+
+
+def unmet(target: str, reason: str, detail: str, **extra: object) -> Unmet:
+    return Unmet(target=ref(target), reason=reason, detail=detail, **extra)  # type: ignore[arg-type]
+
+
+EVERY_REASON: Final = (
+    unmet("VirtualMachine/a1", "host-unread", "it is on h4, which could not be read", host="h4"),
+    unmet("VirtualMachine/a2", "fleet-not-seen", "h4 was never read, and may run it", hint="make h4 reachable once"),
+    unmet(
+        "VirtualMachine/db-2",
+        "no-host-fits",
+        "none of 5 hosts",
+        severity="blocked",
+        per_host=(
+            ("h1", "memory −3GiB"),
+            ("h2", "spread app=db"),
+            ("h3", "cordoned"),
+            ("h5", "cordoned"),
+            ("h6", "cordoned"),
+            ("h7", "cordoned"),
+        ),
+        hint="free 3GiB on h1, or lower spec.memory",
+    ),
+    unmet("VirtualMachine/a3", "image-unavailable", "image debian-12 was not fetched yet"),
+    unmet("VirtualMachine/a4", "pool-unavailable", "pool vms is not active on h1", host="h1"),
+    unmet("VirtualMachine/a5", "network-unavailable", "network lan is not active on h1", host="h1"),
+    unmet(
+        "VirtualMachine/a6",
+        "restart-pending",
+        "staged; the guest has to stop and start",
+        host="h1",
+        changes=(FieldChange("memory", "2GiB", "4GiB", "reboot"),),
+        hint="restart the guest, or set updatePolicy: restart",
+    ),
+    unmet(
+        "VirtualMachine/a7", "conflict", "h2 has a domain of that name that is not ours", severity="blocked", host="h2"
+    ),
+    unmet("VirtualMachine/a8", "spec-invalid", "vms.yaml:4:3: its last good form stands", severity="blocked"),
+    unmet("VirtualMachine/a9", "paused", "held; changes wait", hint="reconciler resume VirtualMachine/a9"),
+    unmet("VirtualMachine/b1", "backoff", "define failed 3 times; next try in 40s", host="h1"),
+    unmet("VirtualMachine/b2", "failed", "unsupported machine type 'q36'", severity="blocked", host="h1"),
+    unmet("VirtualMachine/b3", "removal-held", "would be removed, but vms.yaml could not be read", host="h1"),
+    unmet("VirtualMachine/b4", "prune-disabled", "left the specs and is protected", severity="info", host="h1"),
+    unmet(
+        "VirtualMachine/b5",
+        "immutable",
+        "the firmware of an existing VM is not changed",
+        severity="blocked",
+        host="h1",
+        changes=(FieldChange("firmware", "bios", "uefi", "rebuild"),),
+    ),
+    unmet("VirtualMachine/b6", "shutting-down", "the guest was asked 20s ago", host="h1"),
+    unmet("VirtualMachine/b7", "guest-paused", "paused by an I/O error", severity="blocked", host="h1"),
+    unmet("VirtualMachine/b8", "in-progress", "upload is still at it", host="h1"),
+    unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
+)

@@ -1,0 +1,94 @@
+"""The text of a plan."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from reconciler.cli.plan_markdown import plan_markdown
+from reconciler.cli.render_plan import Detail, PlanPage, render_plan
+from reconciler.cli.terminal import Terminal
+from reconciler.model.plan import Plan, Summary, UnmetReason
+from reconciler.model.steps import Step
+from tests.conftest import Golden
+from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, plan
+
+_PLAIN = Terminal()
+_IMAGES = {("web-3", "root"): "debian-12"}
+
+
+def page(made: Plan, *unread: object) -> PlanPage:
+    return PlanPage(plan=made, at=NOW, images=_IMAGES, unread=(UNREAD,) if unread else ())
+
+
+FULL = plan(*EVERY_ACTION, unmet=EVERY_REASON, summary=Summary(4, 6, 2, 0, 6, 12, 41), unseen=("h4",))
+DETAILS: tuple[Detail, ...] = ("short", "normal", "verbose")
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_every_action_and_every_reason_reads_as_in_the_golden_file(detail: Detail, golden: Golden) -> None:
+    text = render_plan(page(FULL, UNREAD), _PLAIN, detail=detail)
+
+    golden(f"plan-{detail}.txt", text)
+
+
+def test_markdown_reads_as_in_the_golden_file(golden: Golden) -> None:
+    text = plan_markdown(page(FULL, UNREAD))
+
+    golden("plan.md", text)
+
+
+def test_the_golden_plan_holds_every_kind_of_step_and_every_reason() -> None:
+    """Otherwise the golden files would not be the whole language."""
+    steps = {type(action.step) for action in EVERY_ACTION}
+    reasons = {item.reason for item in EVERY_REASON}
+
+    assert steps == set(get_args(Step))
+    assert reasons == set(get_args(UnmetReason))
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_no_line_ends_in_spaces(detail: Detail) -> None:
+    lines = render_plan(page(FULL, UNREAD), _PLAIN, detail=detail).splitlines()
+
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
+def test_the_first_character_says_what_a_line_is() -> None:
+    lines = render_plan(page(FULL, UNREAD), _PLAIN).splitlines()
+
+    assert {line[0] for line in lines if line} == set("+~-!·? P")
+
+
+def test_secrets_of_a_seed_are_never_shown() -> None:
+    texts = [render_plan(page(FULL), _PLAIN, detail=detail) for detail in DETAILS] + [plan_markdown(page(FULL))]
+
+    assert not any(SECRET in text for text in texts)
+
+
+def test_an_empty_plan_says_that_nothing_changes() -> None:
+    text = render_plan(page(plan()), _PLAIN)
+
+    assert text == "Plan 5d1e07a: no change · 41 unchanged · specs 7f3c9a1\n"
+
+
+def test_an_empty_plan_beside_a_host_that_was_not_seen_does_not_claim_that_nothing_changes() -> None:
+    text = render_plan(page(plan(unseen=("h4",)), UNREAD), _PLAIN)
+
+    assert "Plan 5d1e07a: no change on the hosts that could be seen" in text
+    assert "its VMs are unknown, not absent" in " ".join(text.split())
+
+
+def test_colour_changes_nothing_but_colour() -> None:
+    coloured = render_plan(page(FULL, UNREAD), Terminal(colour=True))
+
+    stripped = "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[\d;]*m", "", coloured).splitlines())
+    assert stripped + "\n" == render_plan(page(FULL, UNREAD), _PLAIN)
+
+
+def test_a_narrow_terminal_gets_no_line_wider_than_it_except_names_and_fields() -> None:
+    lines = render_plan(page(FULL, UNREAD), Terminal(width=80)).splitlines()
+
+    assert [line for line in lines if len(line) > 80 and not line.startswith(("Plan", "+", "~", "-"))] == []
