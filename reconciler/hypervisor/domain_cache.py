@@ -1,0 +1,109 @@
+"""Observed domains, remembered by the hash of their XML so that only what changed is parsed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from reconciler.hypervisor.domain_parse import parse
+from reconciler.hypervisor.domain_parts import CPU_MODES
+from reconciler.model.domain import DomainConfig, DomainState
+from reconciler.model.inventory import ObservedDomain
+
+
+@dataclass(frozen=True, slots=True)
+class DomainReading:
+    """What libvirt said of one domain; `live_xml` is None while it is off."""
+
+    name: str
+    uuid: str
+    state: DomainState
+    persistent: bool
+    autostart: bool
+    inactive_xml: str
+    live_xml: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    live_fingerprint: str | None
+    domain: ObservedDomain
+
+
+class DomainCache:
+    """As many entries as the host has domains."""
+
+    def __init__(self) -> None:
+        self._known: Final[dict[str, _Known]] = {}
+
+    def observed(self, reading: DomainReading) -> ObservedDomain:
+        """The domain; the very object of the last reading where nothing of it changed."""
+        fingerprint = _digest(reading.inactive_xml)
+        live_fingerprint = None if reading.live_xml is None else _digest(reading.live_xml)
+        known = self._known.get(reading.uuid)
+        config_is_known = known is not None and known.domain.fingerprint == fingerprint
+        if known is not None and config_is_known and known.live_fingerprint == live_fingerprint:
+            domain = known.domain
+            if _is_current(domain, reading):
+                return domain
+            domain = replace(
+                domain,
+                state=reading.state,
+                persistent=reading.persistent,
+                config=replace(domain.config, autostart=reading.autostart),
+                live=None if domain.live is None else replace(domain.live, autostart=reading.autostart),
+            )
+        else:
+            domain = _parsed(reading, fingerprint)
+        self._known[reading.uuid] = _Known(live_fingerprint, domain)
+        return domain
+
+    def keep_only(self, uuids: Iterable[str]) -> None:
+        """Forget every domain that is not among `uuids`."""
+        for uuid in self._known.keys() - set(uuids):
+            self._known.pop(uuid, None)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _parsed(reading: DomainReading, fingerprint: str) -> ObservedDomain:
+    inactive = parse(reading.inactive_xml, autostart=reading.autostart)
+    live = None
+    if reading.live_xml is not None:
+        live = _as_asked_for(parse(reading.live_xml, autostart=reading.autostart).config, inactive.config)
+    return ObservedDomain(
+        name=reading.name,
+        uuid=reading.uuid,
+        state=reading.state,
+        persistent=reading.persistent,
+        config=inactive.config,
+        live=live,
+        fingerprint=fingerprint,
+        restricted=inactive.restricted,
+    )
+
+
+def _as_asked_for(live: DomainConfig, inactive: DomainConfig) -> DomainConfig:
+    """The live configuration with the CPU mode that libvirt has replaced by a named model.
+
+    While a guest runs, `host-model` reads as the model and features that it came to; what was asked for is not told.
+    """
+    asked = inactive.cpu_model
+    expanded = asked in CPU_MODES and live.cpu_model not in CPU_MODES
+    return replace(live, cpu_model=asked) if expanded else live
+
+
+def _is_current(domain: ObservedDomain, reading: DomainReading) -> bool:
+    return (
+        domain.state == reading.state
+        and domain.config.autostart == reading.autostart
+        and domain.persistent == reading.persistent
+        and domain.name == reading.name
+    )
+
+
+def _digest(xml: str) -> str:
+    return hashlib.sha256(xml.encode()).hexdigest()

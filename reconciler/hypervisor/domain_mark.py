@@ -1,0 +1,51 @@
+"""The ownership mark in a domain's metadata."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, cast
+
+from lxml import etree
+
+from reconciler.hypervisor.xml_nodes import Node
+from reconciler.model.domain import OwnershipMark
+
+NAMESPACE: Final = "urn:reconciler:domain:1"
+MARK: Final = f"{{{NAMESPACE}}}vm"
+
+
+def render_mark(mark: OwnershipMark) -> Node:
+    """The element that says whose the domain is."""
+    return etree.Element(
+        MARK,
+        {
+            "fleet": mark.fleet,
+            "name": mark.vm,
+            "epoch": str(mark.epoch),
+            "spec": mark.spec_hash,
+            "generation": mark.generation,
+            "deletionPolicy": mark.deletion_policy,
+            "prune": mark.prune,
+        },
+        nsmap={"reconciler": NAMESPACE},
+    )
+
+
+def parse_mark(metadata: Node | None) -> OwnershipMark | None:
+    """The mark, or None where there is none that can be read: what is not surely ours is not ours."""
+    element = None if metadata is None else metadata.find(MARK)
+    if element is None:
+        return None
+    said = element.attrib
+    epoch, deletion, prune = said.get("epoch", ""), said.get("deletionPolicy", "retain"), said.get("prune", "enabled")
+    readable = epoch.isdecimal() and deletion in ("retain", "delete") and prune in ("enabled", "disabled")
+    if not (readable and said.get("fleet") and said.get("name")):
+        return None
+    return OwnershipMark(
+        fleet=said["fleet"],
+        vm=said["name"],
+        epoch=int(epoch),
+        spec_hash=said.get("spec", ""),
+        generation=said.get("generation", ""),
+        deletion_policy=cast("Literal['retain', 'delete']", deletion),
+        prune=cast("Literal['enabled', 'disabled']", prune),
+    )

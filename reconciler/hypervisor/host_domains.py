@@ -1,0 +1,126 @@
+"""What is done to the domains of one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from reconciler.errors import HostError, ObjectNotFound
+from reconciler.hypervisor import libvirt_binding as lv
+from reconciler.hypervisor.connection import HostConnection
+from reconciler.hypervisor.domain_amend import amend
+from reconciler.hypervisor.domain_xml import render
+from reconciler.hypervisor.host_reader import HostReader
+from reconciler.hypervisor.libvirt_errors import INVALID_ARG, NO_DOMAIN, OPERATION_INVALID
+from reconciler.hypervisor.libvirt_values import state_name
+from reconciler.model.domain import DomainConfig, DomainState
+from reconciler.model.inventory import ObservedDomain
+
+T = TypeVar("T")
+
+
+class HostDomains:
+    """Domain calls of one host."""
+
+    def __init__(self, connection: HostConnection, reader: HostReader) -> None:
+        self._connection: Final = connection
+        self._reader: Final = reader
+
+    def get(self, uuid: str) -> ObservedDomain:
+        return self._with_domain(uuid, self._reader.domain, changes=False)
+
+    def get_by_name(self, name: str) -> ObservedDomain | None:
+        def work(connection: lv.Connection) -> ObservedDomain:
+            return self._reader.domain(connection.lookupByName(name))
+
+        try:
+            return self._connection.read(work, f"VirtualMachine/{name}")
+        except ObjectNotFound:
+            return None
+
+    def state(self, uuid: str) -> DomainState:
+        return self._with_domain(uuid, lambda domain: state_name(domain.state()[0]), changes=False)
+
+    def define(self, config: DomainConfig) -> None:
+        """Define or amend, then autostart; writes nothing where nothing differs."""
+
+        def work(connection: lv.Connection) -> None:
+            domain = _lookup(connection, config.uuid)
+            if domain is None:
+                domain = connection.defineXML(render(config))
+            else:
+                # With its secrets (a VNC password), or defining it again would take them away.
+                before = domain.XMLDesc(lv.DOMAIN_XML_INACTIVE | lv.DOMAIN_XML_SECURE)
+                after = amend(before, config)
+                if after != before:
+                    domain = connection.defineXML(after)
+            if bool(domain.autostart()) != config.autostart:
+                domain.setAutostart(int(config.autostart))
+
+        self._connection.call(work, f"VirtualMachine/{config.name}", pace="slow")
+
+    def undefine(self, uuid: str, *, keep_nvram: bool) -> None:
+        nvram = lv.UNDEFINE_KEEP_NVRAM if keep_nvram else lv.UNDEFINE_NVRAM
+
+        def work(domain: Any) -> None:
+            try:
+                domain.undefineFlags(lv.UNDEFINE_ALL | nvram)
+            except lv.LibvirtError as error:
+                # Drivers that keep no such things refuse the flags, and with them the whole call.
+                if error.get_error_code() != INVALID_ARG or "unsupported flags" not in str(error):
+                    raise
+                domain.undefineFlags(lv.UNDEFINE_BASIC)
+
+        self._with_domain(uuid, work)
+
+    def set_autostart(self, uuid: str, *, autostart: bool) -> None:
+        self._with_domain(uuid, lambda domain: domain.setAutostart(int(autostart)))
+
+    def start(self, uuid: str) -> None:
+        self._with_domain(uuid, lambda domain: domain.create())
+
+    def resume(self, uuid: str) -> None:
+        self._with_domain(uuid, lambda domain: domain.resume())
+
+    def request_shutdown(self, uuid: str) -> None:
+        """Without flags libvirt asks the agent where it answers, and else, or if that fails, presses the button."""
+        self._with_domain(uuid, lambda domain: domain.shutdown())
+
+    def destroy(self, uuid: str) -> None:
+        def work(domain: Any) -> None:
+            try:
+                domain.destroy()
+            except lv.LibvirtError as error:
+                if error.get_error_code() != OPERATION_INVALID or domain.isActive():
+                    raise
+
+        self._with_domain(uuid, work)
+
+    def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
+        self._with_domain(uuid, lambda domain: domain.blockResize(path, capacity, lv.BLOCK_RESIZE_BYTES))
+
+    def _with_domain(self, uuid: str, work: Callable[[Any], T], *, changes: bool = True) -> T:
+        """What `work` returns for the domain; errors name it as people do."""
+        names = [uuid]
+
+        def named(connection: lv.Connection) -> T:
+            domain = connection.lookupByUUIDString(uuid)
+            names.append(domain.name())
+            return work(domain)
+
+        try:
+            if changes:
+                return self._connection.call(named, f"VirtualMachine/{uuid}", pace="slow")
+            return self._connection.read(named, f"VirtualMachine/{uuid}")
+        except HostError as error:
+            error.target = f"VirtualMachine/{names[-1]}"
+            raise
+
+
+def _lookup(connection: lv.Connection, uuid: str) -> Any | None:
+    try:
+        return connection.lookupByUUIDString(uuid)
+    except lv.LibvirtError as error:
+        if error.get_error_code() == NO_DOMAIN:
+            return None
+        raise

@@ -1,0 +1,122 @@
+"""The only module that imports libvirt: opening, events and the flags that the driver uses.
+
+Everything else handles libvirt's objects without naming the library; they are typed `Any`, as it has no types.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import libvirt
+
+LibvirtError = libvirt.libvirtError
+Connection = Any
+
+DOMAIN_XML_INACTIVE: Final[int] = libvirt.VIR_DOMAIN_XML_INACTIVE
+DOMAIN_XML_SECURE: Final[int] = libvirt.VIR_DOMAIN_XML_SECURE
+DOMAIN_STATS_STATE: Final[int] = libvirt.VIR_DOMAIN_STATS_STATE
+LIST_DOMAINS_TRANSIENT: Final[int] = libvirt.VIR_CONNECT_LIST_DOMAINS_TRANSIENT
+LIST_DOMAINS_AUTOSTART: Final[int] = libvirt.VIR_CONNECT_LIST_DOMAINS_AUTOSTART
+LIST_POOLS_ACTIVE: Final[int] = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
+LIST_POOLS_AUTOSTART: Final[int] = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_AUTOSTART
+LIST_NETWORKS_ACTIVE: Final[int] = libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE
+LIST_NETWORKS_AUTOSTART: Final[int] = libvirt.VIR_CONNECT_LIST_NETWORKS_AUTOSTART
+NETWORK_XML_INACTIVE: Final[int] = libvirt.VIR_NETWORK_XML_INACTIVE
+BLOCK_RESIZE_BYTES: Final[int] = libvirt.VIR_DOMAIN_BLOCK_RESIZE_BYTES
+UNDEFINE_BASIC: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+UNDEFINE_ALL: Final[int] = UNDEFINE_BASIC | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
+UNDEFINE_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+UNDEFINE_KEEP_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+
+_DOMAIN_EVENTS: Final = {
+    libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: "lifecycle",
+    libvirt.VIR_DOMAIN_EVENT_ID_METADATA_CHANGE: "metadata changed",
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_ADDED: "device added",
+    libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED: "device removed",
+    libvirt.VIR_DOMAIN_EVENT_ID_IO_ERROR_REASON: "I/O error",
+}
+_CLOSE_REASONS: Final = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "connection error",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "closed by the host",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "keepalive timeout",
+    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed here",
+}
+KEEPALIVE_TIMEOUT: Final = "keepalive timeout"
+
+OnEvent = Callable[[str, str, str], None]
+"""Called with kind (`domain`, `pool`, `network`), name of the object, and detail."""
+
+
+class EventLoop:
+    """libvirt's event loop: one a process, in a daemon thread, started when it is first needed.
+
+    Keepalive, close callbacks and events live in it.
+    """
+
+    _lock: Final = threading.Lock()
+    _thread: threading.Thread | None = None
+
+    @classmethod
+    def start(cls) -> None:
+        """Start the loop unless it runs; has to happen before the first connection."""
+        with cls._lock:
+            if cls._thread is None:
+                # By default libvirt prints every error on stderr, besides raising it.
+                libvirt.registerErrorHandler(lambda *_: None, None)
+                libvirt.virEventRegisterDefaultImpl()
+                cls._thread = threading.Thread(target=cls._run, name="libvirt-events", daemon=True)
+                cls._thread.start()
+
+    @staticmethod
+    def _run() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+
+def open_connection(uri: str, keepalive: tuple[int, int], on_close: Callable[[str], None]) -> Connection:
+    """A connection with keepalive (seconds, count); may hang for ever, as libvirt gives `open` no deadline.
+
+    `on_close` is told the reason, from the event loop's thread. Raises `LibvirtError`.
+    """
+    EventLoop.start()
+    connection = libvirt.open(uri)
+    _where_supported(lambda: connection.setKeepAlive(*keepalive))
+    _where_supported(
+        lambda: connection.registerCloseCallback(
+            lambda _connection, reason, _: on_close(_CLOSE_REASONS.get(reason, f"reason {reason}")), None
+        )
+    )
+    return connection
+
+
+def watch_events(connection: Connection, on_event: OnEvent) -> None:
+    """Have `on_event` called, from the event loop's thread, for what happens to domains, pools and networks."""
+    for event, detail in _DOMAIN_EVENTS.items():
+        callback = _teller(on_event, "domain", detail)
+        _where_supported(partial(connection.domainEventRegisterAny, None, event, callback, None))
+    pool, network = _teller(on_event, "pool", "lifecycle"), _teller(on_event, "network", "lifecycle")
+    lifecycle = libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE
+    _where_supported(lambda: connection.storagePoolEventRegisterAny(None, lifecycle, pool, None))
+    lifecycle = libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE
+    _where_supported(lambda: connection.networkEventRegisterAny(None, lifecycle, network, None))
+
+
+def _teller(on_event: OnEvent, kind: str, detail: str) -> Callable[..., None]:
+    """A callback for any of libvirt's event signatures: all begin with the connection and the object."""
+
+    def tell(_connection: Connection, thing: Any, *_: object) -> None:
+        on_event(kind, thing.name(), detail)
+
+    return tell
+
+
+def _where_supported(register: Callable[[], object]) -> None:
+    """Do without what a driver (such as libvirt's test driver) does not have."""
+    try:
+        register()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
+            raise

@@ -1,0 +1,99 @@
+"""The fleet of real hosts, by libvirt."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from reconciler.clock import Clock, SystemClock
+from reconciler.hypervisor.connection import Limits
+from reconciler.hypervisor.interface import HostEvent
+from reconciler.hypervisor.libvirt_host import LibvirtHost
+
+_THREADS_IN_ALL: Final = 128
+_THREADS_A_HOST: Final = range(2, 17)
+
+
+class LibvirtFleet:
+    """Implements `Fleet`: host names to libvirt URIs; nothing is connected before it is used or subscribed to.
+
+    Deadlines in seconds: `open_deadline` for connecting, `call_deadline` for calls that read or change little,
+    `slow_call_deadline` for those that start or allocate something, `copy_deadline` for those that copy a disk;
+    keepalive as (seconds, count).
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, str],
+        *,
+        call_deadline: float = 10.0,
+        slow_call_deadline: float = 60.0,
+        copy_deadline: float = 3600.0,
+        open_deadline: float = 6.0,
+        keepalive: tuple[int, int] = (2, 2),
+        clock: Clock | None = None,
+    ) -> None:
+        threads = _THREADS_IN_ALL // max(1, len(hosts))
+        self._limits: Final = Limits(
+            call_deadline=call_deadline,
+            slow_call_deadline=slow_call_deadline,
+            copy_deadline=copy_deadline,
+            open_deadline=open_deadline,
+            keepalive=keepalive,
+            threads=min(_THREADS_A_HOST[-1], max(_THREADS_A_HOST[0], threads)),
+        )
+        self._clock: Final[Clock] = clock or SystemClock()
+        self._lock: Final = threading.Lock()
+        self._hosts: dict[str, LibvirtHost] = {}
+        self._callbacks: tuple[Callable[[HostEvent], None], ...] = ()
+        self.update(hosts)
+        # A connection to a hung host must be broken off before the interpreter drops it and waits for an answer.
+        atexit.register(self.close)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self._hosts))
+
+    def host(self, name: str) -> LibvirtHost:
+        return self._hosts[name]
+
+    def update(self, hosts: Mapping[str, str]) -> None:
+        """Take up new hosts, let go of those that are gone, and reconnect those whose URI changed."""
+        with self._lock:
+            before = self._hosts
+            kept = {name: host for name, host in before.items() if hosts.get(name) == host.uri}
+            fresh = {
+                name: LibvirtHost(name, uri, self._limits, self._clock)
+                for name, uri in hosts.items()
+                if name not in kept
+            }
+            self._hosts = {**kept, **fresh}
+            watched = bool(self._callbacks)
+        for name, host in before.items():
+            if name not in kept:
+                host.close()
+        for host in fresh.values() if watched else ():
+            host.subscribe(self._tell)
+
+    def subscribe(self, callback: Callable[[HostEvent], None]) -> None:
+        with self._lock:
+            first = not self._callbacks
+            self._callbacks = (*self._callbacks, callback)
+            hosts = list(self._hosts.values())
+        for host in hosts if first else ():
+            host.subscribe(self._tell)
+
+    def _tell(self, event: HostEvent) -> None:
+        for callback in self._callbacks:
+            callback(event)
+
+    def close(self) -> None:
+        """Close every host at once, so that many that hang take no longer than one."""
+        atexit.unregister(self.close)
+        closers = [threading.Thread(target=host.close, daemon=True) for host in self._hosts.values()]
+        for closer in closers:
+            closer.start()
+        for closer in closers:
+            closer.join()

@@ -1,0 +1,92 @@
+"""libvirt's errors as our own: one function, one table; libvirt's text is kept."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+from reconciler.errors import HostBusy, HostError, HostRefused, HostUnreachable, NoSpace, ObjectConflict, ObjectNotFound
+
+
+class RawError(Protocol):
+    """What is used of a `libvirtError`."""
+
+    def get_error_code(self) -> int | None: ...
+    def get_error_domain(self) -> int | None: ...
+    def get_error_message(self) -> str | None: ...
+
+
+_RPC_DOMAIN: Final = 7
+_SYSTEM_ERROR: Final = 38
+_RULES_BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[HostError]], ...]] = (
+    (re.compile("No space left on device|not enough free space|Disk quota exceeded"), NoSpace),
+    (re.compile("asynchronous jobs running|is still in use|is still being allocated"), HostBusy),
+    (re.compile("cannot acquire state change lock|another migration|block job"), HostBusy),
+    (re.compile("already exists with uuid|already defined with uuid|already exists$"), ObjectConflict),
+    (re.compile("client socket is closed|connection closed due to keepalive"), HostUnreachable),
+)
+_RULES_BY_CODE: Final[dict[int, type[HostError]]] = {
+    5: HostUnreachable,  # VIR_ERR_NO_CONNECT
+    6: HostUnreachable,  # VIR_ERR_INVALID_CONN
+    28: ObjectConflict,  # VIR_ERR_DOM_EXIST
+    37: ObjectConflict,  # VIR_ERR_NETWORK_EXIST
+    39: HostUnreachable,  # VIR_ERR_RPC
+    68: HostBusy,  # VIR_ERR_OPERATION_TIMEOUT
+    86: HostBusy,  # VIR_ERR_AGENT_UNRESPONSIVE
+    87: HostBusy,  # VIR_ERR_RESOURCE_BUSY
+    90: ObjectConflict,  # VIR_ERR_STORAGE_VOL_EXIST
+    97: HostBusy,  # VIR_ERR_AGENT_UNSYNCED
+}
+NO_DOMAIN: Final = 42
+NO_NETWORK: Final = 43
+NO_STORAGE_POOL: Final = 49
+NO_STORAGE_VOL: Final = 50
+OPERATION_INVALID: Final = 55
+INVALID_ARG: Final = 8
+# A missing network while a VM starts is a refusal; only the object that was asked for can be *not found*.
+_MISSING: Final = {
+    "VirtualMachine": {NO_DOMAIN},
+    "Network": {NO_NETWORK},
+    "StoragePool": {NO_STORAGE_POOL},
+    "Volume": {NO_STORAGE_VOL, NO_STORAGE_POOL},
+}
+_HINTS_BY_TEXT: Final = (
+    ("virt type 'kvm'", "load the kvm module on the host, or write domainType: qemu"),
+    ("Unable to find any firmware", "install the UEFI firmware on the host (Debian: ovmf), or write firmware: bios"),
+    ("Permission denied", "check the rights of the path on the host"),
+    ("Network not found", "define the network on that host, or check the selector in the Network spec"),
+    ("Cannot get interface MTU", "create the bridge on the host"),
+    ("Storage source conflict", "another pool of the host uses that target; use it with type: existing"),
+    ("already in use by interface", "another network of the host uses that subnet; choose another one"),
+    ("uthentication", "check the credentials for the host's URI"),
+    ("Host key verification failed", "log in to the host by ssh once, as this user, and check its key"),
+)
+_HINTS: Final[dict[type[HostError], str]] = {
+    HostUnreachable: "check that libvirtd runs there and that `virsh -c URI list` works from here",
+    HostBusy: "nothing to do: it is tried again",
+    ObjectConflict: "rename the spec, or remove or adopt what has that name on the host",
+    NoSpace: "free space in the pool or enlarge it",
+    ObjectNotFound: "look again with `reconciler plan`",
+    HostRefused: "see libvirt's log on the host",
+}
+
+
+def classify(error: RawError, target: str) -> type[HostError]:
+    """Which of our errors it is; `target` is `Kind/name`."""
+    code, text = error.get_error_code() or 0, error.get_error_message() or ""
+    for pattern, kind in _RULES_BY_TEXT:
+        if pattern.search(text):
+            return kind
+    if code == _SYSTEM_ERROR and error.get_error_domain() == _RPC_DOMAIN:
+        return HostUnreachable
+    if code in _MISSING.get(target.partition("/")[0], ()):
+        return ObjectNotFound
+    return _RULES_BY_CODE.get(code, HostRefused)
+
+
+def translate(error: RawError, *, host: str, target: str = "", lost: bool = False) -> HostError:
+    """Our error for one of libvirt's; `lost` says that the connection has ended with it."""
+    text = " ".join((error.get_error_message() or "libvirt gave no reason").split())
+    kind = HostUnreachable if lost else classify(error, target)
+    hint = next((hint for part, hint in _HINTS_BY_TEXT if part in text), _HINTS[kind])
+    return kind(text, host=host, target=target, hint=hint)

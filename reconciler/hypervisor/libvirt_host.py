@@ -1,0 +1,139 @@
+"""One host behind the `Hypervisor` protocol, by libvirt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import BinaryIO, Final
+
+from reconciler.clock import Clock
+from reconciler.hypervisor.connection import HostConnection, Limits
+from reconciler.hypervisor.host_domains import HostDomains
+from reconciler.hypervisor.host_networks import HostNetworks
+from reconciler.hypervisor.host_reader import HostReader
+from reconciler.hypervisor.host_storage import HostStorage
+from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress
+from reconciler.model.domain import DomainConfig, DomainState
+from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.steps import NetworkConfig, PoolConfig
+
+
+class LibvirtHost:
+    """Implements `Hypervisor`; each call is one line here and does its work where it belongs."""
+
+    def __init__(self, name: str, uri: str, limits: Limits, clock: Clock) -> None:
+        self._connection: Final = HostConnection(name, uri, limits, clock)
+        self._reader: Final = HostReader(self._connection, clock)
+        self._domains: Final = HostDomains(self._connection, self._reader)
+        self._storage: Final = HostStorage(self._connection, self._reader)
+        self._networks: Final = HostNetworks(self._connection)
+
+    @property
+    def name(self) -> str:
+        return self._connection.name
+
+    @property
+    def uri(self) -> str:
+        """The libvirt URI that the host is reached by."""
+        return self._connection.uri
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+    def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
+        return self._reader.read(frozenset(pools_with_volumes), refresh=refresh)
+
+    def sweep(self) -> tuple[DomainSummary, ...]:
+        return self._reader.sweep()
+
+    def domain(self, uuid: str) -> ObservedDomain:
+        return self._domains.get(uuid)
+
+    def domain_by_name(self, name: str) -> ObservedDomain | None:
+        return self._domains.get_by_name(name)
+
+    def domain_state(self, uuid: str) -> DomainState:
+        return self._domains.state(uuid)
+
+    def pool(self, name: str, *, refresh: bool = False) -> ObservedPool:
+        return self._storage.pool(name, refresh=refresh)
+
+    def volume(self, pool: str, volume: str) -> ObservedVolume | None:
+        return self._storage.volume(pool, volume)
+
+    # -- pools and networks ----------------------------------------------------------------------------------------
+    def define_pool(self, config: PoolConfig) -> None:
+        self._storage.define(config)
+
+    def start_pool(self, name: str) -> None:
+        self._storage.start(name)
+
+    def set_pool_autostart(self, name: str, *, autostart: bool) -> None:
+        self._storage.set_autostart(name, autostart=autostart)
+
+    def define_network(self, config: NetworkConfig) -> None:
+        self._networks.define(config)
+
+    def start_network(self, name: str) -> None:
+        self._networks.start(name)
+
+    def stop_network(self, name: str) -> None:
+        self._networks.stop(name)
+
+    def set_network_autostart(self, name: str, *, autostart: bool) -> None:
+        self._networks.set_autostart(name, autostart=autostart)
+
+    # -- volumes ---------------------------------------------------------------------------------------------------
+    def create_volume(
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,
+        capacity: int,
+        backing: ObservedVolume | None = None,
+        mode: int = 0o600,
+    ) -> ObservedVolume:
+        return self._storage.create(pool, volume, format=format, capacity=capacity, backing=backing, mode=mode)
+
+    def clone_volume(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
+        return self._storage.clone(pool, volume, format=format, capacity=capacity, source=source)
+
+    def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
+        self._storage.upload(pool, volume, content, length, progress)
+
+    def grow_volume(self, pool: str, volume: str, capacity: int) -> None:
+        self._storage.grow(pool, volume, capacity)
+
+    def delete_volume(self, pool: str, volume: str) -> None:
+        self._storage.delete(pool, volume)
+
+    # -- domains ---------------------------------------------------------------------------------------------------
+    def define_domain(self, config: DomainConfig) -> None:
+        self._domains.define(config)
+
+    def undefine_domain(self, uuid: str, *, keep_nvram: bool) -> None:
+        self._domains.undefine(uuid, keep_nvram=keep_nvram)
+
+    def set_autostart(self, uuid: str, *, autostart: bool) -> None:
+        self._domains.set_autostart(uuid, autostart=autostart)
+
+    def start_domain(self, uuid: str) -> None:
+        self._domains.start(uuid)
+
+    def resume_domain(self, uuid: str) -> None:
+        self._domains.resume(uuid)
+
+    def request_shutdown(self, uuid: str) -> None:
+        self._domains.request_shutdown(uuid)
+
+    def destroy_domain(self, uuid: str) -> None:
+        self._domains.destroy(uuid)
+
+    def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
+        self._domains.grow_disk(uuid, path, capacity)
+
+    # -- life ------------------------------------------------------------------------------------------------------
+    def subscribe(self, notify: Callable[[HostEvent], None]) -> None:
+        """Have the host connected and watched from now on."""
+        self._connection.subscribe(notify)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,52 @@
+"""What of libvirt's numbers and capabilities we put into words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.hypervisor.libvirt_binding import Connection
+from reconciler.hypervisor.xml_nodes import attribute, from_text, text_of
+from reconciler.model.domain import DomainState
+from reconciler.model.inventory import HostFacts
+
+_STATES: Final[tuple[DomainState, ...]] = (
+    "nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended",
+)  # fmt: skip
+
+
+def state_name(number: int) -> DomainState:
+    """Libvirt's domain state in words; one that is not known here is `nostate`."""
+    return _STATES[number] if 0 <= number < len(_STATES) else "nostate"
+
+
+def read_facts(connection: Connection) -> HostFacts:
+    """What the host is, in four calls."""
+    capabilities = from_text(connection.getCapabilities())
+    host = capabilities.find("host")
+    arch, mebibytes, cpus, *_ = connection.getInfo()
+    guests = [guest.find("arch") for guest in capabilities.iterfind("guest")]
+    types = {
+        str(kind.get("type"))
+        for guest in guests
+        if guest is not None and guest.get("name") == arch
+        for kind in guest.iterfind("domain")
+    }
+    return HostFacts(
+        uuid="" if host is None else text_of(host, "uuid"),
+        hostname=connection.getHostname(),
+        memory=mebibytes << 20,
+        cpus=cpus,
+        arch=text_of(host, "cpu/arch", arch) if host is not None else arch,
+        domain_types=tuple(sorted(types)),
+        libvirt_version=connection.getLibVersion(),
+    )
+
+
+def agent_answers(live_xml: str, channel: str) -> bool:
+    """Whether the guest has connected to the channel of that name."""
+    devices = from_text(live_xml).find("devices")
+    channels = () if devices is None else devices.iterfind("channel")
+    return any(
+        attribute(each, "target", "name") == channel and attribute(each, "target", "state") == "connected"
+        for each in channels
+    )
