@@ -1,0 +1,1 @@
+"""Carries a plan out: rechecks, acts once, verifies, and never re-decides."""

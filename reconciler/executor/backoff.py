@@ -1,0 +1,43 @@
+"""When a failed action is tried again: a pure function of how often it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from reconciler.model.ledger import Failure
+
+FIRST_DELAY: Final = 5.0
+LONGEST_DELAY: Final = 600.0
+
+
+def retry_delay(attempts: int, *, permanent: bool) -> float:
+    """Seconds to wait after the `attempts`-th failure (from 1): 5, 10, 20 … up to 600.
+
+    No jitter: one controller acts on a fleet, and its own limits already spread the load. A permanent error waits the
+    longest at once; it is tried at all because people repair hosts without telling us.
+    """
+    if permanent:
+        return LONGEST_DELAY
+    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempts - 1, 16))
+
+
+def next_failure(known: Failure | None, *, key: str, inputs: str, message: str, permanent: bool, now: float) -> Failure:
+    """The record of one more failure; a changed action starts afresh."""
+    attempts = known.attempts + 1 if known is not None and known.inputs == inputs else 1
+    return Failure(
+        key=key,
+        attempts=attempts,
+        message=message,
+        permanent=permanent,
+        not_before=now + retry_delay(attempts, permanent=permanent),
+        inputs=inputs,
+    )
+
+
+def growing_delays(first: float, longest: float) -> Iterator[float]:
+    """Seconds between looks at something that should happen soon: doubling from `first` up to `longest`."""
+    delay = first
+    while True:
+        yield delay
+        delay = min(longest, delay * 2)

@@ -1,0 +1,178 @@
+"""Carries a plan out: one dispatcher, a pool of threads, one outcome per action."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from queue import SimpleQueue
+
+from reconciler.clock import Clock
+from reconciler.errors import LedgerError, PreconditionFailed, ReconcilerError, is_transient
+from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.handlers.dispatch import perform
+from reconciler.executor.interface import ActionEvent, EventCallback, ImageSource, ProgressCallback
+from reconciler.executor.journal import Journal
+from reconciler.executor.schedule import Schedule
+from reconciler.executor.slots import slots_of, workers_for
+from reconciler.hypervisor.interface import Fleet
+from reconciler.ledger.store import Ledger
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action, Plan
+from reconciler.model.policy import Policy
+
+
+def _no_event(event: ActionEvent) -> None:
+    """Nobody listens."""
+
+
+def _no_progress(action_id: str, done: int, total: int | None) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """What a worker hands to the dispatcher; `fatal` ends the pass."""
+
+    action: Action
+    outcome: Outcome | None = None
+    fatal: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Executor:
+    """Carries out plans over `fleet`, one plan at a time."""
+
+    fleet: Fleet
+    ledger: Ledger
+    images: ImageSource
+    policy: Policy
+    clock: Clock
+    on_event: EventCallback = _no_event
+    on_progress: ProgressCallback = _no_progress
+
+    def execute(
+        self, plan: Plan, desired: DesiredState, *, stop: threading.Event, pass_id: str = ""
+    ) -> tuple[Outcome, ...]:
+        """Do the plan's actions and return one outcome for each, in plan order.
+
+        `desired` is what the plan was made from. Once `stop` is set nothing new begins, what can be handed back is,
+        and the rest ends by its own deadlines. Raises LedgerError (after what runs has ended) if the ledger can't be
+        written: nothing is done that could not be remembered.
+        """
+        return _Pass(self, plan, desired, stop, pass_id).run()
+
+
+class _Pass:
+    """One execution of one plan: the dispatcher runs in the caller's thread, handlers in the pool's."""
+
+    def __init__(
+        self, executor: Executor, plan: Plan, desired: DesiredState, stop: threading.Event, pass_id: str
+    ) -> None:
+        limits = executor.policy.limits
+        shared = frozenset(name for name, pool in desired.pools.items() if pool.spec.shared)
+        self._executor = executor
+        self._plan = plan
+        self._desired = desired
+        self._stop = stop
+        self._pass_id = pass_id
+        self._workers = workers_for(limits)
+        self._schedule = Schedule(plan.actions, lambda action: slots_of(action, limits, shared))
+        self._journal = Journal(executor.ledger, executor.clock, executor.on_event, pass_id)
+        self._outcomes: dict[str, Outcome] = {}
+        self._finished: SimpleQueue[_Finished] = SimpleQueue()
+        self._fatal: BaseException | None = None
+
+    def run(self) -> tuple[Outcome, ...]:
+        running = 0
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="action") as pool:
+            while True:
+                for action in self._startable():
+                    pool.submit(self._work, action)
+                    running += 1
+                if not running:
+                    break
+                self._take(self._finished.get())
+                running -= 1
+        if self._fatal is not None:
+            raise self._fatal
+        self._close_remaining()
+        return tuple(self._outcomes[action.id] for action in self._plan.actions)
+
+    def _startable(self) -> list[Action]:
+        if self._stop.is_set() or self._fatal is not None:
+            return []
+        actions = self._schedule.start()
+        for action in actions:
+            self._journal.started(action)
+        return actions
+
+    def _work(self, action: Action) -> None:
+        try:
+            self._finished.put(_Finished(action, self._attempt(action)))
+        except BaseException as error:  # noqa: BLE001  # the dispatcher raises it, in the caller's thread
+            self._finished.put(_Finished(action, fatal=error))
+
+    def _attempt(self, action: Action) -> Outcome:
+        executor = self._executor
+        context = ActionContext(
+            action=action,
+            fleet=executor.fleet,
+            ledger=executor.ledger,
+            images=executor.images,
+            clock=executor.clock,
+            stop=self._stop,
+            fleet_name=executor.policy.fleet,
+            desired=self._desired,
+            on_progress=lambda done, total: executor.on_progress(action.id, done, total),
+        )
+        begun = executor.clock.monotonic()
+        outcome = _judge(action, context)
+        return replace(outcome, seconds=executor.clock.monotonic() - begun)
+
+    def _take(self, finished: _Finished) -> None:
+        if finished.outcome is None:
+            self._fatal = self._fatal or finished.fatal
+            return
+        succeeded = finished.outcome.status == "done"
+        for skipped, cause in self._schedule.finish(finished.action, succeeded=succeeded):
+            self._outcomes[skipped.id] = Outcome(skipped.id, "skipped", f"needs {cause}, which did not succeed", True)
+        self._outcomes[finished.action.id] = finished.outcome
+        if self._fatal is None:
+            self._record(finished.action, finished.outcome)
+
+    def _record(self, action: Action, outcome: Outcome) -> None:
+        try:
+            self._journal.ended(action, outcome)
+        except LedgerError as error:
+            self._fatal = error
+
+    def _close_remaining(self) -> None:
+        for action in self._schedule.remaining():
+            if self._stop.is_set():
+                outcome = Outcome(action.id, "handed-back", "not begun", transient=True)
+            else:
+                outcome = Outcome(action.id, "skipped", "what it needs is not in the plan", transient=True)
+            self._outcomes[action.id] = outcome
+        for action in self._plan.actions:
+            if self._outcomes[action.id].status == "skipped":
+                self._journal.ended(action, self._outcomes[action.id])
+
+
+def _judge(action: Action, context: ActionContext) -> Outcome:
+    try:
+        perform(context)
+    except LedgerError:
+        raise  # nothing may be done that can't be remembered
+    except HandedBack:
+        return Outcome(action.id, "handed-back", "stopped before its end", transient=True)
+    except PreconditionFailed as error:
+        return Outcome(action.id, "refused", error.message, transient=True, hint=error.hint)
+    except ReconcilerError as error:
+        if context.stop.is_set() and is_transient(error):
+            return Outcome(action.id, "handed-back", "stopped before its end", transient=True)
+        return Outcome(action.id, "failed", error.message, transient=is_transient(error), hint=error.hint)
+    except Exception as error:  # noqa: BLE001  # a mistake of ours in one action must not hold up the fleet
+        return Outcome(action.id, "failed", f"internal error: {type(error).__name__}: {error}", hint="report it")
+    return Outcome(action.id, "done")

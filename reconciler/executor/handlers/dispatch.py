@@ -1,0 +1,54 @@
+"""From a step to the function that does it; a step without one does not type-check."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from reconciler.executor.context import ActionContext
+from reconciler.executor.handlers import domains, facilities, power, transfers, volumes
+from reconciler.model import steps
+
+
+def perform(context: ActionContext) -> None:  # noqa: C901, PLR0912  # one line a step is the point of it
+    """Do the action's step; returns once the host is as the step wants it.
+
+    Raises ReconcilerError for what could not be done, PreconditionFailed where the world moved, HandedBack when asked
+    to stop.
+    """
+    match context.action.step:
+        case steps.FetchImage() as step:
+            transfers.fetch_image(step, context)
+        case steps.UploadImage() as step:
+            transfers.upload_image(step, context, context.host())
+        case steps.WriteSeed() as step:
+            transfers.write_seed(step, context, context.host())
+        case steps.DefinePool() as step:
+            facilities.define_pool(step, context, context.host())
+        case steps.StartPool() as step:
+            facilities.start_pool(step, context, context.host())
+        case steps.DefineNetwork() as step:
+            facilities.define_network(step, context, context.host())
+        case steps.StartNetwork() as step:
+            facilities.start_network(step, context, context.host())
+        case steps.CreateVolume() as step:
+            volumes.create_volume(step, context, context.host())
+        case steps.GrowVolume() as step:
+            volumes.grow_volume(step, context, context.host())
+        case steps.DeleteVolume() as step:
+            volumes.delete_volume(step, context, context.host())
+        case steps.DefineDomain() as step:
+            domains.define_domain(step, context, context.host())
+        case steps.RedefineDomain() as step:
+            domains.redefine_domain(step, context, context.host())
+        case steps.SetAutostart() as step:
+            domains.set_autostart(step, context, context.host())
+        case steps.GrowDisk() as step:
+            domains.grow_disk(step, context, context.host())
+        case steps.UndefineDomain() as step:
+            domains.undefine_domain(step, context, context.host())
+        case steps.StartDomain() as step:
+            power.start_domain(step, context, context.host())
+        case steps.StopDomain() as step:
+            power.stop_domain(step, context, context.host())
+        case unknown:
+            assert_never(unknown)

@@ -1,0 +1,99 @@
+"""Definitions of domains."""
+
+from __future__ import annotations
+
+from reconciler.errors import ObjectConflict
+from reconciler.executor.context import ActionContext
+from reconciler.executor.preconditions import check_ownership, check_true_copy, find_domain, own_domain
+from reconciler.hypervisor.interface import Hypervisor
+from reconciler.model.domain import OwnershipMark
+from reconciler.model.steps import DefineDomain, GrowDisk, RedefineDomain, SetAutostart, UndefineDomain
+
+
+def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) -> None:
+    """The placement is recorded first: killed before or after the definition, the VM belongs to this host only."""
+    mark = _mark(step.config.mark, context)
+    known = find_domain(host, step.config.uuid)
+    if known is not None:
+        check_ownership(context, known)
+        if known.config.mark != mark:
+            raise context.refuse(f"domain {known.name} is defined already, from another spec")
+        context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now())
+        return
+    named = host.domain_by_name(step.config.name)
+    if named is not None:
+        raise ObjectConflict(
+            f"another domain has the name {named.name} (uuid {named.uuid})",
+            host=host.name,
+            target=str(context.action.target),
+            hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
+        )
+    context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now())
+    context.settle(
+        lambda: host.define_domain(step.config),
+        lambda: _marked(host, step.config.uuid, mark),
+        "the domain was defined and is not there",
+    )
+
+
+def redefine_domain(step: RedefineDomain, context: ActionContext, host: Hypervisor) -> None:
+    """One call of libvirt: killed before or after, the next plan sees the old or the new configuration."""
+    mark = _mark(step.config.mark, context)
+    domain = own_domain(context, host, step.config.name, step.config.uuid)
+    if domain.fingerprint != step.expect_fingerprint:
+        raise context.refuse("the domain was changed since the plan was made")
+    check_true_copy(context, domain.config)
+
+    def achieved() -> bool:
+        found = find_domain(host, step.config.uuid)
+        return found is not None and found.config.mark == mark and found.fingerprint != step.expect_fingerprint
+
+    context.settle(lambda: host.define_domain(step.config), achieved, "the new configuration was taken and not kept")
+
+
+def set_autostart(step: SetAutostart, context: ActionContext, host: Hypervisor) -> None:
+    """Setting it twice changes nothing."""
+    own_domain(context, host, step.domain, step.uuid)
+
+    def achieved() -> bool:
+        found = find_domain(host, step.uuid)
+        return found is not None and found.config.autostart == step.autostart
+
+    context.settle(
+        lambda: host.set_autostart(step.uuid, autostart=step.autostart), achieved, "autostart does not stay as set"
+    )
+
+
+def grow_disk(step: GrowDisk, context: ActionContext, host: Hypervisor) -> None:
+    """Growing to the same capacity twice changes nothing, so a lost reply needs no look."""
+    domain = own_domain(context, host, step.domain, step.uuid)
+    if domain.live is None or all(disk.path != step.path for disk in domain.live.disks):
+        raise context.refuse(f"domain {step.domain} does not run with {step.path} any more")
+    context.patiently(lambda: host.grow_disk(step.uuid, step.path, step.capacity))
+
+
+def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervisor) -> None:
+    """The placement is forgotten last: killed in between, it names a host that has no copy, which is harmless."""
+    domain = find_domain(host, step.uuid)
+    if domain is not None:
+        check_ownership(context, domain)
+        if domain.active:
+            raise context.refuse(f"domain {step.domain} runs again")
+        context.settle(
+            lambda: host.undefine_domain(step.uuid, keep_nvram=step.keep_nvram),
+            lambda: find_domain(host, step.uuid) is None,
+            "the domain is still defined",
+        )
+    # A stale copy may be what was removed here: the placement of the true one elsewhere stays.
+    context.ledger.forget_placement(context.action.target.name, host.name)
+
+
+def _mark(mark: OwnershipMark | None, context: ActionContext) -> OwnershipMark:
+    if mark is None or mark.fleet != context.fleet_name:
+        raise context.refuse("the planned configuration does not carry this fleet's mark")
+    return mark
+
+
+def _marked(host: Hypervisor, uuid: str, mark: OwnershipMark) -> bool:
+    found = find_domain(host, uuid)
+    return found is not None and found.config.mark == mark

@@ -1,0 +1,92 @@
+"""Domains on and off."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from reconciler.errors import HostRefused, HostTimeout, ObjectNotFound, TransientHostError
+from reconciler.executor.backoff import growing_delays
+from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.preconditions import check_ownership, check_true_copy, find_domain, own_domain
+from reconciler.hypervisor.interface import Hypervisor
+from reconciler.model.domain import ACTIVE_STATES
+from reconciler.model.steps import StartDomain, StopDomain
+
+_ASK_AGAIN: Final = 10.0  # a guest that is still booting loses the first request
+
+
+def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) -> None:
+    """Killed before or after: the domain is off or on, and the next plan sees which."""
+    domain = own_domain(context, host, step.domain, step.uuid)
+    check_true_copy(context, domain.config)
+    if step.resume:
+        if domain.state == "running":
+            return
+        if not domain.active:
+            raise context.refuse("the domain is off, so there is nothing to resume")
+        context.settle(
+            lambda: host.resume_domain(step.uuid),
+            lambda: host.domain_state(step.uuid) == "running",
+            "the guest is paused again",
+        )
+        return
+    if not domain.active:
+        context.settle(
+            lambda: host.start_domain(step.uuid),
+            lambda: host.domain_state(step.uuid) in ACTIVE_STATES,
+            "the guest was started and is off again",
+        )
+
+
+def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> None:
+    """Killed while waiting: the guest goes on shutting down, and the next plan asks again or finds it off."""
+    domain = find_domain(host, step.uuid)
+    if domain is None or not domain.active:
+        return
+    check_ownership(context, domain)
+    if _shut_down(step, context, host):
+        return
+    if not step.force:
+        raise TransientHostError(
+            f"the guest did not shut down within {step.timeout:g} s",
+            host=host.name,
+            target=str(context.action.target),
+            hint=f"look at its console, or force it off: virsh destroy {step.domain}",
+        )
+    context.settle(
+        lambda: host.destroy_domain(step.uuid),
+        lambda: not _is_active(host, step.uuid),
+        "the guest was forced off and runs again",
+    )
+
+
+def _shut_down(step: StopDomain, context: ActionContext, host: Hypervisor) -> bool:
+    """Ask, and wait until the guest is off (True) or the timeout has passed (False)."""
+    begun = context.clock.monotonic()
+    asked: float | None = None
+    for delay in growing_delays(0.1, 2.0):
+        waited = context.clock.monotonic() - begun
+        if waited >= step.timeout:
+            return False
+        if asked is None or waited - asked >= _ASK_AGAIN:
+            _ask(host, step.uuid)
+            asked = waited
+        if not _is_active(host, step.uuid):
+            return True
+        if context.clock.wait(context.stop, min(delay, max(0.0, step.timeout - waited))):
+            raise HandedBack
+    raise AssertionError("the delays never end")
+
+
+def _ask(host: Hypervisor, uuid: str) -> None:
+    # Asked in vain, or of a guest that is off by now: the state, which is read next, says which.
+    with suppress(HostTimeout, HostRefused, ObjectNotFound):
+        host.request_shutdown(uuid)
+
+
+def _is_active(host: Hypervisor, uuid: str) -> bool:
+    try:
+        return host.domain_state(uuid) in ACTIVE_STATES
+    except ObjectNotFound:  # a transient domain is gone once it is off
+        return False

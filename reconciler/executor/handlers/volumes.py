@@ -1,0 +1,88 @@
+"""Disks of VMs: made, grown, deleted."""
+
+from __future__ import annotations
+
+from reconciler.errors import HostTimeout, TransientHostError
+from reconciler.executor.context import ActionContext
+from reconciler.executor.preconditions import check_not_running_on, check_unused
+from reconciler.hypervisor.interface import Hypervisor
+from reconciler.model.identity import base_marker
+from reconciler.model.inventory import ObservedVolume
+from reconciler.model.steps import CreateVolume, DeleteVolume, GrowVolume
+
+
+def create_volume(step: CreateVolume, context: ActionContext, host: Hypervisor) -> None:
+    """Killed, or the reply lost, after the intent: the volume may be partial, and the next plan replaces it.
+
+    A volume can be seen while a full copy is still being written, so a lost reply never counts as done.
+    """
+    base = _complete_base(step, context, host)
+    existing = host.volume(step.pool, step.volume)
+    if existing is not None:
+        _drop_partial(step, context, host, existing)
+    context.ledger.begin_volume(step.pool, step.volume, host.name)
+    context.patiently(lambda: _create(step, host, base))
+    made = host.volume(step.pool, step.volume)
+    if made is None or made.capacity < step.capacity:
+        raise TransientHostError(
+            f"volume {step.volume} was created and is not as it was asked for: {made}",
+            host=host.name,
+            target=str(context.action.target),
+        )
+    context.ledger.finish_volume(step.pool, step.volume, context.intent_host(step.pool))
+
+
+def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> None:
+    """Growing to the same capacity twice changes nothing."""
+    volume = host.volume(step.pool, step.volume)
+    if volume is None:
+        raise context.refuse(f"volume {step.volume} is gone")
+    if volume.capacity > step.capacity:
+        raise context.refuse(f"volume {step.volume} is larger already, and disks never shrink")
+    check_not_running_on(context, host.read(), volume)
+
+    def achieved() -> bool:
+        found = host.volume(step.pool, step.volume)
+        return found is not None and found.capacity >= step.capacity
+
+    context.settle(lambda: host.grow_volume(step.pool, step.volume, step.capacity), achieved, "the volume did not grow")
+
+
+def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) -> None:
+    """Killed before or after: the volume is there or not, and the next plan sees which."""
+    volume = host.volume(step.pool, step.volume)
+    if volume is not None:
+        check_unused(context, host, step.pool, volume)
+        context.settle(
+            lambda: host.delete_volume(step.pool, step.volume),
+            lambda: host.volume(step.pool, step.volume) is None,
+            "the volume is still there",
+        )
+    context.ledger.finish_volume(step.pool, step.volume, context.intent_host(step.pool))
+
+
+def _complete_base(step: CreateVolume, context: ActionContext, host: Hypervisor) -> ObservedVolume | None:
+    if step.base is None:
+        return None
+    base = host.volume(step.pool, step.base)
+    if base is None or host.volume(step.pool, base_marker(step.base)) is None:
+        raise context.refuse(f"base {step.base} is not complete in pool {step.pool}")
+    return base
+
+
+def _drop_partial(step: CreateVolume, context: ActionContext, host: Hypervisor, existing: ObservedVolume) -> None:
+    begun = context.ledger.has_volume_intent(step.pool, step.volume, context.intent_host(step.pool))
+    if not (step.replace_partial and begun):
+        raise context.refuse(f"volume {step.volume} is there already")
+    check_unused(context, host, step.pool, existing)
+    try:
+        context.patiently(lambda: host.delete_volume(step.pool, step.volume))
+    except HostTimeout:
+        if host.volume(step.pool, step.volume) is not None:
+            raise
+
+
+def _create(step: CreateVolume, host: Hypervisor, base: ObservedVolume | None) -> ObservedVolume:
+    if base is not None and step.clone == "full":
+        return host.clone_volume(step.pool, step.volume, format=step.format, capacity=step.capacity, source=base.name)
+    return host.create_volume(step.pool, step.volume, format=step.format, capacity=step.capacity, backing=base)

@@ -1,0 +1,59 @@
+"""What the ledger's history, and whoever listens, learns of actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reconciler.clock import Clock
+from reconciler.executor.backoff import next_failure
+from reconciler.executor.interface import ActionEvent, EventCallback
+from reconciler.ledger.records import LedgerEvent
+from reconciler.ledger.store import Ledger
+from reconciler.model.outcome import Outcome, action_inputs
+from reconciler.model.plan import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Writes down what becomes of the actions of one pass."""
+
+    ledger: Ledger
+    clock: Clock
+    on_event: EventCallback
+    pass_id: str
+
+    def started(self, action: Action) -> None:
+        """A start without an end in the history shows where the controller was killed."""
+        self._tell(ActionEvent(self.clock.now(), self.pass_id, action, "started"), action.detail)
+
+    def ended(self, action: Action, outcome: Outcome) -> None:
+        """A failure sets when the same action may be tried again; success forgets earlier ones."""
+        now = self.clock.now()
+        if outcome.status in ("failed", "refused"):
+            self.ledger.record_failure(
+                next_failure(
+                    self.ledger.failure(action.id),
+                    key=action.id,
+                    inputs=action_inputs(action),
+                    message=outcome.message,
+                    permanent=not outcome.transient,
+                    now=now,
+                )
+            )
+        elif outcome.status == "done" and self.ledger.failure(action.id) is not None:
+            self.ledger.clear_failure(action.id)
+        self._tell(ActionEvent(now, self.pass_id, action, outcome.status, outcome), outcome.message or action.detail)
+
+    def _tell(self, event: ActionEvent, message: str) -> None:
+        action = event.action
+        self.ledger.record_event(
+            LedgerEvent(
+                at=event.at,
+                pass_id=self.pass_id,
+                target=str(action.target),
+                host=action.host or "",
+                event=f"{action.kind} {event.phase}",
+                message=message,
+            )
+        )
+        self.on_event(event)

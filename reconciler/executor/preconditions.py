@@ -1,0 +1,76 @@
+"""What has to be true on the host just before acting."""
+
+from __future__ import annotations
+
+from reconciler.errors import ObjectConflict, ObjectNotFound
+from reconciler.executor.context import ActionContext
+from reconciler.hypervisor.interface import Hypervisor
+from reconciler.model.domain import DomainConfig
+from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
+
+
+def find_domain(host: Hypervisor, uuid: str) -> ObservedDomain | None:
+    """The domain, read afresh; None if the host surely has none of that UUID."""
+    try:
+        return host.domain(uuid)
+    except ObjectNotFound:
+        return None
+
+
+def own_domain(context: ActionContext, host: Hypervisor, name: str, uuid: str) -> ObservedDomain:
+    """The domain, read afresh; raises PreconditionFailed if it is gone, ObjectConflict if it isn't this fleet's."""
+    domain = find_domain(host, uuid)
+    if domain is None:
+        raise context.refuse(f"domain {name} is gone")
+    check_ownership(context, domain)
+    return domain
+
+
+def check_ownership(context: ActionContext, domain: ObservedDomain) -> None:
+    """Raise ObjectConflict if the domain doesn't carry this fleet's mark."""
+    mark = domain.config.mark
+    if mark is None or mark.fleet != context.fleet_name:
+        owner = f"belongs to fleet {mark.fleet}" if mark else "carries no ownership mark"
+        raise ObjectConflict(
+            f"domain {domain.name} {owner}, so it is left alone",
+            host=context.action.host or "",
+            target=str(context.action.target),
+            hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
+        )
+
+
+def check_true_copy(context: ActionContext, config: DomainConfig) -> None:
+    """Raise PreconditionFailed if the ledger knows a newer copy of the VM elsewhere: this one must never run."""
+    placement = context.ledger.placement(config.mark.vm) if config.mark else None
+    if placement is None or config.mark is None:
+        return
+    if placement.epoch > config.mark.epoch or (
+        placement.epoch == config.mark.epoch and placement.host != context.action.host
+    ):
+        raise context.refuse(f"its true copy is on {placement.host} (epoch {placement.epoch})")
+
+
+def check_unused(context: ActionContext, host: Hypervisor, pool: str, volume: ObservedVolume) -> None:
+    """Raise PreconditionFailed if a domain of the host, or a volume of the pool, refers to `volume`.
+
+    Overlays live in their base's own pool, so in a shared pool this sees the overlays of every host.
+    """
+    for domain in host.read().domains.values():
+        if volume.path in domain_paths(domain):
+            raise context.refuse(f"volume {volume.name} is a disk of domain {domain.name}")
+    for name, other in (host.pool(pool).volumes or {}).items():
+        if other.backing_path == volume.path:
+            raise context.refuse(f"volume {volume.name} is the base of volume {name}")
+
+
+def check_not_running_on(context: ActionContext, inventory: HostInventory, volume: ObservedVolume) -> None:
+    """Raise PreconditionFailed if a running domain of the host has `volume` open."""
+    for domain in inventory.domains.values():
+        if domain.active and volume.path in domain_paths(domain):
+            raise context.refuse(f"volume {volume.name} is in use by running domain {domain.name}")
+
+
+def domain_paths(domain: ObservedDomain) -> frozenset[str]:
+    """Every file or device that the domain refers to, now or at its next boot."""
+    configs = (domain.config, *((domain.live,) if domain.live else ()))
+    return frozenset(disk.path for config in configs for disk in (*config.disks, config.seed) if disk is not None)

@@ -1,0 +1,91 @@
+"""Which actions may start now: plan order, predecessors, free slots. No threads, no time."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+
+from reconciler.executor.slots import Slot
+from reconciler.model.plan import Action
+
+
+class Schedule:
+    """Hands out actions; the caller says when each is finished. Not thread-safe: one dispatcher owns it.
+
+    An action that finds a slot full is parked there and looked at again only when that slot frees, so that a plan of
+    ten thousand actions costs no more per action than one of ten.
+    """
+
+    def __init__(self, actions: Sequence[Action], slots_of: Callable[[Action], tuple[Slot, ...]]) -> None:
+        self._actions = actions
+        self._slots = [slots_of(action) for action in actions]
+        self._index = {action.id: index for index, action in enumerate(actions)}
+        self._dependents: dict[int, list[int]] = defaultdict(list)
+        self._waits_for = [len(set(action.after)) for action in actions]
+        self._open = set(range(len(actions)))
+        """Neither started nor skipped."""
+        self._ready: list[int] = []
+        self._parked: dict[str, list[int]] = defaultdict(list)
+        self._held: Counter[str] = Counter()
+        for index, action in enumerate(actions):
+            for predecessor in set(action.after) & self._index.keys():
+                self._dependents[self._index[predecessor]].append(index)
+            if not action.after:
+                heappush(self._ready, index)
+
+    def start(self) -> list[Action]:
+        """The actions that start now, in plan order as far as slots allow; their slots are taken."""
+        started: list[int] = []
+        while self._ready:
+            index = heappop(self._ready)
+            if index not in self._open:
+                continue
+            full = next((slot for slot in self._slots[index] if not self._free(slot)), None)
+            if full is not None:
+                heappush(self._parked[full.name], index)
+            else:
+                self._held.update(slot.name for slot in self._slots[index])
+                self._open.discard(index)
+                started.append(index)
+            self._wake(index)
+        return [self._actions[index] for index in sorted(started)]
+
+    def finish(self, action: Action, *, succeeded: bool) -> list[tuple[Action, str]]:
+        """Give the slots back; return the actions that can now never start, each with the predecessor that failed."""
+        index = self._index[action.id]
+        self._held.subtract(slot.name for slot in self._slots[index])
+        self._wake(index)
+        if not succeeded:
+            return self._skip_dependents(index)
+        for dependent in self._dependents[index]:
+            self._waits_for[dependent] -= 1
+            if self._waits_for[dependent] == 0:
+                heappush(self._ready, dependent)
+        return []
+
+    def remaining(self) -> list[Action]:
+        """Actions that neither started nor were skipped, in plan order."""
+        return [self._actions[index] for index in sorted(self._open)]
+
+    def _free(self, slot: Slot) -> bool:
+        return self._held[slot.name] < slot.capacity
+
+    def _wake(self, index: int) -> None:
+        # Whoever is parked at a slot that has room is looked at next, or nobody would ever look at it again.
+        for slot in self._slots[index]:
+            parked = self._parked[slot.name]
+            if parked and self._free(slot):
+                heappush(self._ready, heappop(parked))
+
+    def _skip_dependents(self, failed: int) -> list[tuple[Action, str]]:
+        skipped: list[tuple[Action, str]] = []
+        causes = [failed]
+        while causes:
+            cause = causes.pop()
+            for dependent in self._dependents[cause]:
+                if dependent in self._open:
+                    self._open.discard(dependent)
+                    skipped.append((self._actions[dependent], self._actions[cause].id))
+                    causes.append(dependent)
+        return skipped

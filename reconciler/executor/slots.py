@@ -1,0 +1,90 @@
+"""What an action occupies while it runs: counted places, so that limits and locks are one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from reconciler.model.plan import Action
+from reconciler.model.policy import Limits
+from reconciler.model.steps import (
+    CreateVolume,
+    DefinePool,
+    DeleteVolume,
+    FetchImage,
+    GrowVolume,
+    StartDomain,
+    StartPool,
+    StopDomain,
+    UploadImage,
+    WriteSeed,
+)
+
+_TRANSFERS_PER_FLEET: Final = 8
+_TRANSFERS_PER_HOST: Final = 2
+_SHUTDOWNS_PER_HOST: Final = 32
+
+
+class Slot(NamedTuple):
+    """A place that at most `capacity` actions hold at once."""
+
+    name: str
+    capacity: int
+
+
+def slots_of(action: Action, limits: Limits, shared_pools: frozenset[str]) -> tuple[Slot, ...]:
+    """Every slot that `action` holds while it runs."""
+    return (*_lane(action, limits), *_locks(action, shared_pools))
+
+
+def workers_for(limits: Limits) -> int:
+    """Threads that can be busy at once; one fleet-wide action at a time means one after the other, in plan order."""
+    if limits.actions_per_fleet == 1:
+        return 1
+    return 2 * limits.actions_per_fleet + _TRANSFERS_PER_FLEET
+
+
+def _lane(action: Action, limits: Limits) -> Iterator[Slot]:
+    if limits.actions_per_fleet == 1:
+        yield Slot("fleet", 1)
+        return
+    match action.step:
+        case FetchImage() | UploadImage():
+            # Minutes long and bound by the network: in a lane of their own they hold up nothing else.
+            yield Slot("transfers", _TRANSFERS_PER_FLEET)
+            yield Slot(f"transfers {action.host}", _TRANSFERS_PER_HOST)
+        case StopDomain():
+            # Nearly all of it is waiting for a guest, which costs the host nothing.
+            yield Slot("shutdowns", limits.actions_per_fleet)
+            yield Slot(f"shutdowns {action.host}", _SHUTDOWNS_PER_HOST)
+        case StartDomain():
+            yield Slot(f"starts {action.host}", limits.starts_per_host)
+            yield from _work(action, limits)
+        case _:
+            yield from _work(action, limits)
+
+
+def _work(action: Action, limits: Limits) -> Iterator[Slot]:
+    yield Slot("fleet", limits.actions_per_fleet)
+    yield Slot(f"host {action.host}", limits.actions_per_host)
+
+
+def _locks(action: Action, shared_pools: frozenset[str]) -> Iterator[Slot]:
+    if action.target.kind == "VirtualMachine":
+        yield Slot(str(action.target), 1)
+    match action.step:
+        case CreateVolume(pool=pool) | GrowVolume(pool=pool) | WriteSeed(pool=pool) | DeleteVolume(pool=pool):
+            yield Slot(f"pool {_pool_key(pool, action, shared_pools)}", 1)
+        case DefinePool(config=config):
+            yield Slot(f"pool {_pool_key(config.name, action, shared_pools)}", 1)
+        case StartPool(name=name):
+            yield Slot(f"pool {_pool_key(name, action, shared_pools)}", 1)
+        case UploadImage(pool=pool):
+            # Not the pool's own lock: libvirt creates volumes while a stream runs, it only can't refresh meanwhile.
+            yield Slot(f"upload {_pool_key(pool, action, shared_pools)}", 1)
+        case _:
+            pass
+
+
+def _pool_key(pool: str, action: Action, shared_pools: frozenset[str]) -> str:
+    return pool if pool in shared_pools else f"{pool} on {action.host}"
