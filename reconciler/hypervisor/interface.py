@@ -8,7 +8,7 @@ After HostTimeout the caller must read before it acts again: the call may have b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -174,6 +174,10 @@ class Fleet(Protocol):
 
     @property
     def names(self) -> tuple[str, ...]: ...
+
+    def update(self, hosts: Mapping[str, str]) -> None:
+        """Take up new hosts (name → URI), let go of those that are gone, reconnect those whose URI changed."""
+        ...
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> None:
         """Have `callback` called, from any thread, whenever a host has something to look at."""

@@ -7,25 +7,30 @@ from collections.abc import Iterator
 from reconciler.ledger.store import Ledger
 from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import Inventory
-from reconciler.model.ledger import Placement
+from reconciler.model.ledger import LedgerView, Placement
 
 
-def adopt_marks(ledger: Ledger, inventory: Inventory, fleet: str, now: float) -> tuple[Placement, ...]:
-    """Record placements that the hosts know and the ledger does not; return them, by VM.
+def unrecorded_placements(view: LedgerView, inventory: Inventory, fleet: str, now: float) -> tuple[Placement, ...]:
+    """Placements that the hosts know and the ledger does not, by VM.
 
     The highest epoch wins. Of equal ones, which only people can make, the running copy wins, then the first host by
     name; the planner reports the other. A mark with a higher epoch than the ledger's says that the ledger is an old
     backup: an epoch is always recorded before it is marked.
     """
-    known = ledger.view().placements
-    adopted: dict[str, Placement] = {}
+    found: dict[str, Placement] = {}
     for placement, _active in sorted(_marked(inventory, fleet, now), key=_weakest_first):
-        recorded = known.get(placement.vm)
+        recorded = view.placements.get(placement.vm)
         if recorded is None or recorded.epoch < placement.epoch:
-            adopted[placement.vm] = placement
-    for placement in adopted.values():
+            found[placement.vm] = placement
+    return tuple(found[vm] for vm in sorted(found))
+
+
+def adopt_marks(ledger: Ledger, inventory: Inventory, fleet: str, now: float) -> tuple[Placement, ...]:
+    """Record `unrecorded_placements`, and return them."""
+    adopted = unrecorded_placements(ledger.view(), inventory, fleet, now)
+    for placement in adopted:
         ledger.record_placement(placement.vm, placement.host, placement.epoch, placement.since)
-    return tuple(adopted[vm] for vm in sorted(adopted))
+    return adopted
 
 
 def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Placement, bool]]:

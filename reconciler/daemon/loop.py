@@ -1,0 +1,162 @@
+"""Observe, plan, execute, forever. Level-triggered: whatever woke it, a pass looks at everything."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from reconciler.clock import Clock, SystemClock
+from reconciler.config import Settings
+from reconciler.daemon.notify import ServiceManager
+from reconciler.daemon.passes import PassLog, new_pass_id
+from reconciler.daemon.session import Session, View, open_session
+from reconciler.daemon.triggers import Dirty, SpecsWatch
+from reconciler.daemon.worker import Workers
+from reconciler.errors import ReconcilerError
+
+SWEEP: Final = 10.0
+"""Seconds between passes when nothing calls for one: libvirt tells of many changes by no event at all."""
+REFRESH: Final = 300.0
+"""Seconds between passes that have libvirt look at the storage itself."""
+PASS_TIMEOUT: Final = 20.0
+"""Seconds that a pass waits for hosts at the most."""
+HAND_BACK: Final = 10.0
+"""Seconds that actions in flight are given to end after SIGTERM."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How often the loop looks, in seconds."""
+
+    sweep: float = SWEEP
+    refresh: float = REFRESH
+
+
+def run(settings: Settings, *, timing: Timing | None = None) -> None:
+    """Run the daemon until SIGTERM or SIGINT; returns once what was in flight ended or was handed back.
+
+    Raises ControllerRunning, StateError or UsageError if it can't begin.
+    """
+    clock = SystemClock()
+    stop = threading.Event()
+    dirty = Dirty(clock)
+    with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
+        session.fleet.subscribe(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
+        with SpecsWatch(settings.specs_directory(), dirty) as watch:
+            Loop(session, watch, dirty, clock, timing or Timing()).run(stop)
+
+
+class Loop:
+    """The daemon's one thread of decisions; actions run on others."""
+
+    def __init__(self, session: Session, watch: SpecsWatch, dirty: Dirty, clock: Clock, timing: Timing) -> None:
+        self._session = session
+        self._watch = watch
+        self._dirty = dirty
+        self._clock = clock
+        self._timing = timing
+        self._service = ServiceManager()
+        self._workers = Workers(session, on_end=lambda: dirty.mark("actions ended"))
+        self._passes = PassLog()
+        self._refreshed = clock.monotonic()
+
+    def run(self, stop: threading.Event) -> None:
+        """Pass after pass until `stop` is set."""
+        log.info("daemon.started")
+        reasons: tuple[str, ...] = ("start",)
+        ready = False
+        while not stop.is_set():
+            view = self._pass(reasons)
+            if view is not None and not ready:
+                self._service.ready(_sentence(view))
+                ready = True
+            reasons = self._wait(view, stop)
+        self._service.stopping()
+        log.info("daemon.stopping", in_flight=len(self._workers.targets))
+        self._workers.stop(HAND_BACK)
+        log.info("daemon.stopped")
+
+    def _pass(self, reasons: tuple[str, ...]) -> View | None:
+        pass_id = new_pass_id()
+        with structlog.contextvars.bound_contextvars(pass_id=pass_id):
+            try:
+                return self._look_and_act(pass_id, reasons)
+            except ReconcilerError as error:
+                # A pass that can't decide changes nothing; the next one tries again.
+                log.error("pass.failed", error=str(error))  # noqa: TRY400  the text says it all; a traceback is for mistakes of ours
+                self._service.status(f"pass failed: {error}")
+                return None
+
+    def _look_and_act(self, pass_id: str, reasons: tuple[str, ...]) -> View:
+        self._watch.renew()
+        begun = self._clock.monotonic()
+        refresh = begun - self._refreshed >= self._timing.refresh
+        view = self._session.look(timeout=PASS_TIMEOUT, in_flight=self._workers.targets, refresh=refresh)
+        if refresh:
+            self._refreshed = begun
+        self._passes.note(view, reasons, seconds=self._clock.monotonic() - begun)
+        self._session.record_pass(pass_id, view)
+        self._service.status(_sentence(view))
+        if view.plan.actions:
+            self._workers.start(view, pass_id)
+        return view
+
+    def _wait(self, view: View | None, stop: threading.Event) -> tuple[str, ...]:
+        """Until something is dirty, a retry is due or the sweep is; the watchdog is fed meanwhile."""
+        deadline = self._clock.monotonic() + self._pause(view)
+        interval = ServiceManager.watchdog_interval() or self._timing.sweep
+        while not stop.is_set():
+            self._service.alive()
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                return ("sweep",)
+            reasons = self._dirty.wait(min(left, interval))
+            if reasons:
+                return reasons
+        return ("stop",)
+
+    def _pause(self, view: View | None) -> float:
+        retry = self._session.until_retry(view) if view is not None else None
+        return self._timing.sweep if retry is None else min(retry, self._timing.sweep)
+
+
+def _sentence(view: View) -> str:
+    """`6 VMs, 6 running; 2 changes in progress; 1 host unreachable`."""
+    running = sum(vm.health == "running" for vm in view.status.vms)
+    parts = [f"{len(view.status.vms)} VMs, {running} running"]
+    if view.plan.actions:
+        parts.append(f"{len(view.plan.actions)} actions planned")
+    if view.plan.unmet:
+        parts.append(f"{len(view.plan.unmet)} waiting or blocked")
+    if view.plan.unseen:
+        parts.append(f"can't see {', '.join(view.plan.unseen)}")
+    return "; ".join([*parts, *view.status.problems])
+
+
+class _signals:  # noqa: N801  used as a context manager, like contextlib's
+    """SIGTERM and SIGINT set `stop` and wake the loop; what was there before comes back afterwards."""
+
+    def __init__(self, stop: threading.Event, dirty: Dirty) -> None:
+        self._stop = stop
+        self._dirty = dirty
+        self._before: dict[int, Callable[..., object] | int | None] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._handle)
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, *_: object) -> None:
+        self._stop.set()
+        # A lock may be held by the very code that the signal interrupted: wake the loop from another thread.
+        threading.Thread(target=self._dirty.mark, args=("signal",), daemon=True).start()

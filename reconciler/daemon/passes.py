@@ -1,0 +1,49 @@
+"""One log line for a pass that decided something new; silence for the many that find all as it was."""
+
+from __future__ import annotations
+
+import uuid
+
+import structlog
+
+from reconciler.daemon.session import View
+
+log = structlog.get_logger()
+
+
+def new_pass_id() -> str:
+    """Short enough to read out, long enough not to meet again in a log."""
+    return uuid.uuid4().hex[:8]
+
+
+class PassLog:
+    """Remembers what the last pass said, so that only changes are told."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, ...] = ()
+        self._unmet: frozenset[tuple[str, str]] = frozenset()
+
+    def note(self, view: View, reasons: tuple[str, ...], *, seconds: float) -> None:
+        """Log the pass if it decided otherwise than the one before, and each reason that came or went."""
+        decided = (view.plan.fingerprint, view.plan.generation, view.plan.unseen)
+        if decided != self._last:
+            self._last = decided
+            log.info(
+                "pass.planned",
+                generation=view.plan.generation,
+                plan=view.plan.fingerprint,
+                actions=len(view.plan.actions),
+                unmet=len(view.plan.unmet),
+                unseen=list(view.plan.unseen),
+                because=list(reasons),
+                seconds=round(seconds, 3),
+            )
+        self._note_unmet(view)
+
+    def _note_unmet(self, view: View) -> None:
+        now = {(str(unmet.target), unmet.reason): unmet for unmet in view.plan.unmet}
+        for key in sorted(now.keys() - self._unmet):
+            log.warning("spec.unmet", object=key[0], reason=key[1], host=now[key].host, detail=now[key].detail)
+        for target, reason in sorted(self._unmet - now.keys()):
+            log.info("spec.met", object=target, reason=reason)
+        self._unmet = frozenset(now)

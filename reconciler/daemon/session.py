@@ -1,0 +1,259 @@
+"""One process's hold on the fleet: observe, plan, check, and on demand execute, pass after pass."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Protocol
+
+from reconciler.clock import Clock, SystemClock
+from reconciler.config import Settings
+from reconciler.errors import PreconditionFailed
+from reconciler.executor.executor import Executor
+from reconciler.executor.interface import ActionEvent
+from reconciler.hypervisor.interface import Fleet
+from reconciler.hypervisor.libvirt_driver import LibvirtFleet
+from reconciler.images.catalog import ImageStore
+from reconciler.images.inspect import inspect
+from reconciler.ledger.controller_lock import ControllerLock, controller_holder
+from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
+from reconciler.ledger.store import Ledger
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.inventory import ImageFacts, Inventory
+from reconciler.model.ledger import LedgerView
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action, Plan
+from reconciler.model.policy import Policy
+from reconciler.model.status import FleetStatus
+from reconciler.observe.collector import Collector
+from reconciler.planner.fleet_status import fleet_status
+from reconciler.planner.plan_check import require_sound
+from reconciler.planner.planner import plan as make_plan
+from reconciler.specfiles.loader import LoadedSpecs, load
+
+HOSTS_TIMEOUT: Final = 30.0
+"""Seconds that a pass waits for hosts at the most; see Collector for how it is usually far less."""
+MAX_PASSES: Final = 50
+"""Passes of one convergence at the most: far above what any fleet needs, so reaching it is a mistake of ours."""
+MAX_WAIT: Final = 60.0
+"""Seconds that one convergence spends in all on waiting to try failed actions again."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at the fleet; `at` is wall time in seconds."""
+
+    desired: DesiredState
+    inventory: Inventory
+    ledger: LedgerView
+    plan: Plan
+    status: FleetStatus
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Converged:
+    """How a convergence ended: `settled` says that nothing was left to do."""
+
+    view: View
+    outcomes: tuple[Outcome, ...]
+    settled: bool
+
+
+class ConvergeObserver(Protocol):
+    """Told of what `converge` does; called from several threads."""
+
+    def planned(self, plan: Plan) -> None: ...
+    def action_started(self, action: Action) -> None: ...
+    def action_progress(self, action_id: str, done: int, total: int) -> None: ...
+    def action_ended(self, action: Action, outcome: Outcome) -> None: ...
+
+
+class Session:
+    """The fleet as one process sees it; made by `open_session`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        fleet: Fleet,
+        ledger: Ledger,
+        images: ImageStore,
+        clock: Clock,
+        writer: str | None,
+    ) -> None:
+        self._directory = settings.specs_directory()
+        self._state_dir = settings.state_dir
+        self._policy = settings.policy
+        self.fleet = fleet
+        self._ledger = ledger
+        self._images = images
+        self._clock = clock
+        self._writer = writer
+        self._collector = Collector(fleet, clock)
+        self._specs: LoadedSpecs | None = None
+        self._executor = Executor(fleet, ledger, images, self._policy, clock)
+
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    def look(
+        self,
+        *,
+        timeout: float = HOSTS_TIMEOUT,
+        in_flight: frozenset[str] = frozenset(),
+        refresh: bool = False,
+    ) -> View:
+        """Load the specs, read every host, plan, and check the plan; changes nothing on any host.
+
+        `in_flight` are objects that an earlier pass is still at. Raises LedgerError, and PlanRejected for a plan that
+        breaks an invariant.
+        """
+        desired = self._load()
+        self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
+        inventory = self._collector.collect(desired, self._image_facts(desired), timeout=timeout, refresh=refresh)
+        ledger = replace(self._remembered(inventory), in_flight=in_flight)
+        now = self._clock.now()
+        plan = make_plan(desired, inventory, ledger, self._policy, now)
+        require_sound(plan, desired, inventory, ledger, self._policy)
+        status = fleet_status(desired, inventory, ledger, self._policy, plan, now)
+        status = replace(status, controller=controller_holder(self._state_dir) or "" if not self._writer else "")
+        return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
+
+    def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None = None) -> Converged:
+        """Carry out passes until nothing is left to do, or nothing moves any more.
+
+        With `expect` (a plan's fingerprint) exactly that plan is carried out: PreconditionFailed is raised if the fleet
+        or the specs moved since, and what turns out to be left afterwards is left.
+        """
+        outcomes: list[Outcome] = []
+        patience = _Patience()
+        for number in range(MAX_PASSES):
+            view = self.look()
+            if number == 0:
+                _require_expected(view.plan, expect)
+                observer.planned(view.plan)
+            done_enough = number > 0 and expect is not None
+            if stop.is_set() or done_enough or patience.is_at_its_end:
+                break
+            if view.plan.empty:
+                pause = self.until_retry(view)
+                if pause is None or not patience.allows(pause):
+                    break
+                self._clock.wait(stop, pause)
+                continue
+            made = self.execute(view, observer=observer, stop=stop)
+            outcomes += made
+            patience.note(made)
+        return Converged(view=view, outcomes=tuple(outcomes), settled=view.plan.empty and not view.plan.held)
+
+    def _load(self) -> DesiredState:
+        self._specs = load(self._directory, fleet=self._policy.fleet, previous=self._specs, image_size=self._image_size)
+        return self._specs
+
+    def _image_size(self, path: Path, image_format: str) -> int:
+        return inspect(
+            path,
+            "raw" if image_format == "raw" else "qcow2",
+            max_virtual_size=self._policy.max_image_size,
+            subject=str(path),
+        ).virtual_size
+
+    def _image_facts(self, desired: DesiredState) -> dict[str, ImageFacts]:
+        return {name: self._images.facts(image) for name, image in desired.images.items()}
+
+    def _remembered(self, inventory: Inventory) -> LedgerView:
+        """The ledger, completed from the marks on the hosts; written down by the one controller only."""
+        view, now, fleet = self._ledger.view(), self._clock.now(), self._policy.fleet
+        missing = unrecorded_placements(view, inventory, fleet, now)
+        unknown = inventory.hosts.keys() - view.hosts_read
+        if self._writer is None:
+            placements = {**view.placements, **{placement.vm: placement for placement in missing}}
+            return replace(view, placements=placements, hosts_read=view.hosts_read | inventory.hosts.keys())
+        if missing or unknown:
+            # Placements first: a host counts as read only once all that was found on it is written down.
+            adopt_marks(self._ledger, inventory, fleet, now)
+            self._ledger.note_host_read(unknown)
+            return self._ledger.view()
+        return view
+
+    def execute(
+        self, view: View, *, observer: ConvergeObserver, stop: threading.Event, pass_id: str = ""
+    ) -> tuple[Outcome, ...]:
+        """Carry out the plan of `view`; several may be under way at once, as long as they share no object."""
+
+        def tell(event: ActionEvent) -> None:
+            if event.outcome is None:
+                observer.action_started(event.action)
+            else:
+                observer.action_ended(event.action, event.outcome)
+
+        def progress(action_id: str, done: int, total: int | None) -> None:
+            observer.action_progress(action_id, done, total or 0)
+
+        executor = replace(self._executor, on_event=tell, on_progress=progress)
+        return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
+
+    def record_pass(self, pass_id: str, view: View) -> None:
+        """Remember what this pass decided, for `why`."""
+        self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
+
+    def until_retry(self, view: View) -> float | None:
+        """Seconds until the first held action may be tried again; None if none waits."""
+        waiting = [
+            failure.not_before
+            for key in view.plan.held
+            if (failure := view.ledger.failures.get(key)) is not None and not failure.permanent
+        ]
+        return max(0.1, min(waiting) - self._clock.now()) if waiting else None
+
+
+class _Patience:
+    """When a convergence gives up: three passes that achieved nothing, or too long spent waiting."""
+
+    def __init__(self) -> None:
+        self._fruitless = 0
+        self._waited = 0.0
+
+    @property
+    def is_at_its_end(self) -> bool:
+        return self._fruitless >= 3
+
+    def note(self, outcomes: tuple[Outcome, ...]) -> None:
+        moved = any(outcome.status == "done" for outcome in outcomes)
+        self._fruitless = 0 if moved else self._fruitless + 1
+
+    def allows(self, pause: float) -> bool:
+        self._waited += pause
+        return self._waited <= MAX_WAIT
+
+
+def _require_expected(plan: Plan, expect: str | None) -> None:
+    if expect is not None and plan.fingerprint != expect:
+        raise PreconditionFailed(
+            f"the plan is {plan.fingerprint} now, not {expect}: the specs or the fleet moved since it was made",
+            hint="reconciler plan --out FILE, look at it, and apply that one",
+        )
+
+
+@contextmanager
+def open_session(settings: Settings, *, writer: str | None, clock: Clock | None = None) -> Iterator[Session]:
+    """A session on the fleet of `settings`.
+
+    `writer` is the command that takes control of the state directory (ControllerRunning if another has it); None looks
+    only, and works beside a controller. Raises StateError, LedgerError, UsageError.
+    """
+    clock = clock or SystemClock()
+    settings.specs_directory()
+    with ExitStack() as stack:
+        if writer is not None:
+            stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
+        ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
+        fleet = LibvirtFleet({}, clock=clock)
+        stack.callback(fleet.close)
+        images = ImageStore(settings.state_dir, settings.policy, clock=clock)
+        yield Session(settings, fleet=fleet, ledger=ledger, images=images, clock=clock, writer=writer)

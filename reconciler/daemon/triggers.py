@@ -1,0 +1,130 @@
+"""What makes the daemon look again: files, libvirt events, timers. They only say *dirty*, never what to do."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from reconciler.clock import Clock
+
+_LOOKING: Final = frozenset({"opened", "closed_no_write"})
+"""Kinds of file events that our own reading causes."""
+
+
+class Dirty:
+    """Set from any thread when something may have changed; waited for by the loop.
+
+    A burst (a checkout, an editor's save by rename) is taken as one: the loop goes on after `settle` seconds of quiet,
+    or `longest` seconds after the burst began.
+    """
+
+    def __init__(self, clock: Clock, *, settle: float = 0.3, longest: float = 3.0) -> None:
+        self._clock = clock
+        self._settle = settle
+        self._longest = longest
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._reasons: dict[str, None] = {}
+
+    def mark(self, reason: str) -> None:
+        """Something happened; `reason` is a word or two for the log."""
+        with self._lock:
+            self._reasons[reason] = None
+            self._event.set()
+
+    def wait(self, timeout: float) -> tuple[str, ...]:
+        """Wait for the first mark (or `timeout` seconds), then for quiet; return the reasons, empty after a timeout."""
+        if not self._clock.wait(self._event, timeout):
+            return ()
+        begun = self._clock.monotonic()
+        while self._clock.monotonic() - begun < self._longest:
+            self._event.clear()
+            if not self._clock.wait(self._event, self._settle):
+                break
+        with self._lock:
+            self._event.clear()
+            reasons = tuple(self._reasons)
+            self._reasons.clear()
+        return reasons
+
+
+class _Handler(FileSystemEventHandler):
+    def __init__(self, dirty: Dirty) -> None:
+        self._dirty = dirty
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type not in _LOOKING:
+            self._dirty.mark("specs")
+
+
+class SpecsWatch:
+    """Watches a directory of specs, also while it is replaced, gone, or a symbolic link that is switched.
+
+    inotify follows inodes, not names: after the directory was replaced its watch is blind. So its parent is watched
+    too, and `renew` watches afresh whenever the path leads to another inode than before.
+    """
+
+    def __init__(self, directory: Path, dirty: Dirty) -> None:
+        self._directory = directory
+        self._handler = _Handler(dirty)
+        self._dirty = dirty
+        self._observer = Observer()
+        self._inode: tuple[int, int] | None = None
+
+    def __enter__(self) -> Self:
+        self._observer.start()
+        self._watch_parent()
+        self.renew()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._observer.stop()
+        self._observer.join(timeout=5)
+
+    def renew(self) -> None:
+        """Watch the directory that the path leads to now, if it is another one; called in every pass."""
+        inode = self._current_inode()
+        if inode == self._inode:
+            return
+        self._inode = inode
+        self._observer.unschedule_all()
+        self._watch_parent()
+        if inode is not None:
+            try:
+                self._observer.schedule(self._handler, str(self._directory.resolve()), recursive=True)
+            except OSError:
+                # It vanished in between: the parent's watch, or the next pass, finds it again.
+                self._inode = None
+        self._dirty.mark("specs")
+
+    def _watch_parent(self) -> None:
+        parent = self._directory.absolute().parent
+        if parent.is_dir():
+            self._observer.schedule(_ParentHandler(self._directory.name, self._dirty), str(parent), recursive=False)
+
+    def _current_inode(self) -> tuple[int, int] | None:
+        try:
+            status = self._directory.stat()
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino)
+
+
+class _ParentHandler(_Handler):
+    """Only what concerns the directory's own name."""
+
+    def __init__(self, name: str, dirty: Dirty) -> None:
+        super().__init__(dirty)
+        self._name = name
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        paths = (str(event.src_path), str(event.dest_path))
+        if any(path.rsplit("/", 1)[-1] == self._name for path in paths):
+            super().on_any_event(event)

@@ -1,0 +1,105 @@
+"""Carries plans out beside the loop, so that an upload of an hour does not keep the rest of the fleet waiting."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from reconciler.daemon.session import Session, View
+from reconciler.errors import ReconcilerError
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action, Plan
+
+log = structlog.get_logger()
+
+_LEVELS: Final = {"done": "info", "skipped": "info", "handed-back": "info", "refused": "warning", "failed": "warning"}
+
+
+class Workers:
+    """One thread a plan; `targets` are the objects (`Kind/name`) that plans in flight are still at."""
+
+    def __init__(self, session: Session, on_end: Callable[[], None]) -> None:
+        self._session = session
+        self._on_end = on_end
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+        self._threads: set[threading.Thread] = set()
+
+    @property
+    def targets(self) -> frozenset[str]:
+        with self._lock:
+            return frozenset(+self._open)
+
+    def start(self, view: View, pass_id: str) -> None:
+        """Begin the plan of `view`; its objects are in flight from here until each one's last action has ended."""
+        name = f"plan-{view.plan.fingerprint}"
+        with self._lock:
+            self._open.update(str(action.target) for action in view.plan.actions)
+            thread = threading.Thread(target=self._carry_out, args=(view, pass_id), name=name, daemon=True)
+            self._threads.add(thread)
+        thread.start()
+
+    def stop(self, seconds: float) -> None:
+        """Have plans in flight end early, and wait up to `seconds`; what is left is found by the next start."""
+        self._stop.set()
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(timeout=seconds)
+
+    def _carry_out(self, view: View, pass_id: str) -> None:
+        observer = _Observer(self)
+        structlog.contextvars.bind_contextvars(pass_id=pass_id)
+        try:
+            self._session.execute(view, observer=observer, stop=self._stop, pass_id=pass_id)
+        except ReconcilerError as error:
+            log.error("plan.failed", plan=view.plan.fingerprint, error=str(error))  # noqa: TRY400  the text says it all; a traceback is for mistakes of ours
+        finally:
+            with self._lock:
+                self._open.subtract(observer.not_ended(view.plan))
+                self._threads.discard(threading.current_thread())
+            self._on_end()
+
+    def ended(self, action: Action) -> None:
+        """One action of a plan in flight has ended."""
+        with self._lock:
+            self._open[str(action.target)] -= 1
+
+
+class _Observer:
+    """Logs what the executor does, and lets go of objects one by one."""
+
+    def __init__(self, workers: Workers) -> None:
+        self._workers = workers
+        self._ended: set[str] = set()
+
+    def not_ended(self, plan: Plan) -> list[str]:
+        return [str(action.target) for action in plan.actions if action.id not in self._ended]
+
+    def planned(self, plan: Plan) -> None:
+        """Nothing to tell: the pass was logged."""
+
+    def action_started(self, action: Action) -> None:
+        log.info(
+            "action.started", action=action.kind, object=str(action.target), host=action.host, detail=action.detail
+        )
+
+    def action_progress(self, action_id: str, done: int, total: int) -> None:
+        """Progress is for people who watch; the log tells beginning and end."""
+
+    def action_ended(self, action: Action, outcome: Outcome) -> None:
+        self._ended.add(action.id)
+        self._workers.ended(action)
+        getattr(log, _LEVELS[outcome.status])(
+            f"action.{outcome.status}",
+            action=action.kind,
+            object=str(action.target),
+            host=action.host,
+            message=outcome.message,
+            seconds=round(outcome.seconds, 3),
+        )
