@@ -8,8 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import StateError
-from reconciler.images.durable import sync_directory
+from reconciler.images.durable import storage_errors, sync_directory
 from reconciler.images.file_lock import locked_if_free
 from reconciler.images.partial import Partial
 
@@ -25,15 +24,10 @@ class ImageCache:
         self.directory = directory
 
     def prepare(self) -> None:
-        """Make the directory; raises StateError."""
-        try:
+        """Make the directory; raises StateError or CacheFull."""
+        with storage_errors(self.directory):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.directory.chmod(0o700)
-        except OSError as error:
-            raise StateError(
-                f"can't use the image cache {self.directory}: {error.strerror}",
-                hint="check --state-dir and who owns it",
-            ) from error
 
     def path(self, digest: str, image_format: str) -> Path:
         """Where the verified image is, once it is."""
@@ -48,7 +42,11 @@ class ImageCache:
         return Partial(self.directory / f"{_hex(digest)}.{image_format}.part")
 
     def commit(self, digest: str, image_format: str) -> Path:
-        """Give the finished, verified download its final name, durably."""
+        """Give the finished, verified download its final name, durably; raises StateError or CacheFull."""
+        with storage_errors(self.directory):
+            return self._commit(digest, image_format)
+
+    def _commit(self, digest: str, image_format: str) -> Path:
         partial = self.partial(digest, image_format)
         final = self.path(digest, image_format)
         descriptor = os.open(partial.path, os.O_RDONLY | os.O_CLOEXEC)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-import ssl
 import threading
 from collections.abc import Collection
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import ChecksumMismatch, ImageError, SpecError
@@ -17,14 +16,18 @@ from reconciler.images.addresses import AddressPolicy, Lookup, system_lookup
 from reconciler.images.cache import ImageCache
 from reconciler.images.digest import VerifiedContent, algorithm_of, digest_of
 from reconciler.images.digest_index import DigestIndex, KnownFile, identity_of
-from reconciler.images.fetch import Fetcher, FetchLimits, Progress, Wanted
+from reconciler.images.fetch import download
+from reconciler.images.fetch_rules import FetchLimits, FetchRules, Progress, Wanted
 from reconciler.images.file_lock import locked
-from reconciler.images.inspect import inspect, open_regular
+from reconciler.images.inspect import ImageFormat, inspect, inspect_file, open_regular
 from reconciler.images.refusals import ImageChanged, ImageTooLarge, ImageUnavailable
 from reconciler.model.image import Image
 from reconciler.model.inventory import ImageFacts
 from reconciler.model.policy import Policy
 from reconciler.model.steps import SeedContent
+
+if TYPE_CHECKING:
+    import ssl
 
 _READ_AHEAD: Final = 1 << 20
 
@@ -46,7 +49,7 @@ class ImageStore:
         self._policy = policy
         self._cache = ImageCache(state_dir / "images")
         self._index = DigestIndex(self._cache.directory / "index.json", self._clock)
-        self._fetcher = Fetcher(
+        self._rules = FetchRules(
             addresses=AddressPolicy(allow_private=policy.allow_private_addresses, lookup=lookup),
             allow_http=policy.allow_http,
             max_size=policy.max_image_size,
@@ -83,6 +86,20 @@ class ImageStore:
                 facts = self._look_in_cache(image, digest)
         return facts
 
+    def virtual_size(self, path: Path, declared: ImageFormat) -> int:
+        """Bytes that a disk made from the file has at least, for checks of specs; hashes nothing.
+
+        Raises a subclass of UnsafeImage, or ImageUnavailable.
+        """
+        with open_regular(path, str(path)) as file:
+            known = self._index.recall(path, identity_of(os.fstat(file.fileno())))
+            if declared in known.virtual_sizes:
+                return known.virtual_sizes[declared]
+            size = self._inspected(file, declared, str(path))
+        known = known.model_copy(update={"virtual_sizes": known.virtual_sizes | {declared: size}})
+        self._index.remember(path, known, ours=False)
+        return size
+
     def open(self, image: Image) -> tuple[BinaryIO, int]:
         """The verified content and its length in bytes; the last read fails if the content is not the verified one.
 
@@ -104,15 +121,19 @@ class ImageStore:
     def collect(self, used_digests: Collection[str]) -> tuple[str, ...]:
         """Remove cached files of images that are none of `used_digests`; returns the names removed."""
         removed = self._cache.collect(used_digests)
-        if removed:
-            self._index.forget_missing()
+        self._index.forget_missing()
         return removed
 
     def _fetch(self, image: Image, wanted: Wanted, progress: Progress, stop: threading.Event) -> None:
         partial = self._cache.partial(wanted.digest, image.spec.format)
-        self._fetcher.download(wanted, partial, progress, stop)
+        download(self._rules, wanted, partial, progress, stop)
         try:
-            found = self._inspect(image, partial.path)
+            found = inspect(
+                partial.path,
+                image.spec.format,
+                max_virtual_size=self._policy.max_image_size,
+                subject=wanted.subject,
+            )
         except ImageError:
             partial.drop()
             raise
@@ -122,7 +143,7 @@ class ImageStore:
             KnownFile(
                 identity=identity_of(path.stat()),
                 digests={algorithm_of(wanted.digest): wanted.digest},
-                virtual_sizes={image.spec.format: found},
+                virtual_sizes={image.spec.format: found.virtual_size},
             ),
             ours=True,
         )
@@ -151,7 +172,7 @@ class ImageStore:
 
     def _check_url(self, image: Image) -> None:
         try:
-            self._fetcher.check_url(image.spec.source.url or "")
+            self._rules.check_url(image.spec.source.url or "")
         except ImageError as error:
             raise type(error)(f"{_subject(image)}: {error.message}", hint=error.hint) from error
 
@@ -177,26 +198,29 @@ class ImageStore:
             known = self._index.recall(path, identity)
             if algorithm in known.digests and image.spec.format in known.virtual_sizes:
                 return known
-            virtual_size = self._inspect(image, path)
-            try:
-                digest = digest_of(file, identity[2], algorithm)
-            except (EOFError, OSError) as error:
-                raise ImageUnavailable(f"{_subject(image)}: can't read {path} to its end") from error
+            known = self._read(image, file, known, algorithm)
             if identity_of(os.fstat(file.fileno())) != identity:
                 raise ImageChanged(
                     f"{_subject(image)}: {path} changes while it is read", hint="wait until it is written"
                 )
-        known = KnownFile(
-            identity=identity,
-            digests=known.digests | {algorithm: digest},
-            virtual_sizes=known.virtual_sizes | {image.spec.format: virtual_size},
-        )
         self._index.remember(path, known, ours=ours)
         return known
 
-    def _inspect(self, image: Image, path: Path) -> int:
+    def _read(self, image: Image, file: BinaryIO, known: KnownFile, algorithm: str) -> KnownFile:
+        virtual_size = self._inspected(file, image.spec.format, _subject(image))
+        try:
+            digest = digest_of(file, os.fstat(file.fileno()).st_size, algorithm)
+        except (EOFError, OSError) as error:
+            raise ImageUnavailable(f"{_subject(image)}: the file can't be read to its end") from error
+        return KnownFile(
+            identity=known.identity,
+            digests=known.digests | {algorithm: digest},
+            virtual_sizes=known.virtual_sizes | {image.spec.format: virtual_size},
+        )
+
+    def _inspected(self, file: BinaryIO, declared: ImageFormat, subject: str) -> int:
         limit = self._policy.max_image_size
-        return inspect(path, image.spec.format, max_virtual_size=limit, subject=_subject(image)).virtual_size
+        return inspect_file(file, declared, max_virtual_size=limit, subject=subject).virtual_size
 
 
 def _subject(image: Image) -> str:

@@ -72,15 +72,27 @@ class DigestIndex:
         self._update(lambda files: {path: known for path, known in files.items() if Path(path).exists()})
 
     def _update(self, change: Callable[[dict[str, KnownFile]], dict[str, KnownFile]]) -> None:
-        if not os.access(self._path.parent, os.W_OK):
+        if not self._can_be_kept():
             return
         for _attempt in range(_ATTEMPTS):
             with locked_if_free(self._path.with_suffix(".lock")) as held:
                 if held:
-                    index = _Index(files=change(self._read().files))
-                    replace_file(self._path, index.model_dump_json().encode())
+                    self._write(change)
                     return
             self._clock.wait(threading.Event(), _PAUSE)
+
+    def _can_be_kept(self) -> bool:
+        """Whoever only looks at a fleet may have no state directory, or not be allowed to write to it."""
+        folder = self._path.parent
+        if not folder.exists() and os.access(folder.parent, os.W_OK):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        return os.access(folder, os.W_OK)
+
+    def _write(self, change: Callable[[dict[str, KnownFile]], dict[str, KnownFile]]) -> None:
+        files = self._read().files
+        changed = change(files)
+        if changed != files:
+            replace_file(self._path, _Index(files=changed).model_dump_json().encode())
 
     def _read(self) -> _Index:
         try:

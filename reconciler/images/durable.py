@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from reconciler.errors import StateError
+from reconciler.images.refusals import CacheFull
+
+
+@contextmanager
+def storage_errors(directory: Path) -> Iterator[None]:
+    """What goes wrong with files in `directory` as CacheFull or StateError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise CacheFull(
+                f"no space left on the controller in {directory}",
+                hint="free some space there; what was fetched is kept",
+            ) from error
+        raise StateError(
+            f"can't use the image cache {directory}: {error.strerror}", hint="check --state-dir and who owns it"
+        ) from error
 
 
 def replace_file(path: Path, content: bytes) -> None:

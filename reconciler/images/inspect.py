@@ -66,12 +66,17 @@ def inspect(path: Path, declared: ImageFormat, *, max_virtual_size: int, subject
     Raises a subclass of UnsafeImage for what must not be used, ImageUnavailable where the file can't be read.
     """
     with open_regular(path, subject) as file:
-        try:
-            return _inspect_open_file(file, declared, max_virtual_size)
-        except UnsafeImage as error:
-            raise type(error)(f"{subject}: the image {error.message}", hint=error.hint) from None
-        except OSError as error:
-            raise ImageUnavailable(f"{subject}: can't read {path}: {error.strerror}") from error
+        return inspect_file(file, declared, max_virtual_size=max_virtual_size, subject=subject)
+
+
+def inspect_file(file: BinaryIO, declared: ImageFormat, *, max_virtual_size: int, subject: str) -> InspectedImage:
+    """Look at an image file that is open already; as `inspect`."""
+    try:
+        return _inspect_open_file(file, declared, max_virtual_size)
+    except UnsafeImage as error:
+        raise type(error)(f"{subject}: the image {error.message}", hint=error.hint) from None
+    except OSError as error:
+        raise ImageUnavailable(f"{subject}: the image can't be read: {error.strerror}") from error
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -17,8 +16,9 @@ from typing import Any, Final
 import httpcore2
 import httpx2
 
+from reconciler.clock import Clock
 from reconciler.errors import DownloadFailed, ImageError
-from reconciler.images.addresses import AddressPolicy
+from reconciler.images.fetch_rules import FetchRules
 from reconciler.images.refusals import DownloadCancelled, ImageUnavailable
 
 _POLL: Final = 0.25  # seconds until a cancellation is noticed on a silent connection
@@ -27,20 +27,21 @@ _POLL: Final = 0.25  # seconds until a cancellation is noticed on a silent conne
 class CancellableStream(httpcore2.NetworkStream):
     """A connection whose waiting ends when `stop` is set."""
 
-    def __init__(self, inner: httpcore2.NetworkStream, stop: threading.Event) -> None:
+    def __init__(self, inner: httpcore2.NetworkStream, stop: threading.Event, clock: Clock) -> None:
         self._inner = inner
         self._stop = stop
+        self._clock = clock
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         remaining = float("inf") if timeout is None else timeout
         while True:
             if self._stop.is_set():
                 raise DownloadCancelled("the download was stopped")
-            started = time.monotonic()
+            started = self._clock.monotonic()
             try:
                 return self._inner.read(max_bytes, timeout=min(_POLL, remaining))
             except httpcore2.ReadTimeout:
-                remaining -= time.monotonic() - started
+                remaining -= self._clock.monotonic() - started
                 if remaining <= 0:
                     raise
 
@@ -53,17 +54,17 @@ class CancellableStream(httpcore2.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        return CancellableStream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._stop)
+        return CancellableStream(self._inner.start_tls(ssl_context, server_hostname, timeout), self._stop, self._clock)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
 
 
 class CheckedBackend(httpcore2.NetworkBackend):
-    """Connects to the addresses that `policy` has checked."""
+    """Connects to the addresses that the rules admit."""
 
-    def __init__(self, policy: AddressPolicy, stop: threading.Event) -> None:
-        self._policy = policy
+    def __init__(self, rules: FetchRules, stop: threading.Event) -> None:
+        self._rules = rules
         self._stop = stop
         self._plain = httpcore2.SyncBackend()
 
@@ -76,24 +77,24 @@ class CheckedBackend(httpcore2.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
         failure: Exception = httpcore2.ConnectError("no address")
-        for address in self._policy.resolve(host, port):
+        for address in self._rules.addresses.resolve(host, port):
             try:
                 stream = self._plain.connect_tcp(address, port, timeout, local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
             else:
-                return CancellableStream(stream, self._stop)
+                return CancellableStream(stream, self._stop, self._rules.clock)
         raise failure
 
 
 class CheckedTransport(httpx2.BaseTransport):
     """Sends requests of httpx2 over a `CheckedBackend`, without the client's logging of whole URLs."""
 
-    def __init__(self, policy: AddressPolicy, stop: threading.Event, context: ssl.SSLContext | None) -> None:
+    def __init__(self, rules: FetchRules, stop: threading.Event) -> None:
         self._pool = httpcore2.ConnectionPool(
-            ssl_context=context or ssl.create_default_context(),
+            ssl_context=rules.context or ssl.create_default_context(),
             max_connections=1,
-            network_backend=CheckedBackend(policy, stop),
+            network_backend=CheckedBackend(rules, stop),
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:

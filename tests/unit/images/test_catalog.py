@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.clock import SystemClock
-from reconciler.errors import ChecksumMismatch, SpecError
+from reconciler.errors import ChecksumMismatch, SpecError, StateError
 from reconciler.images import refusals
 from reconciler.images.catalog import ImageStore
 from reconciler.model.policy import Policy
@@ -201,6 +201,38 @@ def test_an_image_that_was_not_fetched_can_not_be_opened(store: ImageStore, web:
         store.open(image)
 
 
+def test_a_state_directory_that_can_not_be_used_is_told(tmp_path: Path, web: WebServer) -> None:
+    (tmp_path / "state").write_text("a file")
+
+    with pytest.raises(StateError, match="image cache"):
+        fetch(ImageStore(tmp_path / "state", LOCAL), web)
+
+
+def test_looking_makes_no_state_directory(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "disk").write_bytes(content)
+
+    facts = ImageStore(tmp_path / "state", LOCAL, clock=LaterClock()).facts(path_image(tmp_path / "disk"))
+
+    assert facts.cached
+    assert not (tmp_path / "state").exists()
+
+
+def test_the_virtual_size_is_known_without_reading_the_whole(store: ImageStore, qcow2: MakeQcow2) -> None:
+    path = qcow2()
+
+    assert store.virtual_size(path, "qcow2") == 1 << 30
+    assert store.virtual_size(path, "qcow2") == 1 << 30
+    with pytest.raises(refusals.WrongFormat):
+        store.virtual_size(path, "raw")
+
+
+def test_an_image_over_http_is_told_before_any_fetch(tmp_path: Path, web: WebServer) -> None:
+    facts = ImageStore(tmp_path / "state", Policy()).facts(url_image(web.url(), sha256(web.content)))
+
+    assert "https" in (facts.error or "")
+    assert facts.digest == sha256(web.content)
+
+
 def test_a_damaged_cached_image_is_fetched_again(store: ImageStore, web: WebServer) -> None:
     path = Path(fetch(store, web))
     path.write_bytes(bytes(1 << 20))
@@ -233,6 +265,36 @@ def test_changed_content_leaves_the_old_image_in_use(store: ImageStore, web: Web
     assert store.facts(old).cached
 
 
+def test_a_stop_ends_waiting_for_another_fetch_of_the_same_image(store: ImageStore, web: WebServer) -> None:
+    image = url_image(web.url(), sha256(web.content))
+    stop = threading.Event()
+    refused: list[BaseException] = []
+
+    def meanwhile(_done: int, _total: int | None) -> None:
+        stop.set()
+        try:
+            store.fetch(image, lambda _done, _total: None, stop)
+        except refusals.DownloadCancelled as error:
+            refused.append(error)
+
+    store.fetch(image, meanwhile, threading.Event())
+
+    assert len(refused) > 0
+    assert len(web.requests) == 1
+
+
+def test_an_image_that_is_being_fetched_is_not_collected(store: ImageStore, web: WebServer) -> None:
+    image = url_image(web.url(), sha256(web.content))
+
+    facts = store.fetch(image, lambda _done, _total: assert_nothing(store.collect([])), threading.Event())
+
+    assert facts.cached
+
+
+def assert_nothing(removed: tuple[str, ...]) -> None:
+    assert removed == ()
+
+
 def test_collect_removes_what_nothing_uses(store: ImageStore, web: WebServer, tmp_path: Path) -> None:
     used = Path(fetch(store, web))
     folder = tmp_path / "state" / "images"
@@ -246,8 +308,8 @@ def test_collect_removes_what_nothing_uses(store: ImageStore, web: WebServer, tm
     assert {path.name for path in folder.iterdir()} == {used.name, "notes.txt", "index.json"}
 
 
-def test_two_fetches_of_one_image_download_it_once(store: ImageStore, web: WebServer) -> None:
-    others = [ImageStore(Path(fetch_dir(store)), LOCAL) for _ in range(3)]
+def test_two_fetches_of_one_image_download_it_once(tmp_path: Path, web: WebServer) -> None:
+    others = [ImageStore(tmp_path / "state", LOCAL) for _ in range(3)]
     threads = [threading.Thread(target=fetch, args=(other, web)) for other in others]
     for thread in threads:
         thread.start()
@@ -255,8 +317,3 @@ def test_two_fetches_of_one_image_download_it_once(store: ImageStore, web: WebSe
         thread.join()
 
     assert len(web.requests) == 1
-
-
-def fetch_dir(store: ImageStore) -> Path:
-    """The state directory of a store."""
-    return store._cache.directory.parent

@@ -19,7 +19,8 @@ from reconciler.errors import ChecksumMismatch, DownloadFailed, ImageError
 from reconciler.images import refusals
 from reconciler.images.addresses import Address, AddressPolicy, Lookup, system_lookup
 from reconciler.images.cache import ImageCache
-from reconciler.images.fetch import Fetcher, FetchLimits, Wanted
+from reconciler.images.fetch import download
+from reconciler.images.fetch_rules import FetchLimits, FetchRules, Wanted
 from reconciler.images.partial import Origin, Partial
 from tests.unit.images.web import WebServer, certificate_for
 
@@ -48,11 +49,11 @@ class Run:
         allow_http: bool = True,
         context: ssl.SSLContext | None = None,
     ) -> bytes:
-        fetcher = Fetcher(
+        rules = FetchRules(
             addresses or AddressPolicy(allow_private=True), allow_http, max_size, SystemClock(), limits, context
         )
         wanted = Wanted("Image/x", url or self.url, digest or self.digest)
-        fetcher.download(wanted, self.partial, self._note, self.stop)
+        download(rules, wanted, self.partial, self._note, self.stop)
         return self.partial.path.read_bytes()
 
     def _note(self, done: int, total: int | None) -> None:
@@ -111,8 +112,8 @@ def test_content_replaced_between_two_attempts_is_fetched_whole(run: Run, web: W
         if done:
             web.content, web.behaviour.etag = new, '"v2"'
 
-    fetcher = Fetcher(AddressPolicy(allow_private=True), True, 1 << 30, SystemClock(), QUICK)
-    fetcher.download(Wanted("Image/x", run.url, run.digest), run.partial, replace, run.stop)
+    rules = FetchRules(AddressPolicy(allow_private=True), True, 1 << 30, SystemClock(), QUICK)
+    download(rules, Wanted("Image/x", run.url, run.digest), run.partial, replace, run.stop)
 
     assert run.partial.path.read_bytes() == new
 
@@ -484,10 +485,7 @@ def test_a_process_killed_while_fetching_leaves_a_part_that_the_next_one_finishe
     """After kill -9 in the middle: nothing under the final name, the lock is free, and only the rest is fetched."""
     web.behaviour.silent_after = 2 << 20
     arguments = [sys.executable, "-c", KILLED, str(tmp_path / "state"), run.url, run.digest]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()
+    _kill_after_lines(arguments, 1)
     cache = ImageCache(tmp_path / "state" / "images")
     assert not cache.path(run.digest, "raw").exists()
     web.behaviour.silent_after = None
@@ -496,3 +494,26 @@ def test_a_process_killed_while_fetching_leaves_a_part_that_the_next_one_finishe
 
     assert cache.path(run.digest, "raw").read_bytes() == web.content
     assert web.requests[-1]["range"].startswith("bytes=")
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, 4])
+def test_a_process_killed_at_any_time_leaves_the_image_whole_or_absent(
+    tmp_path: Path, run: Run, web: WebServer, lines: int
+) -> None:
+    arguments = [sys.executable, "-c", KILLED, str(tmp_path / "state"), run.url, run.digest]
+    _kill_after_lines(arguments, lines)
+    final = ImageCache(tmp_path / "state" / "images").path(run.digest, "raw")
+    assert not final.exists() or final.read_bytes() == web.content
+
+    subprocess.run(arguments, check=True, capture_output=True)
+
+    assert final.read_bytes() == web.content
+    assert not list(final.parent.glob("*.part*"))
+
+
+def _kill_after_lines(arguments: list[str], lines: int) -> None:
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            process.stdout.readline()
+        process.kill()

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from reconciler.errors import UnsafeImage
 from reconciler.images import refusals
@@ -349,3 +351,40 @@ def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path, make: Cal
 def test_a_missing_file_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(refusals.ImageUnavailable, match="No such file"):
         look(tmp_path / "gone", "raw")
+
+
+PATCHES = st.lists(st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=8)), min_size=1, max_size=3)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(patches=PATCHES)
+def test_whatever_stands_in_the_header_is_accepted_or_refused(
+    qcow2: MakeQcow2, patches: list[tuple[int, bytes]]
+) -> None:
+    """No header makes the inspection fail in another way, and what passes is within the bounds."""
+    path = qcow2()
+    for offset, data in patches:
+        patched(path, offset, f"{len(data)}s", data)
+
+    found = accepted(path, "qcow2")
+
+    assert found is None or 0 < found.virtual_size <= 1 << 34
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=2048), declared=st.sampled_from(["raw", "qcow2"]))
+def test_whatever_a_file_holds_is_accepted_or_refused(tmp_path: Path, content: bytes, declared: ImageFormat) -> None:
+    path = tmp_path / "any"
+    path.write_bytes(content)
+
+    found = accepted(path, declared)
+
+    assert found is None or found.virtual_size == len(content)
+
+
+def accepted(path: Path, declared: ImageFormat) -> InspectedImage | None:
+    """What was found; None where the image was refused."""
+    try:
+        return look(path, declared, limit=1 << 34)
+    except UnsafeImage:
+        return None
