@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -305,11 +306,11 @@ class HostConnection:
         with self._lock:
             if connection is None or connection is not self._connection:
                 return
-            self._connection, end = None, connection.close
+            self._connection = None
             if reason == KEEPALIVE_TIMEOUT:
                 self._note_outage(reason, cheap=True)
         # Closing may have to wait for threads that are still in the connection: not here, in the event loop.
-        self._openers.submit(end)
+        self._openers.submit(lambda: _close(connection))
         self._happened("disconnected", "", reason)
         if self._notify is not None:
             self._reconnect()
@@ -321,11 +322,17 @@ class HostConnection:
             connection, self._connection = self._connection, None
         if connection is None:
             return
-        closing = self._openers.submit(connection.close)
+        closing = self._openers.submit(lambda: _close(connection))
         wait((closing,), 1.0)
         if not closing.done():
             self._transport.end(self._ends)
             wait((closing,), 1.0)
+
+
+def _close(connection: Connection) -> None:
+    """Close a connection; one that has ended already may say so."""
+    with suppress(LibvirtError):
+        connection.close()
 
 
 def _is_alive(connection: Connection) -> bool:

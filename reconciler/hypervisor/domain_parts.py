@@ -14,7 +14,7 @@ SEED_ALIAS: Final = "ua-reconciler-seed"
 CPU_MODES: Final = ("host-model", "host-passthrough", "maximum")
 SPARE_PCIE_PORTS: Final = 8
 """Root ports left free for hot plug: each virtio disk or NIC takes one, and none can be added while the guest runs."""
-_OTHER_PCIE_DEVICES: Final = 5  # USB, virtio-serial, RNG, balloon, SCSI
+_OTHER_PCIE_DEVICES: Final = 4  # USB, virtio-serial, RNG, balloon
 
 
 def kibibytes(size: int) -> str:
@@ -117,9 +117,10 @@ def render_scsi_controller() -> Node:
 
 def render_pcie_ports(config: DomainConfig) -> Iterator[Node]:
     """PCI Express root ports for all devices of the config and the spare ones."""
-    disks = sum(disk.bus == "virtio" for disk in all_disks(config))
+    buses = [disk.bus for disk in all_disks(config)]
+    devices = buses.count("virtio") + ("scsi" in buses) + len(config.nics) + _OTHER_PCIE_DEVICES
     yield node("controller", type="pci", index="0", model="pcie-root")
-    for index in range(1, 1 + disks + len(config.nics) + _OTHER_PCIE_DEVICES + SPARE_PCIE_PORTS):
+    for index in range(1, 1 + devices + SPARE_PCIE_PORTS):
         yield node("controller", type="pci", index=str(index), model="pcie-root-port")
 
 

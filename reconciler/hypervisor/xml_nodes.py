@@ -15,7 +15,15 @@ _UNITS: Final = {
     "GB": 10**9, "G": 2**30, "GiB": 2**30,
     "TB": 10**12, "T": 2**40, "TiB": 2**40,
 }  # fmt: skip
-_PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+# Without the white space there are half as many nodes to walk; IDs mean nothing in libvirt's XML.
+_PARSER: Final = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    remove_comments=True,
+    remove_pis=True,
+    remove_blank_text=True,
+    collect_ids=False,
+)
 
 
 def node(tag: str, *children: Node, text: str | None = None, **attributes: str) -> Node:

@@ -1,0 +1,72 @@
+"""Pools, networks and domains that the contract is tried with."""
+
+import uuid
+from dataclasses import replace
+
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.steps import NetworkConfig, PoolConfig
+
+MIB = 1 << 20
+
+
+def uuid_of(name: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
+
+
+def pool_config(path: str) -> PoolConfig:
+    return PoolConfig(name="vms", uuid=uuid_of("vms"), type="dir", target=path)
+
+
+def network_config(mode: str = "nat") -> NetworkConfig:
+    return NetworkConfig(
+        name="lan",
+        uuid=uuid_of("lan"),
+        mode=mode,  # type: ignore[arg-type]
+        bridge=None,
+        subnet=None if mode == "isolated" else "192.168.217.0/24",
+        dhcp=mode == "nat",
+    )
+
+
+def domain_config(name: str = "web-1", *disks: DiskConfig) -> DomainConfig:
+    """A small domain that starts without a disk to boot from."""
+    return DomainConfig(
+        name=name,
+        uuid=uuid_of(name),
+        domain_type="qemu",
+        machine="q35",
+        firmware="bios",
+        vcpus=1,
+        max_vcpus=2,
+        cpu_model="qemu64",
+        memory=32 * MIB,
+        max_memory=32 * MIB,
+        disks=disks,
+        nics=(),
+        seed=None,
+        graphics="none",
+        agent_channel=True,
+        serial_console=True,
+        console_log=f"/var/log/libvirt/qemu/{name}.console.log",
+        rng=True,
+        balloon=True,
+        autostart=False,
+        mark=OwnershipMark(fleet="f", vm=name, epoch=1, spec_hash="s1", generation="g1"),
+    )
+
+
+def full_domain_config(path: str) -> DomainConfig:
+    """A domain with something of everything."""
+    return replace(
+        domain_config(
+            "full-1",
+            DiskConfig("vda", f"{path}/f.full-1.root.qcow2", "qcow2"),
+            DiskConfig("sda", f"{path}/f.full-1.data.raw", "raw", bus="scsi"),
+        ),
+        seed=DiskConfig("vdb", f"{path}/f.full-1.seed-0123456789abcdef.iso", "raw", read_only=True),
+        nics=(NicConfig("52:54:00:00:00:01", "lan"), NicConfig("52:54:00:00:00:02", "lan", "e1000e")),
+        graphics="vnc",
+        cpu_model="host-model",
+        max_memory=64 * MIB,
+        autostart=True,
+    )
