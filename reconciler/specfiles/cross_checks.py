@@ -136,7 +136,7 @@ def _refer(catalog: Catalog, item: SpecObject, kind: Kind, name: str, path: Path
         return
     known = [other.name for other in catalog.claimed if other.kind == kind]
     suggestion = closest(name, sorted(known))
-    listed = f"there are {', '.join(sorted(known)[:8])}" if known else f"the specs have no {kind} yet"
+    listed = f"the specs have {', '.join(sorted(known)[:8])}" if known else f"the specs have no {kind} yet"
     message = f"there is no {ref}{did_you_mean(suggestion, listed)}"
     yield item, Finding("S032", path, message, suggestion=suggestion)
 

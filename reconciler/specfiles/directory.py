@@ -88,7 +88,7 @@ def _refuse_excess(files: int, total: int, bounds: DirectoryLimits) -> None:
 
 def shown_path(directory: str, path: str) -> str:
     """The path for people: control characters and what is not UTF-8 are escaped."""
-    joined = os.path.join(directory, path).rstrip("/")  # noqa: PTH118 - text to show, not a path to open
+    joined = os.path.normpath(os.path.join(directory, path))  # noqa: PTH118 - text to show, not a path to open
     if joined.isprintable():
         return joined
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in joined)

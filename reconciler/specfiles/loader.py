@@ -89,6 +89,8 @@ def _load(
         return replace(previous, generation=generation)
     remembered = objects_of(previous).keys() if previous is not None else ()
     checked = check(files.values(), fleet, sizes, remembered)
+    for file in files.values():
+        file.text.forget()
     broken = [file.broken for file in files.values() if file.broken is not None]
     standing = stand_in(checked, [*listing.problems.values(), *broken], previous)
     return LoadedSpecs(

@@ -87,7 +87,10 @@ def _invalid(text: Text, document: Document, where: SourceRef, findings: list[Fi
 
 
 def _findings(kind: str, error: ValidationError) -> list[Finding]:
-    return [finding_of(kind, details) for details in error.errors(include_url=False)]
+    """All findings; a field that is missing because its name was mistyped is said once, where it is mistyped."""
+    found = [finding_of(kind, details) for details in error.errors(include_url=False)]
+    meant = {(*finding.path[:-1], finding.suggestion) for finding in found if finding.code == "S014"}
+    return [finding for finding in found if finding.code != "S015" or finding.path not in meant]
 
 
 def with_absolute_path(image: Image, folder: str) -> Image:

@@ -41,8 +41,8 @@ class Text:
     file: str
     """As shown to people: the directory as they gave it, and the path below."""
     content: bytes
-    _lines: list[str] | None = field(default=None, repr=False)
-    _positions: PositionIndex | None = field(default=None, repr=False)
+    _lines: list[str] | None = field(default=None, repr=False, compare=False)
+    _positions: PositionIndex | None = field(default=None, repr=False, compare=False)
 
     def problem(self, document: int, target: str, finding: Finding) -> SpecProblem:
         """The finding, ready to be shown."""
@@ -63,6 +63,10 @@ class Text:
         snippet = "" if hidden else showable_line(lines, error.line)
         finding = Finding("S010", (), f"{message}; {error.hint}" if error.hint else message)
         return make_problem(finding, SourceRef(self.file, error.line, error.column), "", snippet)
+
+    def forget(self) -> None:
+        """Give back the memory of what can be found out again."""
+        self._lines = self._positions = None
 
     def lines(self) -> list[str]:
         """The file's lines; bytes that are not UTF-8 are replaced."""
