@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from reconciler.errors import ObjectConflict
 from reconciler.executor.context import ActionContext
 from reconciler.executor.preconditions import check_ownership, check_true_copy, find_domain, own_domain
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import OwnershipMark
-from reconciler.model.steps import DefineDomain, GrowDisk, RedefineDomain, SetAutostart, UndefineDomain
+from reconciler.model.ledger import DoomedVolume
+from reconciler.model.steps import DefineDomain, DeleteVolume, GrowDisk, RedefineDomain, SetAutostart, UndefineDomain
 
 
 def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) -> None:
@@ -29,6 +32,7 @@ def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) 
             hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
         )
     context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now())
+    context.ledger.doom_volumes(mark.vm, ())  # the VM is wanted again, and with it its disks
     context.settle(
         lambda: host.define_domain(step.config),
         lambda: _marked(host, step.config.uuid, mark),
@@ -46,7 +50,10 @@ def redefine_domain(step: RedefineDomain, context: ActionContext, host: Hypervis
 
     def achieved() -> bool:
         found = find_domain(host, step.config.uuid)
-        return found is not None and found.config.mark == mark and found.fingerprint != step.expect_fingerprint
+        if found is None or not found.persistent or found.config.mark != mark:
+            return False
+        # A running domain that somebody undefined becomes persistent again with the very XML that it had.
+        return found.fingerprint != step.expect_fingerprint or not domain.persistent
 
     context.settle(lambda: host.define_domain(step.config), achieved, "the new configuration was taken and not kept")
 
@@ -73,7 +80,11 @@ def grow_disk(step: GrowDisk, context: ActionContext, host: Hypervisor) -> None:
 
 
 def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervisor) -> None:
-    """The placement is forgotten last: killed in between, it names a host that has no copy, which is harmless."""
+    """What is to be deleted with the domain is written down first: killed in between, no mark would tell any more.
+
+    The placement is forgotten last: until then it names a host that has no copy, which is harmless.
+    """
+    context.ledger.doom_volumes(context.action.target.name, _doomed(context))
     domain = find_domain(host, step.uuid)
     if domain is not None:
         check_ownership(context, domain)
@@ -86,6 +97,13 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
         )
     # A stale copy may be what was removed here: the placement of the true one elsewhere stays.
     context.ledger.forget_placement(context.action.target.name, host.name)
+
+
+def _doomed(context: ActionContext) -> Iterator[DoomedVolume]:
+    for follower in context.followers:
+        if isinstance(follower.step, DeleteVolume):
+            pool, volume = follower.step.pool, follower.step.volume
+            yield DoomedVolume(context.action.target.name, pool, volume, follower.host or "")
 
 
 def _mark(mark: OwnershipMark | None, context: ActionContext) -> OwnershipMark:
