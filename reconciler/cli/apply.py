@@ -89,7 +89,7 @@ def _converge(session: Session, view: View, settings: Settings, expect: str | No
     terminal = stderr_terminal()
     stop = threading.Event()
     progress = progress_for(disk_images(view.desired), terminal, quiet=settings.verbosity < 0)
-    with _handing_back(stop), progress:
+    with handing_back(stop), progress:
         converged: Converged = session.converge(observer=progress, stop=stop, expect=expect)
     return verdict_of(
         converged.view,
@@ -101,7 +101,7 @@ def _converge(session: Session, view: View, settings: Settings, expect: str | No
 
 
 @contextmanager
-def _handing_back(stop: threading.Event) -> Iterator[None]:
+def handing_back(stop: threading.Event) -> Iterator[None]:
     """The first Ctrl-C begins nothing new and lets what is in flight end; the second leaves at once."""
 
     def on_signal(number: int, _frame: FrameType | None) -> None:

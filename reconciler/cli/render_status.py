@@ -138,7 +138,7 @@ def vm_columns(at: float) -> tuple[Column[VmStatus], ...]:
 def host_columns(at: float) -> tuple[Column[HostStatus], ...]:
     """Hosts, what they carry, and how old the news is."""
     return (
-        Column("name", lambda host: host.name, lambda _: ("bold",)),
+        Column("name", lambda host: host.name, lambda _: ("bold",), "host"),
         Column("health", lambda host: host.health, lambda host: (_HOST_STYLE[host.health],)),
         Column("state", lambda host: host.state, lambda host: () if host.state == "active" else ("warn",)),
         Column("memory", _memory, _stale),
@@ -152,7 +152,7 @@ def host_columns(at: float) -> tuple[Column[HostStatus], ...]:
 def image_columns() -> tuple[Column[ImageStatus], ...]:
     """Images and where they are."""
     return (
-        Column("name", lambda image: image.name, lambda _: ("bold",)),
+        Column("name", lambda image: image.name, lambda _: ("bold",), "image"),
         Column("sync", lambda image: image.sync, lambda image: (_SYNC_STYLE[image.sync],)),
         Column("size", lambda image: "" if image.virtual_size is None else approximate_size(image.virtual_size)),
         Column("pools", lambda image: ",".join(image.pools)),

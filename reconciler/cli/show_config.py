@@ -19,16 +19,14 @@ def run(invocation: Invocation, *, directory: Path | None, origin: bool, json: b
         data = {item.key: {"value": item.value, "source": item.source} for item in settings.origins}
         click.echo(json_text(data), nl=False)
         return 0
-    columns = [
-        Column[Origin]("key", lambda item: item.key, lambda _: ("bold",)),
-        Column[Origin]("value", lambda item: item.value),
+    columns: list[Column[Origin]] = [
+        Column("key", lambda item: item.key, lambda _: ("bold",)),
+        Column("value", lambda item: item.value),
     ]
     if origin:
         columns += [
-            Column[Origin](
-                "origin", lambda item: item.source, lambda item: ("dim",) if item.source == "default" else ()
-            ),
-            Column[Origin]("variable", lambda item: environment_variable(item.key), lambda _: ("dim",)),
+            Column("origin", lambda item: item.source, lambda item: ("dim",) if item.source == "default" else ()),
+            Column("variable", lambda item: environment_variable(item.key), lambda _: ("dim",)),
         ]
     click.echo(table(settings.origins, columns, stdout_terminal()), nl=False)
     return 0

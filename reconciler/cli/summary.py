@@ -49,7 +49,7 @@ def verdict_of(
 ) -> Verdict:
     """0 where all is as specified, 1 where something failed, 3 where something waits or was handed back.
 
-    `stopped` says that it was asked to stop, `exact` that one saved plan was to be done and nothing that follows from it.
+    `stopped`: it was asked to stop. `exact`: one saved plan was to be done, and nothing that follows from it.
     """
     plan = view.plan
     done = sum(outcome.status == "done" for outcome in outcomes)

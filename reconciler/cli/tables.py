@@ -25,10 +25,12 @@ class Column(Generic[T]):
     key: str
     text: Callable[[T], str]
     styles: Callable[[T], tuple[Style, ...]] = lambda _: ()
+    heading: str = ""
+    """Title, where it is another word than the key."""
 
     @property
     def title(self) -> str:
-        return self.key.upper()
+        return (self.heading or self.key).upper()
 
 
 def chosen(columns: Sequence[Column[T]], keys: Sequence[str]) -> tuple[Column[T], ...]:
@@ -42,9 +44,11 @@ def chosen(columns: Sequence[Column[T]], keys: Sequence[str]) -> tuple[Column[T]
 
 def table(rows: Sequence[T], columns: Sequence[Column[T]], terminal: Terminal) -> str:
     """Aligned columns under upper-case titles; the last one takes what width is left."""
-    cells = [[column.text(row) or "-" for column in columns] for row in rows]
-    widths = [max([len(column.title), *(len(line[index]) for line in cells)]) for index, column in enumerate(columns)]
     last = len(columns) - 1
+    cells = [
+        [column.text(row) or ("" if index == last else "-") for index, column in enumerate(columns)] for row in rows
+    ]
+    widths = [max([len(column.title), *(len(line[index]) for line in cells)]) for index, column in enumerate(columns)]
     if terminal.interactive:
         widths[last] = max(10, min(widths[last], terminal.width - sum(widths[:last]) - 2 * last))
     lines = [

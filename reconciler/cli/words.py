@@ -38,8 +38,9 @@ def clock_time(at: float) -> str:
 
 def revision(generation: str) -> str:
     """The first characters of a commit or snapshot hash; a name as it is."""
-    body = generation.partition(":")[2] or generation
-    return body[:7] if len(body) >= 12 and all(character in "0123456789abcdef" for character in body) else body
+    before, dash, digits = generation.rpartition("-")
+    is_hash = len(digits) >= 12 and all(digit in "0123456789abcdef" for digit in digits)
+    return f"{before}{dash}{digits[:7]}" if is_hash else generation
 
 
 def names(items: Iterable[str], *, most: int = 3) -> str:

@@ -47,7 +47,7 @@ GIB: Final = 1 << 30
 NOW: Final = 1_795_400_000.0
 GENERATION: Final = "7f3c9a1e5b2d4c6f8a90b1c2d3e4f5a6b7c8d9e0"
 UUID: Final = "6a1f9c2e-0000-4000-8000-000000000001"
-SECRET: Final = "the-secret-in-the-user-data"
+SECRET: Final = "never-to-be-shown"  # noqa: S105  # bait
 
 
 def ref(text: str) -> ObjectRef:

@@ -1,0 +1,372 @@
+"""Commands from the outside: exit codes, what goes where."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from reconciler.cli.app import app
+from reconciler.cli.outside import Outside
+from reconciler.config import Settings
+from reconciler.errors import HostUnreachable
+from reconciler.ledger.records import LedgerEvent
+from reconciler.ledger.store import Ledger
+from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Summary
+from tests.unit.cli.plans import EVERY_ACTION, NOW, SECRET, plan
+from tests.unit.cli.worlds import NO_HOST, RESTART, TROUBLED, FakeSession, doors, look, remember
+
+CHANGES = look(plan(*EVERY_ACTION, summary=Summary(3, 4, 2, 0, 0, 0, 41)))
+EMPTY = look()
+
+
+@pytest.fixture
+def specs(tmp_path: Path) -> Path:
+    directory = tmp_path / "fleet"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RECONCILER_SPECS", "RECONCILER_CONFIG", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RECONCILER_STATE_DIR", str(tmp_path / "state"))
+
+
+def invoke(*arguments: object, onto: FakeSession | Outside | None = None, typed: str | None = None) -> Result:
+    outside = doors(onto) if isinstance(onto, FakeSession) else onto
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], obj=outside, input=typed)
+
+
+# -- plan --------------------------------------------------------------------------------------------------------------
+
+
+def test_plan_exits_0_where_nothing_changes(specs: Path) -> None:
+    result = invoke("plan", specs, onto=FakeSession([EMPTY]))
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Plan 5d1e07a: no change")
+
+
+def test_plan_exits_2_on_changes(specs: Path) -> None:
+    result = invoke("plan", specs, onto=FakeSession([CHANGES]))
+
+    assert result.exit_code == 2
+    assert "+ VirtualMachine/web-3" in result.stdout
+
+
+def test_plan_exits_0_on_changes_with_exit_zero(specs: Path) -> None:
+    assert invoke("plan", specs, "--exit-zero", onto=FakeSession([CHANGES])).exit_code == 0
+
+
+def test_plan_suggests_the_next_command_beside_the_data(specs: Path) -> None:
+    result = invoke("plan", specs, onto=FakeSession([CHANGES]))
+
+    assert f"reconciler apply {specs}" in result.stderr
+    assert "reconciler apply" not in result.stdout
+
+
+def test_plan_json_is_one_object_without_secrets(specs: Path) -> None:
+    result = invoke("plan", specs, "--json", onto=FakeSession([CHANGES]))
+
+    data = json.loads(result.stdout)
+    assert {"version", "generation", "summary", "actions", "unmet"} <= data.keys()
+    assert data["actions"][0].keys() >= {"id", "kind", "target", "host", "why", "disruption", "changes", "after"}
+    assert SECRET not in result.stdout
+
+
+def test_plan_out_writes_a_file_for_its_owner_alone(specs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+
+    invoke("plan", specs, "--out", file, onto=FakeSession([CHANGES]))
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert SECRET not in file.read_text(encoding="utf-8")
+
+
+def test_plan_takes_the_directory_from_the_environment(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_SPECS", str(specs))
+
+    assert invoke("plan", onto=FakeSession([EMPTY])).exit_code == 0
+
+
+def test_plan_without_any_directory_says_how_to_name_one() -> None:
+    result = invoke("plan", onto=FakeSession([EMPTY]))
+
+    assert result.exit_code == 1
+    assert "RECONCILER_SPECS" in result.stderr
+
+
+# -- apply -------------------------------------------------------------------------------------------------------------
+
+
+def test_apply_exits_0_once_everything_is_as_specified(specs: Path) -> None:
+    result = invoke("apply", specs, "--yes", onto=FakeSession([CHANGES, CHANGES, EMPTY]))
+
+    assert result.exit_code == 0
+    assert "converged" in result.stderr
+    assert "VirtualMachine/web-3 on h2: define … done 0.2s" in result.stderr
+
+
+def test_apply_without_anybody_to_ask_is_refused(specs: Path) -> None:
+    session = FakeSession([CHANGES])
+
+    result = invoke("apply", specs, onto=session)
+
+    assert result.exit_code == 1
+    assert "--yes" in result.stderr
+    assert session.expected == []
+
+
+def test_apply_exits_3_where_something_waits(specs: Path) -> None:
+    waiting = look(plan(unmet=(RESTART,)))
+
+    result = invoke("apply", specs, "--yes", onto=FakeSession([CHANGES, CHANGES, waiting]))
+
+    assert result.exit_code == 3
+    assert "waiting: restart pending" in result.stderr
+
+
+def test_apply_exits_3_where_a_host_was_not_seen(specs: Path) -> None:
+    result = invoke("apply", specs, "--yes", onto=FakeSession([look(plan(unseen=("h4",)))]))
+
+    assert result.exit_code == 3
+    assert "unknown, not absent" in result.stderr
+
+
+def test_apply_exits_1_where_an_action_failed(specs: Path) -> None:
+    broken = EVERY_ACTION[0]
+    session = FakeSession(
+        [CHANGES, CHANGES, look(plan(broken))], outcomes=(Outcome(broken.id, "failed", "the disk is full"),)
+    )
+
+    result = invoke("apply", specs, "--yes", onto=session)
+
+    assert result.exit_code == 1
+    assert "the disk is full" in result.stderr
+
+
+def test_apply_refuses_a_saved_plan_when_the_world_has_moved(specs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text('{"version": 1, "fingerprint": "0123456789ab"}')
+    session = FakeSession([CHANGES])
+
+    result = invoke("apply", specs, "--plan", file, "--yes", onto=session)
+
+    assert result.exit_code == 1
+    assert "the world has moved" in result.stderr
+    assert session.expected == []
+
+
+def test_apply_carries_out_exactly_the_saved_plan(specs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    invoke("plan", specs, "--out", file, onto=FakeSession([CHANGES]))
+    session = FakeSession([CHANGES, CHANGES, EMPTY])
+
+    result = invoke("apply", specs, "--plan", file, "--yes", onto=session)
+
+    assert result.exit_code == 0
+    assert session.expected == [CHANGES.plan.fingerprint]
+
+
+def test_apply_refuses_a_file_that_is_no_plan(specs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text("[]")
+
+    result = invoke("apply", specs, "--plan", file, "--yes", onto=FakeSession([CHANGES]))
+
+    assert result.exit_code == 1
+    assert "this is no plan" in result.stderr
+
+
+# -- the others --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("view", "code"), [(EMPTY, 0), (look(status=TROUBLED), 2)])
+def test_status_exits_2_where_anything_is_not_as_it_should_be(specs: Path, view: object, code: int) -> None:
+    assert invoke("status", specs, onto=FakeSession([view])).exit_code == code  # type: ignore[list-item]
+
+
+def test_why_takes_short_kinds_and_tells_events_of_the_ledger(specs: Path, tmp_path: Path) -> None:
+    remember(tmp_path / "state", LedgerEvent(NOW, "p1", "VirtualMachine/web-1", "h1", "done", "define"))
+
+    result = invoke("why", "vm/web-1", specs, onto=FakeSession([EMPTY]))
+
+    assert result.exit_code == 0
+    assert "h1  done  define" in result.stdout
+
+
+def test_why_of_a_slip_of_the_pen_suggests_what_was_meant(specs: Path) -> None:
+    view = look(plan(unmet=(NO_HOST,)))
+
+    result = invoke("why", "VirtualMachine/db2", specs, onto=FakeSession([view]))
+
+    assert result.exit_code == 1
+    assert "did you mean VirtualMachine/db-2?" in result.stderr
+
+
+def test_pause_holds_until_resume(tmp_path: Path) -> None:
+    outside = doors(FakeSession([EMPTY]))
+
+    invoke("pause", "vm/web-1", onto=outside)
+    with Ledger(tmp_path / "state") as ledger:
+        held = ledger.view().paused
+    invoke("resume", "vm/web-1", onto=outside)
+
+    assert held == {"VirtualMachine/web-1"}
+    with Ledger(tmp_path / "state") as ledger:
+        assert ledger.view().paused == frozenset()
+
+
+def test_pause_of_nothing_in_particular_holds_the_fleet(tmp_path: Path) -> None:
+    result = invoke("pause", onto=doors(FakeSession([EMPTY])))
+
+    assert result.exit_code == 0
+    with Ledger(tmp_path / "state") as ledger:
+        assert ledger.view().paused == {"fleet"}
+
+
+def test_run_is_the_daemon_with_the_settings(specs: Path) -> None:
+    seen: list[Settings] = []
+
+    result = invoke("run", specs, "--log-format", "json", onto=doors(FakeSession([EMPTY]), seen.append))
+
+    assert result.exit_code == 0
+    assert (seen[0].specs, seen[0].log_format) == (specs, "json")
+
+
+def test_init_writes_a_fleet_that_validates(tmp_path: Path) -> None:
+    directory = tmp_path / "new"
+
+    made = invoke("init", directory)
+    checked = invoke("validate", directory)
+
+    assert made.exit_code == 0
+    assert checked.exit_code == 0, checked.stdout
+    assert all(
+        file.read_text().startswith("# yaml-language-server: $schema=./reconciler.schema.json\n")
+        for file in directory.glob("*.yaml")
+    )
+
+
+def test_init_with_an_image_declares_the_format_that_it_has(tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(b"\0" * 1024)
+
+    invoke("init", tmp_path / "new", "--image", image)
+
+    assert "format: raw" in (tmp_path / "new" / "storage.yaml").read_text()
+
+
+def test_init_leaves_a_directory_alone_that_is_not_empty(specs: Path) -> None:
+    (specs / "mine.txt").write_text("")
+
+    result = invoke("init", specs)
+
+    assert result.exit_code == 1
+    assert [file.name for file in specs.iterdir()] == ["mine.txt"]
+
+
+def test_validate_exits_1_with_the_place_of_the_mistake(specs: Path) -> None:
+    (specs / "vms.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: VirtualMachine\nmetadata: {name: a}\nspec: {memroy: 2GiB}\n"
+    )
+
+    result = invoke("validate", specs)
+
+    assert result.exit_code == 1
+    assert "vms.yaml:4" in result.stdout
+    assert "did you mean" in result.stdout
+
+
+def test_explain_says_what_a_field_means() -> None:
+    result = invoke("explain", "VirtualMachine.spec.memory")
+
+    assert result.exit_code == 0
+    assert "Memory that the guest has" in result.stdout
+
+
+def test_schema_of_a_kind_is_json_schema() -> None:
+    result = invoke("schema", "vm")
+
+    assert json.loads(result.stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_config_show_says_where_each_value_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("fleet: lab\n")
+
+    result = invoke("config", "show", "--origin", "--config", file, "--state-dir", "/srv/state")
+
+    origins = {line.split()[0]: line.split()[1:3] for line in result.stdout.splitlines()}
+    assert origins["fleet"] == ["lab", f"{file}:1"]
+    assert origins["stateDir"] == ["/srv/state", "flag"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell: str) -> None:
+    assert "_RECONCILER_COMPLETE" in invoke("completion", shell).stdout
+
+
+# -- errors ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["plan", "--jso"], ["plann"], ["why"], ["status", "-f", "xml"]])
+def test_a_wrong_command_line_is_one_line_and_never_exit_2(arguments: list[str]) -> None:
+    """2 means that there are changes."""
+    result = invoke(*arguments)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "Traceback" not in result.output
+
+
+class _Broken(FakeSession):
+    def look(self) -> object:  # type: ignore[override]
+        raise self.error
+
+    error: Exception = HostUnreachable("no connection", host="h1", target="VirtualMachine/a", hint="start libvirtd")
+
+
+def test_an_error_names_object_host_and_next_step(specs: Path) -> None:
+    result = invoke("plan", specs, onto=_Broken([EMPTY]))
+
+    assert result.exit_code == 1
+    assert result.stderr == "error: VirtualMachine/a on h1: no connection\n  → start libvirtd\n"
+
+
+class _Bug(_Broken):
+    error = ZeroDivisionError("division by zero")
+
+
+def test_a_bug_of_ours_is_one_line_and_its_traceback_comes_with_v(specs: Path) -> None:
+    quiet = invoke("plan", specs, onto=_Bug([EMPTY]))
+    verbose = invoke("plan", specs, "-v", onto=_Bug([EMPTY]))
+
+    assert quiet.exit_code == 1
+    assert "this is a bug in reconciler: ZeroDivisionError at" in quiet.stderr
+    assert "Traceback" not in quiet.stderr
+    assert "Traceback" in verbose.stderr
+
+
+class _Interrupted(_Broken):
+    error = KeyboardInterrupt()  # type: ignore[assignment]
+
+
+def test_ctrl_c_while_looking_ends_quietly_with_130(specs: Path) -> None:
+    result = invoke("plan", specs, onto=_Interrupted([EMPTY]))
+
+    assert (result.exit_code, result.stderr.strip()) == (130, "stopped")
+
+
+def test_help_is_plain_text_off_a_terminal() -> None:
+    result = invoke("--help")
+
+    assert result.exit_code == 0
+    assert "╭" not in result.stdout
+    assert "  plan  " in result.stdout

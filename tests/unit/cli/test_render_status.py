@@ -1,0 +1,90 @@
+"""The text of the fleet's state."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+import pytest
+import yaml
+
+from reconciler.cli.render_status import render_status
+from reconciler.cli.status import status_text
+from reconciler.cli.terminal import Terminal
+from reconciler.errors import UsageError
+from reconciler.model.status import FleetStatus
+from tests.conftest import Golden
+from tests.unit.cli.worlds import HEALTHY, TROUBLED
+
+_PLAIN = Terminal()
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local times are the same everywhere."""
+    monkeypatch.setattr("reconciler.cli.words.time.localtime", __import__("time").gmtime)
+
+
+@pytest.mark.parametrize(("name", "status"), [("healthy", HEALTHY), ("troubled", TROUBLED)])
+def test_a_fleet_reads_as_in_the_golden_file(name: str, status: FleetStatus, golden: Golden) -> None:
+    text = render_status(status, _PLAIN)
+
+    golden(f"status-{name}.txt", text)
+
+
+def test_problems_come_first_in_every_list() -> None:
+    text = render_status(TROUBLED, _PLAIN)
+
+    order = [
+        text.index(f"\n{name} ")
+        for name in ("h4", "h5", "h1", "web-3", "db-1", "web-2", "batch", "web-1", "alpine", "debian-12")
+    ]
+    assert order == sorted(order)
+
+
+def test_what_is_unknown_is_never_green() -> None:
+    text = render_status(TROUBLED, Terminal(colour=True))
+
+    green = re.findall(r"\x1b\[(?:\d+;)*32(?:;\d+)*m([^\x1b]*)", text)
+    assert set(green) == {"online", "running", "in-sync"}
+
+
+def test_stale_figures_are_grey_and_carry_their_age() -> None:
+    text = render_status(TROUBLED, Terminal(colour=True))
+
+    line = next(line for line in text.splitlines() if "\x1b[1mh4" in line)
+    assert "\x1b[2m4m ago" in line
+
+
+def test_chosen_columns_are_shown_in_the_order_that_was_asked_for() -> None:
+    text = status_text(TROUBLED, "csv", ["sync", "name"], None, _PLAIN)
+
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[0] == ["sync", "name"]
+    assert ["in-sync", "web-1"] in rows
+
+
+def test_a_column_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="no column 'size'"):
+        status_text(TROUBLED, "table", ["size"], None, _PLAIN)
+
+
+def test_json_and_yaml_say_the_same() -> None:
+    as_json = json.loads(status_text(TROUBLED, "json", [], None, _PLAIN))
+
+    assert yaml.safe_load(status_text(TROUBLED, "yaml", [], None, _PLAIN)) == as_json
+    assert {"name", "host", "state", "sync", "restartPending", "unmet"} <= as_json["vms"][0].keys()
+
+
+def test_markdown_has_a_table_for_each_list() -> None:
+    text = status_text(TROUBLED, "markdown", [], None, _PLAIN)
+
+    assert [line for line in text.splitlines() if line.startswith("####")] == ["#### Hosts", "#### VMs", "#### Images"]
+
+
+def test_no_line_ends_in_spaces() -> None:
+    lines = render_status(TROUBLED, _PLAIN).splitlines()
+
+    assert [line for line in lines if line != line.rstrip()] == []

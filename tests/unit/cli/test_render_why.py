@@ -1,0 +1,86 @@
+"""The story behind an object."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.cli.render_why import Story, render_why
+from reconciler.cli.terminal import Terminal
+from reconciler.ledger.records import LedgerEvent
+from reconciler.model.ledger import Placement
+from tests.conftest import Golden
+from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, plan, ref
+from tests.unit.cli.worlds import TROUBLED, look
+
+_PLAIN = Terminal()
+_EVENTS = (
+    LedgerEvent(NOW - 60, "p2", "VirtualMachine/web-1", "h1", "done", "start"),
+    LedgerEvent(NOW - 61, "p2", "VirtualMachine/web-1", "h1", "failed", "start: no space left on /srv/vms"),
+    LedgerEvent(NOW - 200_000, "p1", "VirtualMachine/web-1", "h1", "done", "define"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Local times are the same everywhere."""
+    monkeypatch.setattr("reconciler.cli.words.time.localtime", __import__("time").gmtime)
+
+
+def story(target: str, *events: LedgerEvent, **view: object) -> str:
+    return render_why(Story(ref(target), look(**view), events), _PLAIN)  # type: ignore[arg-type]
+
+
+def test_a_vm_in_sync_tells_its_chain_and_why_nothing_is_done(golden: Golden) -> None:
+    text = story(
+        "VirtualMachine/web-1",
+        *_EVENTS,
+        sources={"VirtualMachine/web-1": "vms/web.yaml:14:1"},
+        placements={"web-1": Placement("web-1", "h1", 2, NOW - 200_000)},
+    )
+
+    golden("why-in-sync.txt", text)
+
+
+def test_a_vm_that_changes_tells_what_is_next(golden: Golden) -> None:
+    text = story(
+        "VirtualMachine/web-1",
+        made=plan(*EVERY_ACTION),
+        sources={"VirtualMachine/web-1": "vms/web.yaml:14:1"},
+        placements={"web-1": Placement("web-1", "h1", 1, NOW - 60)},
+    )
+
+    golden("why-changing.txt", text)
+
+
+def test_a_vm_that_fits_nowhere_tells_each_host_s_reason(golden: Golden) -> None:
+    text = story(
+        "VirtualMachine/db-2",
+        made=plan(unmet=EVERY_REASON),
+        status=TROUBLED,
+        sources={"VirtualMachine/db-2": "vms/db.yaml:1:1"},
+    )
+
+    golden("why-no-host.txt", text)
+
+
+def test_a_held_object_says_who_holds_it() -> None:
+    text = story(
+        "VirtualMachine/web-1",
+        sources={"VirtualMachine/web-1": "vms/web.yaml:14:1"},
+        paused=frozenset({"VirtualMachine/web-1"}),
+    )
+
+    assert "nothing: it is held by reconciler pause" in text
+
+
+def test_a_vm_on_a_host_that_was_not_seen_is_not_called_in_sync() -> None:
+    text = story("VirtualMachine/db-1", status=TROUBLED, sources={"VirtualMachine/db-1": "vms/db.yaml:1:1"})
+
+    assert "could not be seen" in text
+    assert "in sync since" not in text
+
+
+def test_an_object_that_left_the_specs_is_told_as_such() -> None:
+    text = story("VirtualMachine/gone", *_EVENTS)
+
+    assert "not in the specs" in text

@@ -1,0 +1,92 @@
+"""Settings: flag over environment over file over default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reconciler.config import environment_variable, load_settings, setting_keys
+from reconciler.errors import UsageError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text("fleet: lab\nshutdownTimeout: 30s\nspecs: fleet\nlimits:\n  actionsPerHost: 3\n")
+    return path
+
+
+def test_the_file_stands_over_defaults(file: Path) -> None:
+    settings = load_settings(environ={}, config_file=file)
+
+    assert (settings.fleet, settings.policy.shutdown_timeout, settings.policy.limits.actions_per_host) == (
+        "lab",
+        30.0,
+        3,
+    )
+
+
+def test_the_environment_stands_over_the_file(file: Path) -> None:
+    environ = {"RECONCILER_FLEET": "other", "RECONCILER_LIMITS_ACTIONS_PER_HOST": "7", "RECONCILER_ALLOW_HTTP": "true"}
+
+    settings = load_settings(environ=environ, config_file=file)
+
+    assert (settings.fleet, settings.policy.limits.actions_per_host, settings.policy.allow_http) == ("other", 7, True)
+
+
+def test_a_flag_stands_over_everything(file: Path) -> None:
+    settings = load_settings({"specs": "/flag"}, {"RECONCILER_SPECS": "/variable"}, config_file=file)
+
+    assert settings.specs == Path("/flag")
+
+
+def test_a_path_in_the_file_is_relative_to_the_file(file: Path) -> None:
+    assert load_settings(environ={}, config_file=file).specs == file.parent / "fleet"
+
+
+def test_each_origin_is_told(file: Path) -> None:
+    settings = load_settings({"stateDir": "/s"}, {"RECONCILER_ALLOW_HTTP": "true"}, config_file=file)
+
+    origins = {origin.key: origin.source for origin in settings.origins}
+    assert origins["limits.actionsPerHost"] == f"{file}:5"
+    assert origins["allowHttp"] == "environment RECONCILER_ALLOW_HTTP"
+    assert origins["stateDir"] == "flag"
+    assert origins["maxImageSize"] == "default"
+
+
+def test_every_key_has_a_variable_of_its_own() -> None:
+    assert len({environment_variable(key) for key in setting_keys()}) == len(setting_keys())
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fleeet: lab\n", ":1: fleeet is no setting"),
+        ("fleet: lab\nlimits: {actionsPerHost: 0}\n", ":2: limits.actionsPerHost"),
+        ("fleet: [\n", ":1:"),
+        ("- a\n", "one mapping"),
+        ("fleet: Lab Two\n", "is not a name"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+
+    with pytest.raises(UsageError) as caught:
+        load_settings(environ={}, config_file=file)
+
+    assert told in caught.value.message
+    assert str(file) in caught.value.message
+
+
+def test_a_named_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(UsageError, match="can't be read"):
+        load_settings(environ={}, config_file=Path("/nowhere/config.yaml"))
+
+
+def test_no_directory_of_specs_is_an_error_that_says_how_to_name_one() -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(environ={}).specs_directory()
+
+    assert "RECONCILER_SPECS" in caught.value.hint
