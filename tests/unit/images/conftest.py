@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.image import Image
+from tests.unit.images.downloads import Run
 from tests.unit.images.web import WebServer
 
 MakeQcow2 = Callable[..., Path]
@@ -46,6 +47,11 @@ def content() -> bytes:
 def web(content: bytes) -> Iterator[WebServer]:
     with WebServer(content) as server:
         yield server
+
+
+@pytest.fixture
+def run(tmp_path: Path, web: WebServer) -> Run:
+    return Run(tmp_path, web)
 
 
 def patched(path: Path, offset: int, form: str, value: int | bytes) -> Path:

@@ -1,69 +1,26 @@
-"""Downloads against a server that cuts, lies, redirects, stalls and changes."""
+"""Downloads against a server that cuts, stalls, changes and dies; and by a process that is killed."""
 
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import random
-import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from reconciler.clock import SystemClock
-from reconciler.errors import ChecksumMismatch, DownloadFailed, ImageError
+from reconciler.errors import ChecksumMismatch, DownloadFailed
 from reconciler.images import refusals
-from reconciler.images.addresses import Address, AddressPolicy, Lookup, system_lookup
+from reconciler.images.addresses import AddressPolicy
 from reconciler.images.cache import ImageCache
 from reconciler.images.fetch import download
 from reconciler.images.fetch_rules import FetchLimits, FetchRules, Wanted
 from reconciler.images.partial import Origin, Partial
-from tests.unit.images.web import WebServer, certificate_for
-
-QUICK = FetchLimits(connect_timeout=5, read_timeout=5, attempts=3, backoff=0.001)
-
-
-class Run:
-    """One download into a folder of its own."""
-
-    def __init__(self, folder: Path, web: WebServer) -> None:
-        self.partial = Partial(folder / "image.part")
-        self.digest = "sha256:" + hashlib.sha256(web.content).hexdigest()
-        self.url = web.url()
-        self.progress: list[tuple[int, int | None]] = []
-        self.stop = threading.Event()
-        self.receiving = threading.Event()
-
-    def __call__(
-        self,
-        *,
-        url: str = "",
-        digest: str = "",
-        addresses: AddressPolicy | None = None,
-        limits: FetchLimits = QUICK,
-        max_size: int = 1 << 30,
-        allow_http: bool = True,
-        context: ssl.SSLContext | None = None,
-    ) -> bytes:
-        rules = FetchRules(
-            addresses or AddressPolicy(allow_private=True), allow_http, max_size, SystemClock(), limits, context
-        )
-        wanted = Wanted("Image/x", url or self.url, digest or self.digest)
-        download(rules, wanted, self.partial, self._note, self.stop)
-        return self.partial.path.read_bytes()
-
-    def _note(self, done: int, total: int | None) -> None:
-        self.progress.append((done, total))
-        self.receiving.set()
-
-
-@pytest.fixture
-def run(tmp_path: Path, web: WebServer) -> Run:
-    return Run(tmp_path, web)
+from tests.unit.images.downloads import QUICK, Run
+from tests.unit.images.web import WebServer
 
 
 def test_a_download_is_the_content(run: Run, web: WebServer) -> None:
@@ -264,205 +221,6 @@ def test_a_server_that_drips_is_given_up_on(run: Run) -> None:
 
     with pytest.raises(DownloadFailed, match="next to nothing"):
         run(limits=impatient)
-
-
-def test_redirects_are_followed(run: Run, web: WebServer) -> None:
-    web.behaviour.redirects = {"/a": "/b", "/b": web.url("/c")}
-
-    assert run(url=web.url("/a")) == web.content
-
-
-def test_too_many_redirects_are_refused(run: Run, web: WebServer) -> None:
-    web.behaviour.redirects = {"/a": "/a"}
-
-    with pytest.raises(refusals.ImageUnavailable, match="redirects"):
-        run(url=web.url("/a"))
-
-
-class OnlyLoopback(AddressPolicy):
-    """As a public server is to the real policy, 127.0.0.1 is to this one."""
-
-    def check(self, address: Address, host: str) -> None:
-        if address != ipaddress.ip_address("127.0.0.1"):
-            super().check(address, host)
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "http://169.254.169.254/latest/meta-data/",
-        "http://[fe80::1]/",
-        "http://[::ffff:169.254.169.254]/",
-        "http://10.0.0.1/",
-        "http://0x7f.2/",
-        "http://2130706434/",
-        "//192.168.1.1/x",
-    ],
-)
-def test_a_redirect_to_a_private_address_is_refused(run: Run, web: WebServer, target: str) -> None:
-    web.behaviour.redirects = {"/image": target}
-
-    with pytest.raises(refusals.AddressRefused, match="private"):
-        run(addresses=OnlyLoopback(allow_private=False))
-
-
-@pytest.mark.parametrize("target", ["file:///etc/shadow", "ftp://example.org/x", "http://u:p@127.0.0.1/x", "data:,x"])
-def test_a_redirect_to_another_scheme_or_with_credentials_is_refused(run: Run, web: WebServer, target: str) -> None:
-    web.behaviour.redirects = {"/image": target}
-
-    with pytest.raises(ImageError) as caught:
-        run()
-
-    assert "u:p" not in str(caught.value)
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "0x7f.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]"])
-def test_loopback_is_refused_however_it_is_spelled(run: Run, web: WebServer, host: str) -> None:
-    with pytest.raises(refusals.AddressRefused):
-        run(url=web.url(host=host), addresses=AddressPolicy(allow_private=False))
-
-    assert web.requests == []
-
-
-@pytest.mark.parametrize("url", ["http://example.org/x", "ftp://example.org/x", "file:///x", "ssh://h/x", "https:///x"])
-def test_only_https_is_fetched_unless_allowed(run: Run, url: str) -> None:
-    with pytest.raises(refusals.AddressRefused):
-        run(url=url, allow_http=False)
-
-
-def test_the_checked_address_is_the_one_connected_to(run: Run, web: WebServer) -> None:
-    """A name that changes its answer right after the check gains nothing: it is asked once per connection."""
-    answers = ["127.0.0.1", "169.254.169.254"]
-
-    def rebinding(_host: str, _port: int) -> tuple[str, ...]:
-        return (answers.pop(0),)
-
-    content = run(url=web.url(host="rebind.test"), addresses=OnlyLoopback(allow_private=False, lookup=rebinding))
-
-    assert content == web.content
-    assert answers == ["169.254.169.254"]
-
-
-def test_one_private_address_among_public_ones_is_refused(run: Run, web: WebServer) -> None:
-    def mixed(_host: str, _port: int) -> tuple[str, ...]:
-        return ("127.0.0.1", "10.0.0.1")
-
-    with pytest.raises(refusals.AddressRefused):
-        run(url=web.url(host="mixed.test"), addresses=OnlyLoopback(allow_private=False, lookup=mixed))
-
-    assert web.requests == []
-
-
-@pytest.fixture
-def secure(tmp_path: Path, content: bytes) -> Callable[[str], tuple[WebServer, ssl.SSLContext]]:
-    def make(name: str) -> tuple[WebServer, ssl.SSLContext]:
-        certificate = certificate_for(tmp_path, name)
-        return WebServer(content, certificate), ssl.create_default_context(cafile=certificate[0])
-
-    return make
-
-
-def to_loopback(_host: str, _port: int) -> tuple[str, ...]:
-    return ("127.0.0.1",)
-
-
-def https(run: Run, web: WebServer, context: ssl.SSLContext | None, lookup: Lookup = to_loopback) -> bytes:
-    addresses = AddressPolicy(allow_private=True, lookup=lookup)
-    url = web.url(host="images.test", scheme="https")
-    return run(url=url, addresses=addresses, allow_http=False, context=context)
-
-
-def test_https_verifies_the_name_while_connecting_to_the_address(
-    run: Run, secure: Callable[[str], tuple[WebServer, ssl.SSLContext]]
-) -> None:
-    server, context = secure("images.test")
-    with server as web:
-        assert https(run, web, context) == web.content
-
-
-def test_a_certificate_of_another_name_is_refused(
-    run: Run, secure: Callable[[str], tuple[WebServer, ssl.SSLContext]]
-) -> None:
-    server, context = secure("other.test")
-    with server as web, pytest.raises(refusals.ImageUnavailable, match="certificate"):
-        https(run, web, context)
-
-
-def test_a_certificate_of_an_unknown_authority_is_refused(
-    run: Run, secure: Callable[[str], tuple[WebServer, ssl.SSLContext]]
-) -> None:
-    server, _context = secure("images.test")
-    with server as web, pytest.raises(refusals.ImageUnavailable, match="not trusted"):
-        https(run, web, None)
-
-
-def test_https_that_redirects_to_http_is_refused(
-    run: Run, secure: Callable[[str], tuple[WebServer, ssl.SSLContext]]
-) -> None:
-    server, context = secure("images.test")
-    server.behaviour.redirects = {"/image": "http://images.test/image"}
-    with server as web, pytest.raises(refusals.AddressRefused, match="https"):
-        https(run, web, context)
-
-
-def test_the_query_of_a_url_is_never_shown(run: Run, web: WebServer) -> None:
-    """Signed URLs carry their secret there."""
-    web.behaviour.statuses = [403]
-
-    with pytest.raises(refusals.ImageUnavailable) as caught:
-        run(url=web.url("/image?signature=topsecret"))
-
-    assert "topsecret" not in str(caught.value)
-
-
-PUBLIC = ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808"]
-PRIVATE = [
-    "127.0.0.1",
-    "10.1.2.3",
-    "172.16.0.1",
-    "192.168.0.1",
-    "169.254.169.254",
-    "100.64.0.1",
-    "198.18.0.1",
-    "192.0.0.8",
-    "240.0.0.1",
-    "::1",
-    "fe80::1%eth0",
-    "fd00:ec2::254",
-    "fec0::1",
-    "::ffff:10.0.0.1",
-    "::127.0.0.1",
-    "64:ff9b::a9fe:a9fe",
-    "2002:7f00:1::",
-]
-
-
-@pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_pass(address: str) -> None:
-    policy = AddressPolicy(allow_private=False, lookup=lambda _host, _port: (address,))
-
-    assert policy.resolve("x.test", 443) == (address,)
-
-
-@pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_pass_only_where_policy_allows(address: str) -> None:
-    def lookup(_host: str, _port: int) -> tuple[str, ...]:
-        return (address,)
-
-    assert AddressPolicy(allow_private=True, lookup=lookup).resolve("x.test", 443) == (address,)
-    with pytest.raises(refusals.AddressRefused):
-        AddressPolicy(allow_private=False, lookup=lookup).resolve("x.test", 443)
-
-
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255", "::ffff:0.0.0.0"])  # noqa: S104
-def test_no_server_s_address_never_passes(address: str) -> None:
-    with pytest.raises(refusals.AddressRefused):
-        AddressPolicy(allow_private=True, lookup=lambda _host, _port: (address,)).resolve("x.test", 443)
-
-
-def test_a_name_that_does_not_resolve_may_be_tried_again() -> None:
-    with pytest.raises(DownloadFailed, match="has no address"):
-        AddressPolicy(allow_private=True, lookup=system_lookup).resolve("nowhere.invalid", 443)
 
 
 KILLED = """
