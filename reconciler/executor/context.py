@@ -39,6 +39,8 @@ class ActionContext:
     desired: DesiredState
     """The specs that the plan was made from."""
     on_progress: FetchProgress
+    followers: tuple[Action, ...] = ()
+    """Actions of the plan that need this one."""
 
     def host(self) -> Hypervisor:
         """The host that the action is for; raises PreconditionFailed if it is not of the fleet."""

@@ -126,6 +126,7 @@ class _Pass:
             fleet_name=executor.policy.fleet,
             desired=self._desired,
             on_progress=lambda done, total: executor.on_progress(action.id, done, total),
+            followers=self._schedule.dependents(action),
         )
         begun = executor.clock.monotonic()
         outcome = _judge(action, context)

@@ -58,11 +58,15 @@ class Schedule:
         self._wake(index)
         if not succeeded:
             return self._skip_dependents(index)
-        for dependent in self._dependents[index]:
+        for dependent in self._dependents.get(index, ()):
             self._waits_for[dependent] -= 1
             if self._waits_for[dependent] == 0:
                 heappush(self._ready, dependent)
         return []
+
+    def dependents(self, action: Action) -> tuple[Action, ...]:
+        """Actions that name `action` in their `after`, in plan order; may be called from any thread."""
+        return tuple(self._actions[index] for index in self._dependents.get(self._index[action.id], ()))
 
     def remaining(self) -> list[Action]:
         """Actions that neither started nor were skipped, in plan order."""
@@ -83,7 +87,7 @@ class Schedule:
         causes = [failed]
         while causes:
             cause = causes.pop()
-            for dependent in self._dependents[cause]:
+            for dependent in self._dependents.get(cause, ()):
                 if dependent in self._open:
                     self._open.discard(dependent)
                     skipped.append((self._actions[dependent], self._actions[cause].id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from reconciler.clock import Clock
@@ -70,6 +70,14 @@ class SimulatedFleet:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._hosts)
+
+    def update(self, hosts: Mapping[str, str]) -> None:
+        """Take up the hosts of the specs; URIs mean nothing here, and a name without a machine never answers."""
+        for name in hosts:
+            if name not in self.world.hosts:
+                self.add_host(name)
+                self.cut_network(name)
+        self._hosts = {name: SimulatedHost(self.world, self.world.hosts[name], self._deadline) for name in hosts}
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> None:
         self.world.subscribers.append(callback)

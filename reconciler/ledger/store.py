@@ -15,7 +15,7 @@ from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading,
 from reconciler.ledger.history import History
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
-from reconciler.model.ledger import Failure, LedgerView, Placement, VolumeIntent
+from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
 FLEET_TARGET: Final = "fleet"
 
@@ -134,9 +134,18 @@ class Ledger:
     def finish_volume(self, pool: str, volume: str, host: str | None = None) -> None:
         """Remember that the volume is complete, or gone; on every host for None, as in a shared pool."""
         with self._writing() as connection:
-            connection.execute(
-                "DELETE FROM volume_intent WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",
-                (pool, volume, host),
+            for table in ("volume_intent", "doomed_volume"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",  # noqa: S608  # ours
+                    (pool, volume, host),
+                )
+
+    def doom_volumes(self, vm: str, volumes: Iterable[DoomedVolume]) -> None:
+        """Remember that exactly these volumes of `vm` are to be deleted; written before its domain is undefined."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM doomed_volume WHERE vm = ?", (vm,))
+            connection.executemany(
+                "INSERT OR IGNORE INTO doomed_volume VALUES (?, ?, ?, ?)", [astuple(volume) for volume in volumes]
             )
 
     # -- failures --------------------------------------------------------------------------------------------------
@@ -223,6 +232,7 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         hosts_read=frozenset(row[0] for row in rows("SELECT host FROM host_read")),
         failures={failure.key: failure for failure in failures},
         intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
+        doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
         paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
     )
 

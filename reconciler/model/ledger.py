@@ -40,6 +40,16 @@ class VolumeIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class DoomedVolume:
+    """A volume of a removed VM whose deletion was accepted and may not have happened yet."""
+
+    vm: str
+    pool: str
+    volume: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerView:
     """A consistent read of the ledger."""
 
@@ -48,6 +58,8 @@ class LedgerView:
     """Hosts that were read at least once since this ledger began: only then is 'no placement' knowledge."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     intents: frozenset[VolumeIntent] = frozenset()
+    doomed: frozenset[DoomedVolume] = frozenset()
+    """To be deleted unless the VM is in the specs again, or anything refers to the volume."""
     in_flight: frozenset[str] = frozenset()
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()

@@ -27,7 +27,7 @@ from reconciler.model.resource import Kind, ObjectRef
 from reconciler.model.storage_pool import StoragePool
 
 FLEET: Final = "f"
-PASS: Final = "p1"
+RUN_ID: Final = "p1"
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 DIGEST: Final = "sha256:" + "ab" * 32
@@ -184,7 +184,7 @@ class Bench:
         )
 
     def run(self, *actions: Action) -> tuple[Outcome, ...]:
-        return self.executor.execute(plan_of(*actions), self.desired, stop=self.stop, pass_id=PASS)
+        return self.executor.execute(plan_of(*actions), self.desired, stop=self.stop, pass_id=RUN_ID)
 
     def run_one(self, step: steps.Step, target: str = "VirtualMachine/web", host: str | None = "h1") -> Outcome:
         return self.run(action(step, target, host=host))[0]
