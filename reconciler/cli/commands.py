@@ -108,7 +108,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
     command(
         "why",
         "why:run",
-        "Tell the chain behind an object: spec, placement, events, and what happens next or why nothing does.",
+        "Tell why an object is as it is, and what happens next or why nothing does.",
         [
             _object(required=True),
             _directory(),
@@ -151,7 +151,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
     command(
         "check",
         "check:run",
-        "Check the controller, and the hosts of DIR, before they are relied on; every fault with its remedy.\n\n"
+        "Check this machine and the hosts of DIR; every fault comes with its remedy.\n\n"
         "Exit: 0 all well, 1 not.",
         [_directory()],
     ),

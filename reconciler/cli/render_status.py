@@ -193,5 +193,5 @@ def _seen(host: HostStatus, at: float) -> str:
 def _host_message(host: HostStatus) -> str:
     parts: Sequence[str] = [host.message] if host.message else []
     if host.unmanaged:
-        parts = [*parts, f"{count(host.unmanaged, 'VM')} of others"]
+        parts = [*parts, f"{host.unmanaged} unmanaged"]
     return " · ".join(parts)

@@ -39,6 +39,8 @@ def render_why(story: Story, terminal: Terminal) -> str:
         lines += _section("now", _now(story), terminal)
     if story.target.kind == "Host":
         lines += _section("now", _host_now(story), terminal)
+    if story.target.kind == "Image":
+        lines += _section("now", _image_now(story), terminal)
     lines += _section("events", [_event(event, story.view.at) for event in reversed(story.events)], terminal)
     lines += _section("next", _next(story, terminal), terminal)
     return "\n".join(lines) + "\n"
@@ -86,6 +88,14 @@ def _host_now(story: Story) -> list[str]:
         return ["nothing is known of it"]
     line = f"{host.health} · {host.state}"
     return [line, host.message] if host.message else [line]
+
+
+def _image_now(story: Story) -> list[str]:
+    image = next((image for image in story.view.status.images if image.name == story.target.name), None)
+    if image is None:
+        return ["nothing is known of it"]
+    line = f"{image.sync} · in {', '.join(image.pools) or 'no pool yet'}{f' · {image.digest}' if image.digest else ''}"
+    return [line, image.message] if image.message else [line]
 
 
 def _event(event: LedgerEvent, at: float) -> str:

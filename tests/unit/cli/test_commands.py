@@ -313,6 +313,13 @@ def test_completion_prints_a_script(shell: str) -> None:
     assert "_RECONCILER_COMPLETE" in invoke("completion", shell).stdout
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_packaged_completions_are_what_the_command_prints(shell: str) -> None:
+    packaged = Path(__file__).parents[3] / "packaging" / "completions" / f"reconciler.{shell}"
+
+    assert packaged.read_text(encoding="utf-8") == invoke("completion", shell).stdout
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
