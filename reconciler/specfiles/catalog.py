@@ -10,9 +10,10 @@ from typing import TypeVar
 from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.network import Network
-from reconciler.model.resource import ObjectRef, Resource
+from reconciler.model.resource import KINDS, ObjectRef, Resource
 from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.specfiles.messages import closest, did_you_mean
 from reconciler.specfiles.objects import SpecObject
 from reconciler.specfiles.places import Finding
 
@@ -61,6 +62,23 @@ class Catalog:
     def network_hosts(self) -> Mapping[str, frozenset[str]]:
         """Names of the hosts of each network."""
         return {network.name: self._selected(network) for _, network in self.networks}
+
+    def advice_on(self, missing: ObjectRef) -> tuple[str, str]:
+        """What to say of a name that nothing has, and the name that was probably meant; found out once for each."""
+        if missing not in self._advice:
+            known = self._names[missing.kind]
+            suggestion = closest(missing.name, known)
+            listed = f"the specs have {', '.join(known[:8])}" if known else f"the specs have no {missing.kind} yet"
+            self._advice[missing] = (f"there is no {missing}{did_you_mean(suggestion, listed)}", suggestion)
+        return self._advice[missing]
+
+    @cached_property
+    def _advice(self) -> dict[ObjectRef, tuple[str, str]]:
+        return {}
+
+    @cached_property
+    def _names(self) -> Mapping[str, list[str]]:
+        return {kind: sorted(ref.name for ref in self.claimed if ref.kind == kind) for kind in KINDS}
 
     def _of(self, model: type[R]) -> list[tuple[SpecObject, R]]:
         return [(item, item.resource) for item in self.objects.values() if isinstance(item.resource, model)]

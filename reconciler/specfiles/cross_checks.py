@@ -11,7 +11,6 @@ from reconciler.model.identity import effective_macs
 from reconciler.model.quantities import format_size
 from reconciler.model.resource import HostSelector, Kind, ObjectRef
 from reconciler.specfiles.catalog import Catalog, Found
-from reconciler.specfiles.messages import closest, did_you_mean
 from reconciler.specfiles.objects import SpecObject
 from reconciler.specfiles.places import Finding, Path
 from reconciler.specfiles.problem_codes import Code
@@ -134,10 +133,7 @@ def _refer(catalog: Catalog, item: SpecObject, kind: Kind, name: str, path: Path
     if ref in catalog.claimed:
         yield item, Finding("S044", path, f"{ref} has errors; mend it first")
         return
-    known = [other.name for other in catalog.claimed if other.kind == kind]
-    suggestion = closest(name, sorted(known))
-    listed = f"the specs have {', '.join(sorted(known)[:8])}" if known else f"the specs have no {kind} yet"
-    message = f"there is no {ref}{did_you_mean(suggestion, listed)}"
+    message, suggestion = catalog.advice_on(ref)
     yield item, Finding("S032", path, message, suggestion=suggestion)
 
 

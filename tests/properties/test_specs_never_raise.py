@@ -24,50 +24,17 @@ SCALARS = (
     | st.text(max_size=12)
     | st.sampled_from(["2GiB", "lan", "vms", "web-1", "h1"])
 )
+# fmt: off
 WORDS = st.sampled_from(
     [
-        "apiVersion",
-        "kind",
-        "metadata",
-        "name",
-        "labels",
-        "annotations",
-        "spec",
-        "memory",
-        "cpu",
-        "count",
-        "max",
-        "disks",
-        "pool",
-        "image",
-        "size",
-        "networks",
-        "network",
-        "mac",
-        "cloudInit",
-        "userData",
-        "placement",
-        "hosts",
-        "nodeSelector",
-        "spread",
-        "ha",
-        "uri",
-        "fencing",
-        "agent",
-        "parameters",
-        "secrets",
-        "type",
-        "target",
-        "source",
-        "url",
-        "path",
-        "checksum",
-        "format",
-        "mode",
-        "subnet",
+        "apiVersion", "kind", "metadata", "name", "labels", "annotations", "spec", "memory", "cpu", "count",
+        "max", "disks", "pool", "image", "size", "networks", "network", "mac", "cloudInit", "userData",
+        "placement", "hosts", "nodeSelector", "spread", "ha", "uri", "fencing", "agent", "parameters",
+        "secrets", "type", "target", "source", "url", "path", "checksum", "format", "mode", "subnet",
         "bridge",
     ]
 ) | st.text(max_size=5)
+# fmt: on
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=5), max_leaves=12
 )
