@@ -101,6 +101,7 @@ class Loop:
         view = self._session.look(timeout=PASS_TIMEOUT, in_flight=self._workers.targets, refresh=refresh)
         if refresh:
             self._refreshed = begun
+            self._session.collect_images(view)
         self._passes.note(view, reasons, seconds=self._clock.monotonic() - begun)
         self._session.record_pass(pass_id, view)
         self._service.status(_sentence(view))

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, Protocol
 
 from reconciler.clock import Clock, SystemClock
@@ -17,7 +16,6 @@ from reconciler.executor.interface import ActionEvent
 from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.images.catalog import ImageStore
-from reconciler.images.inspect import inspect
 from reconciler.ledger.controller_lock import ControllerLock, controller_holder
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
 from reconciler.ledger.store import Ledger
@@ -152,16 +150,10 @@ class Session:
         return Converged(view=view, outcomes=tuple(outcomes), settled=view.plan.empty and not view.plan.held)
 
     def _load(self) -> DesiredState:
-        self._specs = load(self._directory, fleet=self._policy.fleet, previous=self._specs, image_size=self._image_size)
+        self._specs = load(
+            self._directory, fleet=self._policy.fleet, previous=self._specs, image_size=self._images.virtual_size
+        )
         return self._specs
-
-    def _image_size(self, path: Path, image_format: str) -> int:
-        return inspect(
-            path,
-            "raw" if image_format == "raw" else "qcow2",
-            max_virtual_size=self._policy.max_image_size,
-            subject=str(path),
-        ).virtual_size
 
     def _image_facts(self, desired: DesiredState) -> dict[str, ImageFacts]:
         return {name: self._images.facts(image) for name, image in desired.images.items()}
@@ -201,6 +193,11 @@ class Session:
     def record_pass(self, pass_id: str, view: View) -> None:
         """Remember what this pass decided, for `why`."""
         self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
+
+    def collect_images(self, view: View) -> None:
+        """Remove cached downloads that no image of the specs names any more; never while the specs are uncertain."""
+        if not view.desired.removal_hold and not view.desired.unusable:
+            self._images.collect({image.spec.checksum for image in view.desired.images.values() if image.spec.checksum})
 
     def until_retry(self, view: View) -> float | None:
         """Seconds until the first held action may be tried again; None if none waits."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.image import Image
 from reconciler.specfiles.places import Finding
 
-ImageSize = Callable[[Path, str], int]
+ImageSize = Callable[[Path, Literal["qcow2", "raw"]], int]
 """Virtual size in bytes of an image file of the format `qcow2` or `raw`.
 
 Raises OSError if the file can't be opened, a ReconcilerError if it is not what the spec says, or not safe.
@@ -29,7 +30,7 @@ def measure(images: Iterable[Image], image_size: ImageSize | None) -> dict[str, 
     }
 
 
-def _size(image_size: ImageSize, path: Path, image_format: str) -> int | Finding:
+def _size(image_size: ImageSize, path: Path, image_format: Literal["qcow2", "raw"]) -> int | Finding:
     try:
         return image_size(path, image_format)
     except OSError as error:
