@@ -42,10 +42,10 @@ def count_line(problems: Sequence[SpecProblem]) -> str:
 
 
 def next_command(problem: SpecProblem) -> str:
-    """The command that tells more about the field, or empty."""
+    """The command that tells more: about the field where its form is wrong, else about the code."""
     kind = problem.target.partition("/")[0]
     if not kind or problem.code not in _EXPLAINED:
-        return ""
+        return f"reconciler explain {problem.code}"
     path = _INDEX.sub("", problem.field)
     if problem.code == "S014":
         path = path.rpartition(".")[0]
@@ -58,9 +58,7 @@ def _block(problem: SpecProblem, paint: _Paint) -> str:
     lines = [f"{paint('place', head)}: {rest}  {code}"]
     if problem.snippet:
         lines += _marked(problem, paint)
-    command = next_command(problem)
-    if command:
-        lines.append(f"  → {paint('hint', command)}")
+    lines.append(f"  → {paint('hint', next_command(problem))}")
     return "\n".join(lines)
 
 

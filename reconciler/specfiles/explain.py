@@ -11,6 +11,7 @@ from reconciler.model.resource import KINDS
 from reconciler.specfiles.field_words import default_words, example, type_words, unit
 from reconciler.specfiles.json_schema import Schema, fields_of, property_at
 from reconciler.specfiles.messages import closest, did_you_mean
+from reconciler.specfiles.problem_codes import CODES, CodeInfo
 
 _INDEX: Final = re.compile(r"\[\d*\]")
 _WIDTH: Final = 100
@@ -19,9 +20,13 @@ _WIDTH: Final = 100
 def explain(path: str) -> str:
     """The field's type, unit, default, meaning and example, or the fields of a mapping; ends with a line end.
 
-    `path` is a kind, then names joined by dots; `disks.size` and `disks[0].size` mean the same.
+    `path` is a kind, then names joined by dots; `disks.size` and `disks[0].size` mean the same. It may also be the
+    code of a problem, such as `S014`.
     Raises UsageError, with what was probably meant, if there is no such field.
     """
+    code = CODES.get(path.strip("[]").upper())
+    if code is not None:
+        return _code_text(code)
     kind, *names = [step for step in _INDEX.sub("", path).split(".") if step] or [""]
     kind = _kind(kind)
     for depth in range(len(names)):
@@ -31,6 +36,11 @@ def explain(path: str) -> str:
     owner = property_at(kind, tuple(names[:-1])) or {}
     _, required = fields_of(kind, owner).get(names[-1], (field, False)) if names else (field, False)
     return "\n".join(_lines(".".join([kind, *names]), field, kind, required=required)).rstrip() + "\n"
+
+
+def _code_text(info: CodeInfo) -> str:
+    body = textwrap.fill(info.explanation, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+    return f"{info.code}  {info.title}  ({info.severity})\n\n{body}\n"
 
 
 def _kind(name: str) -> str:

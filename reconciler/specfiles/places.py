@@ -51,7 +51,9 @@ class Text:
         position = place(document, finding.path) if finding.path else index.position(document)
         where = SourceRef(self.file, position.line, position.column)
         snippet = showable_line(self.lines(), position.line)
-        if not snippet and finding.on_key:
+        # An unknown field below cloudInit may be a line of its text that slipped out by wrong indentation.
+        slipped = finding.code == "S014" and follows_secret_block(self.lines(), position.line)
+        if slipped or (not snippet and finding.on_key):
             snippet = self._key_alone(position, finding.path)
         return make_problem(finding, where, target, snippet)
 

@@ -50,6 +50,7 @@ def test_a_line_that_must_not_be_shown_is_left_out() -> None:
     assert render_problems([HIDDEN]) == (
         "fleet/db.yaml:3:15: VirtualMachine/db-1: spec.cloudInit.userData: holds a plain password; write its hash"
         "  warning[S040]\n"
+        "  → reconciler explain S040\n"
         "\n"
         "1 warning in 1 file\n"
     )
@@ -84,10 +85,10 @@ def test_colours_are_only_there_when_asked_for() -> None:
         ("spec.disks[0].sise", "S014", "reconciler explain VirtualMachine.spec.disks"),
         ("spec.disks[0].size", "S019", "reconciler explain VirtualMachine.spec.disks.size"),
         ("foo", "S014", "reconciler explain VirtualMachine"),
-        ("spec.disks[0].pool", "S032", ""),
+        ("spec.disks[0].pool", "S032", "reconciler explain S032"),
     ],
 )
-def test_the_next_command_explains_the_field(field: str, code: str, command: str) -> None:
+def test_the_next_command_explains_the_field_or_the_code(field: str, code: str, command: str) -> None:
     assert next_command(SpecProblem(SourceRef("a", 1), code, "VirtualMachine/web-1", field, "m")) == command
 
 

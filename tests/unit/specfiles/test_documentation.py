@@ -161,6 +161,11 @@ def test_explain_lists_the_fields_of_a_mapping_and_of_the_items_of_a_list() -> N
     assert explain("VirtualMachine.spec.disks[0].size") == explain("VirtualMachine.spec.disks.size")
 
 
+def test_explain_tells_what_a_code_means() -> None:
+    assert explain("S014").startswith("S014  Unknown field  (error)\n\n  A field that is not known would be ignored")
+    assert explain("s014") == explain("error[S014]".removeprefix("error"))
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [

@@ -26,6 +26,7 @@ HEAD = "apiVersion: reconciler/v1\nkind: VirtualMachine\nmetadata: {name: web-1}
         f'  cloudInit:\n    userData: "{SECRET}\n',
         f"  cloudInit:\n    userData: x\n    {SECRET} {SECRET}\n",
         f"  cloudInit:\n    userData: x\n    ? [{SECRET}]\n",
+        f"  cloudInit:\n    userData: |\n      #cloud-config\n  dbpw: {SECRET}\n",
         f'  cloudInit: {{\n      userData: "a\n   {SECRET}", onChange: {SECRET}}}\n',
     ],
 )
