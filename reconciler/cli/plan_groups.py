@@ -58,12 +58,18 @@ def _object_change(target: ObjectRef, actions: list[Action]) -> ObjectChange:
     return ObjectChange(
         target=target,
         sign=_sign(actions),
-        hosts=tuple(sorted({action.host for action in actions if action.host is not None})),
+        hosts=_hosts(actions),
         why=", ".join(dict.fromkeys(_WHY_WORDS[action.why] for action in actions)),
         disruption=worst(action.disruption for action in actions),
         actions=tuple(actions),
         changes=_changes(actions),
     )
+
+
+def _hosts(actions: list[Action]) -> tuple[str, ...]:
+    """Where it happens; for a VM where it runs, even if another host of a shared pool makes its disks."""
+    of_domain = [action for action in actions if action.kind.endswith("-domain")]
+    return tuple(sorted({action.host for action in of_domain or actions if action.host is not None}))
 
 
 def _sign(actions: list[Action]) -> Sign:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.cli.plan_groups import by_object
@@ -98,6 +98,21 @@ def _image_now(story: Story) -> list[str]:
     return [line, image.message] if image.message else [line]
 
 
+def without_beginnings(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
+    """The events, newest first, less each beginning whose end is told too."""
+    ended: set[tuple[str, str]] = set()
+    told: list[LedgerEvent] = []
+    for event in events:
+        action, _, phase = event.event.rpartition(" ")
+        if phase == "started" and (action, event.host) in ended:
+            ended.discard((action, event.host))
+            continue
+        if action and phase != "started":
+            ended.add((action, event.host))
+        told.append(event)
+    return told
+
+
 def _event(event: LedgerEvent, at: float) -> str:
     when = clock_time(event.at) if at - event.at < 86_400 else moment(event.at)
     where = f"{event.host}  " if event.host else ""
@@ -117,7 +132,8 @@ def _next(story: Story, terminal: Terminal) -> list[str]:
             text = f"{item.severity}: {item.reason.replace('-', ' ')}: {unmet_text(item, 'verbose')}"
             first, *rest = wrapped(text, terminal.width - len(_BODY) - 2, "") or [""]
             lines += [f"{unmet_sign(item, terminal)} {first}", *(f"  {line}" for line in rest)]
-            lines += unmet_details(item, terminal, indent="  ")
+            here = replace(item, hint="") if item.hint == f"reconciler why {story.target}" else item
+            lines += unmet_details(here, terminal, indent="  ")
     return lines or _inaction(story)
 
 
@@ -135,7 +151,7 @@ def _inaction(story: Story) -> list[str]:
         return ["nothing: it could not be seen, so nothing is known that could be decided on"]
     if story.target not in view.desired.sources:
         return ["nothing: it is not in the specs, and nothing of it is left to remove"]
-    last = next((event for event in story.events if event.event == "done"), None)
+    last = next((event for event in story.events if event.event.endswith("done")), None)
     since = f" since {moment(last.at)}" if last is not None else ""
     return [f"nothing to do: in sync{since}"]
 

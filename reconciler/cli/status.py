@@ -32,7 +32,7 @@ Section = Literal["hosts", "vms", "images"]
 T = TypeVar("T")
 
 NOT_HEALTHY = 2
-_WATCH_EVERY = 2.0
+WATCH_EVERY = 2.0
 _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 
@@ -134,7 +134,7 @@ def _watch(session: Session, text: Callable[[FleetStatus], str], terminal: Termi
             else:
                 sys.stdout.write(f"{page}\n")
             sys.stdout.flush()
-            never.wait(_WATCH_EVERY)
+            never.wait(WATCH_EVERY)
     except KeyboardInterrupt:
         return 0 if status is None or status.healthy else NOT_HEALTHY
     finally:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.references import parse_reference
-from reconciler.cli.render_why import Story, render_why
+from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import stdout_terminal
 from reconciler.daemon.session import View
 from reconciler.errors import UsageError
@@ -26,13 +27,14 @@ def run(invocation: Invocation, *, target: str, directory: Path | None, events: 
     with doors.open_session(settings, None) as session:
         view = session.look()
     with doors.read_ledger(settings.state_dir) as ledger:
-        past = ledger.events(str(reference), events) if events else ()
+        # Twice as many are read, for beginnings are left out where their end is told.
+        past = without_beginnings(ledger.events(str(reference), 2 * events))[:events] if events else []
     _refuse_unknown(reference, view, past)
     click.echo(render_why(Story(reference, view, past), stdout_terminal()), nl=False)
     return 0
 
 
-def _refuse_unknown(reference: ObjectRef, view: View, past: tuple[LedgerEvent, ...]) -> None:
+def _refuse_unknown(reference: ObjectRef, view: View, past: Sequence[LedgerEvent]) -> None:
     """An object that nobody ever heard of is a slip of the pen, not a story."""
     known = {*view.desired.sources, *view.desired.unusable}
     known |= {action.target for action in view.plan.actions} | {item.target for item in view.plan.unmet}

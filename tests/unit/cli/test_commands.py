@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from reconciler.cli.app import app
 from reconciler.cli.outside import Outside
 from reconciler.config import Settings
+from reconciler.daemon.session import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
@@ -192,13 +193,32 @@ def test_status_exits_2_where_anything_is_not_as_it_should_be(specs: Path, view:
     assert invoke("status", specs, onto=FakeSession([view])).exit_code == code  # type: ignore[list-item]
 
 
+class _WatchedUntilCtrlC(FakeSession):
+    def look(self) -> View:
+        if not self.looks:
+            raise KeyboardInterrupt
+        return self.looks.pop(0)
+
+
+def test_status_watch_looks_again_until_ctrl_c_and_ends_with_the_last_verdict(
+    specs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.cli.status.WATCH_EVERY", 0.0)
+
+    result = invoke("status", specs, "--watch", onto=_WatchedUntilCtrlC([look(status=TROUBLED), EMPTY]))
+
+    assert result.exit_code == 0
+    assert result.stdout.index("✗ 1 host unreachable") < result.stdout.index("✔ healthy")
+    assert "\x1b" not in result.stdout
+
+
 def test_why_takes_short_kinds_and_tells_events_of_the_ledger(specs: Path, tmp_path: Path) -> None:
-    remember(tmp_path / "state", LedgerEvent(NOW, "p1", "VirtualMachine/web-1", "h1", "done", "define"))
+    remember(tmp_path / "state", LedgerEvent(NOW, "p1", "VirtualMachine/web-1", "h1", "define-domain done", "define"))
 
     result = invoke("why", "vm/web-1", specs, onto=FakeSession([EMPTY]))
 
     assert result.exit_code == 0
-    assert "h1  done  define" in result.stdout
+    assert "h1  define-domain done  define" in result.stdout
 
 
 def test_why_of_a_slip_of_the_pen_suggests_what_was_meant(specs: Path) -> None:

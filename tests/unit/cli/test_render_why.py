@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.cli.render_why import Story, render_why
+from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import Terminal
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.ledger import Placement
@@ -14,9 +14,11 @@ from tests.unit.cli.worlds import TROUBLED, look
 
 _PLAIN = Terminal()
 _EVENTS = (
-    LedgerEvent(NOW - 60, "p2", "VirtualMachine/web-1", "h1", "done", "start"),
-    LedgerEvent(NOW - 61, "p2", "VirtualMachine/web-1", "h1", "failed", "start: no space left on /srv/vms"),
-    LedgerEvent(NOW - 200_000, "p1", "VirtualMachine/web-1", "h1", "done", "define"),
+    LedgerEvent(NOW - 60, "p2", "VirtualMachine/web-1", "h1", "start-domain done", "start"),
+    LedgerEvent(
+        NOW - 61, "p2", "VirtualMachine/web-1", "h1", "start-domain failed", "start: no space left on /srv/vms"
+    ),
+    LedgerEvent(NOW - 200_000, "p1", "VirtualMachine/web-1", "h1", "define-domain done", "define"),
 )
 
 
@@ -78,6 +80,15 @@ def test_a_vm_on_a_host_that_was_not_seen_is_not_called_in_sync() -> None:
 
     assert "could not be seen" in text
     assert "in sync since" not in text
+
+
+def test_a_beginning_is_left_out_where_its_end_is_told() -> None:
+    def event(phase: str, at: float) -> LedgerEvent:
+        return LedgerEvent(at, "p1", "VirtualMachine/web-1", "h1", f"start-domain {phase}", "start")
+
+    told = without_beginnings([event("started", 4.0), event("done", 3.0), event("started", 2.0), event("started", 1.0)])
+
+    assert [item.at for item in told] == [4.0, 3.0, 1.0]
 
 
 def test_an_object_that_left_the_specs_is_told_as_such() -> None:
