@@ -143,14 +143,14 @@ def delete(world: World, host: HostState, pool: PoolState, volume: str) -> None:
     """Delete; nothing stops libvirt from deleting what is in use, so that is noted as a violation."""
     pool.seen.pop(volume, None)
     files = host.directory(pool.target).files
-    file = files.pop(volume, None)
+    file = files.get(volume)
     if file is None:
         return
     path = f"{pool.target}/{volume}"
-    users = [entry.config.name for _host, entry in world.writers(file)]
-    users += [name for name, other in files.items() if other.backing_path == path]
+    users = [*world.users(file), *(name for name, other in files.items() if other.backing_path == path)]
     if users:
         world.violations.append(f"volume {volume} was deleted on {host.name} while in use by {', '.join(users)}")
+    del files[volume]
 
 
 def _check_space(host: HostState, pool: PoolState, needed: int) -> None:

@@ -185,3 +185,11 @@ class World:
             disks: tuple[DiskConfig, ...] = entry.live.disks if entry.live else ()
             if any(not disk.read_only and host.file(disk.path) is file for disk in disks):
                 yield host, entry
+
+    def users(self, file: FileState) -> Iterator[str]:
+        """Name of every domain that refers to `file`, running or not."""
+        for host in self.hosts.values():
+            for entry in host.domains.values():
+                disks = (*entry.config.disks, *(entry.live.disks if entry.live else ()))
+                if any(host.file(disk.path) is file for disk in disks):
+                    yield entry.config.name
