@@ -88,6 +88,11 @@ class SpecsWatch:
         self._observer.stop()
         self._observer.join(timeout=5)
 
+    @property
+    def directory(self) -> Path:
+        """The directory as it was named."""
+        return self._directory
+
     def renew(self) -> None:
         """Watch the directory that the path leads to now, if it is another one; called in every pass."""
         inode = self._current_inode()

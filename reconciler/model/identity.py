@@ -9,7 +9,7 @@ from typing import Final
 from reconciler.model.virtual_machine import VirtualMachine
 
 _NAMESPACE: Final = uuid.UUID("9d0c3f6e-6a4e-5f0e-9a52-5e1f3f0f7b11")
-_KVM_PREFIX: Final = "52:54:00"
+_LOCAL_UNICAST: Final = "52"
 
 
 def vm_uuid(fleet: str, vm: str) -> str:
@@ -28,9 +28,12 @@ def network_uuid(fleet: str, network: str) -> str:
 
 
 def nic_mac(fleet: str, vm: str, index: int) -> str:
-    """The MAC of NIC `index` (from 0) of `vm` in the range that QEMU and KVM use."""
+    """The MAC of NIC `index` (from 0) of `vm`: locally administered, 40 bits of it derived.
+
+    QEMU's own prefix 52:54:00 leaves 24 bits, in which 10,000 NICs collide almost surely; 40 bits, once in 20,000 fleets.
+    """
     digest = hashlib.sha256(f"{fleet}/{vm}/{index}".encode()).hexdigest()
-    return f"{_KVM_PREFIX}:{digest[:2]}:{digest[2:4]}:{digest[4:6]}"
+    return ":".join((_LOCAL_UNICAST, *(digest[at : at + 2] for at in range(0, 10, 2))))
 
 
 def effective_macs(fleet: str, vm: VirtualMachine) -> tuple[str, ...]:
