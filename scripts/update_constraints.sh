@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 "$work/venv/bin/python" -m pip install --quiet --editable '.[dev]'
 {
     sed -n '/^#/p' constraints.txt
-    "$work/venv/bin/python" -m pip freeze --exclude-editable
+    "$work/venv/bin/python" -m pip freeze --all --exclude-editable --exclude pip
 } >"$work/constraints.txt"
 diff constraints.txt "$work/constraints.txt" || true
 mv "$work/constraints.txt" constraints.txt
