@@ -88,7 +88,7 @@ def _agreed(session: Session, view: View) -> bool:
 def _converge(session: Session, view: View, settings: Settings, expect: str | None) -> Verdict:
     terminal = stderr_terminal()
     stop = threading.Event()
-    progress = progress_for(disk_images(view.desired), terminal, quiet=settings.verbosity < 0)
+    progress = progress_for(disk_images(view.desired), terminal, settings)
     with handing_back(stop), progress:
         converged: Converged = session.converge(observer=progress, stop=stop, expect=expect)
     return verdict_of(

@@ -18,7 +18,7 @@ from reconciler.specfiles.json_schema import schema
 def run(_invocation: Invocation, *, directory: Path, image: Path | None) -> int:
     """Write the fleet into a directory that is new or empty."""
     machine = look_at_machine()
-    files = {**starter_files(machine, image), "reconciler.schema.json": json_text(schema())}
+    files = {**starter_files(machine, image), "schema.json": json_text(schema())}
     _make(directory)
     for name, text in files.items():
         (directory / name).write_text(text, encoding="utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reconciler.cli.plan_groups import SIGNS, by_object
-from reconciler.cli.render_plan import PlanPage, render_plan, summary_line, unmet_text
+from reconciler.cli.render_plan import PlanPage, render_plan, summary_line, unmet_text, worth_telling
 from reconciler.cli.step_words import chain
 from reconciler.cli.tables import markdown_cell
 from reconciler.cli.terminal import Terminal
@@ -30,7 +30,7 @@ def plan_markdown(page: PlanPage) -> str:
                         markdown_cell(chain(change.actions, page.images)),
                         *(
                             markdown_cell(f"{field.field}: {field.old} → {field.new} ({field.disruption})")
-                            for field in change.changes
+                            for field in worth_telling(change.changes)
                         ),
                     ]
                 ),

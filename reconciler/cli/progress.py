@@ -11,9 +11,12 @@ from typing import Final, Protocol, Self
 
 import click
 
+from reconciler.cli.progress_events import EventProgress
 from reconciler.cli.step_words import DiskImages, phrase
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import clock_time, count
+from reconciler.clock import SystemClock
+from reconciler.config import Settings
 from reconciler.daemon.session import ConvergeObserver
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
@@ -86,9 +89,16 @@ class LineProgress:
             self._write(outcome_line(action, outcome, self._images, self._terminal, self._now()))
 
 
-def progress_for(images: DiskImages, terminal: Terminal, *, quiet: bool) -> Progress:
-    """Bars where a person watches standard error, lines elsewhere."""
+def progress_for(images: DiskImages, terminal: Terminal, settings: Settings) -> Progress:
+    """Events where logs are JSON, bars where a person watches standard error, lines elsewhere."""
+    if settings.log_format == "json":
+        return EventProgress(_say, SystemClock())
+    quiet = settings.verbosity < 0
     if terminal.interactive and not quiet:
         bars: Progress = import_module("reconciler.cli.progress_bars").BarProgress(images, terminal)
         return bars
-    return LineProgress(images, terminal, lambda line: click.echo(line, err=True), quiet=quiet)
+    return LineProgress(images, terminal, _say, quiet=quiet)
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)

@@ -8,7 +8,7 @@ the free text are columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from reconciler.cli.plan_groups import SIGNS, ObjectChange, by_object, in_order
@@ -17,6 +17,7 @@ from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, names, revision, wrapped
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.plan import Disruption, FieldChange, Plan, Sign, Unmet
+from reconciler.model.resource import ObjectRef
 
 Detail = Literal["short", "normal", "verbose"]
 
@@ -33,6 +34,7 @@ _DISRUPTION_STYLE: Final[dict[Disruption, Style]] = {
 }
 _SEVERITIES: Final = ("blocked", "waiting", "info")
 _WIDEST_TARGET: Final = 48
+_BOOKKEEPING: Final = "applied spec"
 _NARROWEST_TEXT: Final = 36
 _REASONS_SHOWN: Final = 6
 
@@ -50,9 +52,10 @@ class PlanPage:
 def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal") -> str:
     """The whole text, ending in a line of counts; no line ends in spaces."""
     changes = by_object(page.plan)
+    told = {(change.target, field) for change in changes for field in change.changes}
     blocks = [
         _change_lines(changes, page.images, terminal, detail),
-        _unmet_lines(page.plan.unmet, terminal, detail),
+        _unmet_lines([_less(item, told) for item in page.plan.unmet], terminal, detail),
         _unseen_lines(page, terminal, detail),
     ]
     if detail == "verbose":
@@ -71,7 +74,7 @@ def _change_lines(changes: Sequence[ObjectChange], images: DiskImages, terminal:
     for change, row in zip(changes, rows, strict=True):
         lines += _head(change, _cells(row, widths), images, terminal, detail)
         if detail != "short" and (change.sign != "create" or detail == "verbose"):
-            lines += field_lines(change.changes, terminal)
+            lines += field_lines(worth_telling(change.changes, detail), terminal)
     return lines
 
 
@@ -98,6 +101,12 @@ def _with_text(painted: list[str], width: int, text: str, terminal: Terminal) ->
         return [head.rstrip(), *wrapped(text, terminal.width, INDENT)]
     first, *rest = wrapped(text, terminal.width, " " * width)
     return [head + first[width:], *rest]
+
+
+def worth_telling(changes: Sequence[FieldChange], detail: Detail = "normal") -> Sequence[FieldChange]:
+    """The changes less our own bookkeeping, unless that is all there is: a change without a difference puzzles."""
+    told = [change for change in changes if change.field != _BOOKKEEPING]
+    return changes if detail == "verbose" or not told else told
 
 
 def field_lines(changes: Sequence[FieldChange], terminal: Terminal, indent: str = INDENT) -> list[str]:
@@ -133,6 +142,11 @@ def _unmet_lines(unmet: Sequence[Unmet], terminal: Terminal, detail: Detail) -> 
         if detail != "short":
             lines += unmet_details(item, terminal, detail)
     return lines
+
+
+def _less(item: Unmet, told: set[tuple[ObjectRef, FieldChange]]) -> Unmet:
+    """Without the fields that the object's change has told already: what is staged also waits for its restart."""
+    return replace(item, changes=tuple(field for field in item.changes if (item.target, field) not in told))
 
 
 def unmet_sign(item: Unmet, terminal: Terminal) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.cli.plan_groups import by_object
-from reconciler.cli.render_plan import field_lines, unmet_details, unmet_sign, unmet_text
+from reconciler.cli.render_plan import field_lines, unmet_details, unmet_sign, unmet_text, worth_telling
 from reconciler.cli.step_words import disk_images, phrase
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.words import age, clock_time, moment, revision, wrapped
@@ -126,7 +126,7 @@ def _next(story: Story, terminal: Terminal) -> list[str]:
     for change in by_object(story.view.plan):
         if change.target == story.target:
             lines += [_action_line(action, phrase(action, images)) for action in change.actions]
-            lines += field_lines(change.changes, terminal, indent="  ")
+            lines += field_lines(worth_telling(change.changes), terminal, indent="  ")
     for item in story.view.plan.unmet:
         if item.target == story.target:
             text = f"{item.severity}: {item.reason.replace('-', ' ')}: {unmet_text(item, 'verbose')}"

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from reconciler.errors import UsageError
 
-_MODELINE: Final = "# yaml-language-server: $schema=./reconciler.schema.json\n"
+_MODELINE: Final = "# yaml-language-server: $schema=./schema.json\n"
 _SYSTEM_SOCKETS: Final = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
 _QCOW2_MAGIC: Final = b"QFI\xfb"
 

@@ -30,8 +30,8 @@ def phrase(action: Action, images: DiskImages) -> str:
     step = action.step
     if isinstance(step, steps.CreateVolume):
         return _create_volume(step, action.target.name, images)
-    if isinstance(step, steps.RedefineDomain) and action.detail:
-        return action.detail  # only the planner knows whether it is staged or takes effect at once
+    if isinstance(step, steps.RedefineDomain | steps.UndefineDomain) and action.detail:
+        return action.detail  # only the planner knows whether it is staged, and what becomes of the disks
     return _words(step)
 
 

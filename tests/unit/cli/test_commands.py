@@ -269,7 +269,7 @@ def test_init_writes_a_fleet_that_validates(tmp_path: Path) -> None:
     assert made.exit_code == 0
     assert checked.exit_code == 0, checked.stdout
     assert all(
-        file.read_text().startswith("# yaml-language-server: $schema=./reconciler.schema.json\n")
+        file.read_text().startswith("# yaml-language-server: $schema=./schema.json\n")
         for file in directory.glob("*.yaml")
     )
 

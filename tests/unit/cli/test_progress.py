@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from reconciler.cli.progress import LineProgress, progress_for
 from reconciler.cli.progress_bars import BarProgress
+from reconciler.cli.progress_events import EventProgress
 from reconciler.cli.terminal import Terminal
+from reconciler.clock import SystemClock
+from reconciler.config import Settings
 from reconciler.model.outcome import Outcome
 from tests.unit.cli.plans import EVERY_ACTION, NOW, plan
 
@@ -45,7 +49,28 @@ def test_quiet_tells_only_what_went_wrong() -> None:
 
 
 def test_nothing_is_animated_off_a_terminal() -> None:
-    assert isinstance(progress_for(_IMAGES, Terminal(), quiet=False), LineProgress)
+    assert isinstance(progress_for(_IMAGES, Terminal(), Settings()), LineProgress)
+
+
+def test_events_are_a_json_object_a_line_and_a_percent_is_told_once() -> None:
+    lines: list[str] = []
+
+    with EventProgress(lines.append, SystemClock()) as progress:
+        progress.planned(plan(_ACTION))
+        progress.action_started(_ACTION)
+        for done in (500, 501, 1000):
+            progress.action_progress(_ACTION.id, done, 1000)
+        progress.action_ended(_ACTION, Outcome(_ACTION.id, "done", seconds=0.2))
+
+    told = [json.loads(line) for line in lines]
+    assert [item["event"] for item in told] == [
+        "planned",
+        "action-started",
+        "action-progress",
+        "action-progress",
+        "action-ended",
+    ]
+    assert told[-1]["status"] == "done"
 
 
 def test_bars_tell_of_each_action_that_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from reconciler.cli.plan_markdown import plan_markdown
 from reconciler.cli.render_plan import Detail, PlanPage, render_plan
 from reconciler.cli.terminal import Terminal
-from reconciler.model.plan import Plan, Summary, UnmetReason
+from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
 from reconciler.model.steps import Step
 from tests.conftest import Golden
 from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, plan
@@ -60,6 +61,27 @@ def test_the_first_character_says_what_a_line_is() -> None:
     lines = render_plan(page(FULL, UNREAD), _PLAIN).splitlines()
 
     assert {line[0] for line in lines if line} == set("+~-!·? P")
+
+
+def test_our_bookkeeping_is_hidden_unless_it_is_all_that_changes() -> None:
+    mark = FieldChange("applied spec", "0a", "0b", "none")
+    memory = FieldChange("memory", "2GiB", "4GiB", "reboot")
+    redefine = next(action for action in EVERY_ACTION if action.kind == "redefine-domain")
+
+    beside = render_plan(page(plan(replace(redefine, changes=(memory, mark)))), _PLAIN)
+    alone = render_plan(page(plan(replace(redefine, changes=(mark,)))), _PLAIN)
+
+    assert "applied spec" not in beside
+    assert "applied spec: 0a → 0b" in alone
+
+
+def test_fields_that_wait_for_the_restart_of_what_is_staged_are_told_once() -> None:
+    redefine = next(action for action in EVERY_ACTION if action.kind == "redefine-domain")
+    waiting = Unmet(redefine.target, "restart-pending", "staged", changes=redefine.changes)
+
+    text = render_plan(page(plan(redefine, unmet=(waiting,))), _PLAIN)
+
+    assert text.count("memory: 2GiB → 4GiB") == 1
 
 
 def test_secrets_of_a_seed_are_never_shown() -> None:
