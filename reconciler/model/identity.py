@@ -30,7 +30,7 @@ def network_uuid(fleet: str, network: str) -> str:
 def nic_mac(fleet: str, vm: str, index: int) -> str:
     """The MAC of NIC `index` (from 0) of `vm`: locally administered, 40 bits of it derived.
 
-    QEMU's own prefix 52:54:00 leaves 24 bits, in which 10,000 NICs collide almost surely; 40 bits, once in 20,000 fleets.
+    QEMU's own prefix 52:54:00 leaves 24 bits, in which 10,000 NICs collide almost surely; 40 bits, hardly ever.
     """
     digest = hashlib.sha256(f"{fleet}/{vm}/{index}".encode()).hexdigest()
     return ":".join((_LOCAL_UNICAST, *(digest[at : at + 2] for at in range(0, 10, 2))))

@@ -38,7 +38,7 @@ class ObservedDomain:
     fingerprint: str
     """Hash of the inactive XML: changes whenever anything of it does, also what we don't own."""
     reason: str = ""
-    """libvirt's reason for the state, such as `shutdown`, `crashed`, `failed`, `ioerror`, `user`; empty if not known."""
+    """libvirt's reason for the state, such as `shutdown`, `crashed`, `ioerror`, `user`; empty if not known."""
     restricted: tuple[str, ...] = ()
     """What the XML holds that a spec can't express (host devices, 9p ...), in libvirt's terms."""
 

@@ -161,12 +161,8 @@ def running(lab: Lab, name: str) -> list[str]:
 
 def boots(lab: Lab, name: str) -> list[str]:
     """Ids of the boots that the VM's consoles tell of, over all hosts."""
-    found = []
-    for host in lab.hosts:
-        for line in host.console(name).splitlines():
-            if line.startswith("lab-guest boot "):
-                found.append(line.split()[-1])
-    return found
+    lines = (line for host in lab.hosts for line in host.console(name).splitlines())
+    return [line.split()[-1] for line in lines if line.startswith("lab-guest boot ")]
 
 
 def ticks(lab: Lab, name: str) -> int:

@@ -50,7 +50,7 @@ class Stage:
 
 
 def adapt(specs: Path, lab: Lab, image: Path) -> None:
-    """Point a copy of the quick-start specs at the lab: its hosts, its folder, its image, and emulation instead of KVM."""
+    """Point a copy of the quick-start specs at the lab: its hosts, folder and image, and emulation for KVM."""
     uris = {host.name: host.uri for host in lab.hosts}
     replacements = (
         (r"qemu\+ssh://root@(h\d)\.example/system", lambda match: uris[match[1]]),

@@ -73,7 +73,7 @@ SHOWN = {
 
 
 def test_edits_behind_its_back_are_shown_and_mended(fresh_lab: Lab, tmp_path: Path) -> None:
-    """Each edit with virsh is in the next plan with field, old and new, and gone after apply; the VM stays where it was."""
+    """Each edit with virsh is in the next plan with field, old and new, and gone after apply."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     controller.apply()
     home = homes(fresh_lab, "web-1")
@@ -160,7 +160,7 @@ def test_deletion_policy_delete_takes_the_disk_too(fresh_lab: Lab, tmp_path: Pat
 
 
 def test_a_change_is_staged_until_the_guest_restarts(fresh_lab: Lab, tmp_path: Path) -> None:
-    """More memory for a running VM is staged and said to be pending; updatePolicy: restart lets the controller do it."""
+    """More memory is staged and said to be pending; updatePolicy: restart lets the controller do it."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     controller.apply()
     first = wait_for(lambda: boots(fresh_lab, "web-1"), 120, "web-1 has not booted")
@@ -181,7 +181,7 @@ def test_a_change_is_staged_until_the_guest_restarts(fresh_lab: Lab, tmp_path: P
 
 
 def test_a_disk_grows_while_the_guest_runs(fresh_lab: Lab, tmp_path: Path) -> None:
-    """A larger size in the spec is a larger disk in the running guest; a smaller one is refused before anything happens."""
+    """A larger size is a larger disk in the running guest; a smaller one is refused before anything happens."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     controller.apply()
     host = fresh_lab.host(homes(fresh_lab, "web-1")[0])
@@ -212,7 +212,7 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_deleted(fresh_lab: Lab, tmp_pat
 
 
 def test_a_host_out_of_sight_hides_and_slows_nobody_else(fresh_lab: Lab, tmp_path: Path) -> None:
-    """With libvirtd of one host stopped the plan covers the others, says what it could not see, and creates no second copy."""
+    """With one libvirtd stopped the plan covers the others, says what it could not see, and makes no second copy."""
     controller = make_controller(fresh_lab, tmp_path, VMS[:3])
     controller.apply()
     hung = fresh_lab.hosts[2]
