@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.errors import ObjectConflict, ObjectNotFound
 from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import DomainConfig
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
+
+POOL_PATIENCE: Final = 600.0
+"""Seconds that a full copy of a large base may keep a pool busy; a finished upload must not be lost for it."""
+
+
+def find_volume(context: ActionContext, host: Hypervisor, pool: str, volume: str) -> ObservedVolume | None:
+    """The volume; None if the pool surely has none of that name, which libvirt can't tell during a full copy."""
+    return context.patiently(lambda: host.volume(pool, volume), POOL_PATIENCE)
 
 
 def find_domain(host: Hypervisor, uuid: str) -> ObservedDomain | None:

@@ -22,7 +22,7 @@ def find(host: HostState, uuid: str) -> DomainEntry:
 
 
 def define(world: World, host: HostState, config: DomainConfig) -> None:
-    """Define or redefine; autostart and what people added stay as they are, and so does the live domain."""
+    """Define or redefine; what people added stays as it is, and so does the live domain."""
     if config.domain_type not in host.facts.domain_types:
         raise _refused(host, config.name, f"could not find capabilities for domaintype={config.domain_type}")
     named = host.by_name(config.name)
@@ -40,10 +40,10 @@ def define(world: World, host: HostState, config: DomainConfig) -> None:
             target=f"VirtualMachine/{config.name}",
         )
     if entry is None:
-        stored = replace(config, machine=_MACHINES.get(config.machine, config.machine), autostart=False)
+        stored = replace(config, machine=_MACHINES.get(config.machine, config.machine))
         host.domains[config.uuid] = DomainEntry(stored)
     else:
-        entry.config = replace(config, machine=_kept_machine(entry, config), autostart=entry.config.autostart)
+        entry.config = replace(config, machine=_kept_machine(entry, config))
         entry.persistent = True
     world.emit(host.name, "domain", config.name, "defined")
 

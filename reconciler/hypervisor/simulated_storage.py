@@ -79,12 +79,13 @@ def observed_pool(host: HostState, pool: PoolState, *, volumes: bool) -> Observe
 
 
 def lookup(host: HostState, pool: PoolState, volume: str) -> ObservedVolume | None:
-    """The volume as the host believes it is; sizes of a known file are read afresh."""
+    """The volume; the storage itself is looked at before saying that there is none."""
     if volume not in pool.seen:
-        return None
+        refresh(host, pool)
     file = host.directory(pool.target).files.get(volume)
-    if file is not None:
-        pool.seen[volume] = _observed(pool, volume, file)
+    if file is None:
+        return None
+    pool.seen[volume] = _observed(pool, volume, file)
     return pool.seen[volume]
 
 

@@ -8,14 +8,13 @@ from typing import BinaryIO, Final
 
 from reconciler.errors import ChecksumMismatch, ObjectConflict, PreconditionFailed, TransientHostError
 from reconciler.executor.context import ActionContext, HandedBack
-from reconciler.executor.preconditions import check_unused
+from reconciler.executor.preconditions import POOL_PATIENCE, check_unused, find_volume
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.identity import base_volume
 from reconciler.model.image import Image
 from reconciler.model.inventory import ImageFacts, ObservedVolume
 from reconciler.model.steps import FetchImage, UploadImage, WriteSeed
 
-_REFRESH_PATIENCE: Final = 600.0  # a full copy in the same pool may run that long, and the upload would be lost
 _BASE_MODE: Final = 0o644
 
 
@@ -30,7 +29,10 @@ def upload_image(step: UploadImage, context: ActionContext, host: Hypervisor) ->
     The marker is the last thing written and, before a new upload, the first thing removed.
     """
     image, facts = _cached(step, context)
-    base, marker = host.volume(step.pool, step.volume), host.volume(step.pool, step.marker)
+    base, marker = (
+        find_volume(context, host, step.pool, step.volume),
+        find_volume(context, host, step.pool, step.marker),
+    )
     if base is None or marker is None:
         _clear(step, context, host, base, marker)
         context.ledger.begin_volume(step.pool, step.volume, host.name)
@@ -49,7 +51,7 @@ def upload_image(step: UploadImage, context: ActionContext, host: Hypervisor) ->
 def write_seed(step: WriteSeed, context: ActionContext, host: Hypervisor) -> None:
     """Killed at any byte: the intent is in the ledger, no domain refers to the seed, and it is written anew."""
     content = context.images.seed_iso(step.content)
-    existing = host.volume(step.pool, step.volume)
+    existing = find_volume(context, host, step.pool, step.volume)
     if existing is not None:
         check_unused(context, host, step.pool, existing)
         _delete(context, host, step.pool, step.volume)
@@ -120,7 +122,7 @@ def _reporting(context: ActionContext, length: int) -> Callable[[int], None]:
 
 
 def _verify_base(step: UploadImage, context: ActionContext, host: Hypervisor, facts: ImageFacts) -> None:
-    pool = context.patiently(lambda: host.pool(step.pool, refresh=True), _REFRESH_PATIENCE)
+    pool = context.patiently(lambda: host.pool(step.pool, refresh=True), POOL_PATIENCE)
     base = (pool.volumes or {}).get(step.volume)
     if base is None or (facts.virtual_size is not None and base.capacity < facts.virtual_size):
         raise TransientHostError(
@@ -133,7 +135,7 @@ def _verify_base(step: UploadImage, context: ActionContext, host: Hypervisor, fa
 def _mark(step: UploadImage, context: ActionContext, host: Hypervisor) -> None:
     context.settle(
         lambda: host.create_volume(step.pool, step.marker, format="raw", capacity=0, mode=_BASE_MODE),
-        lambda: host.volume(step.pool, step.marker) is not None,
+        lambda: find_volume(context, host, step.pool, step.marker) is not None,
         "the base's marker was created and is not there",
     )
 
@@ -141,6 +143,6 @@ def _mark(step: UploadImage, context: ActionContext, host: Hypervisor) -> None:
 def _delete(context: ActionContext, host: Hypervisor, pool: str, volume: str) -> None:
     context.settle(
         lambda: host.delete_volume(pool, volume),
-        lambda: host.volume(pool, volume) is None,
+        lambda: find_volume(context, host, pool, volume) is None,
         f"volume {volume} is still there after it was deleted",
     )

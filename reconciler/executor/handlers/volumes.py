@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.errors import HostTimeout, TransientHostError
 from reconciler.executor.context import ActionContext
-from reconciler.executor.preconditions import check_not_running_on, check_unused
+from reconciler.executor.preconditions import check_not_running_on, check_unused, find_volume
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.identity import base_marker
 from reconciler.model.inventory import ObservedVolume
@@ -17,12 +17,12 @@ def create_volume(step: CreateVolume, context: ActionContext, host: Hypervisor) 
     A volume can be seen while a full copy is still being written, so a lost reply never counts as done.
     """
     base = _complete_base(step, context, host)
-    existing = host.volume(step.pool, step.volume)
+    existing = find_volume(context, host, step.pool, step.volume)
     if existing is not None:
         _drop_partial(step, context, host, existing)
     context.ledger.begin_volume(step.pool, step.volume, host.name)
     context.patiently(lambda: _create(step, host, base))
-    made = host.volume(step.pool, step.volume)
+    made = find_volume(context, host, step.pool, step.volume)
     if made is None or made.capacity < step.capacity:
         raise TransientHostError(
             f"volume {step.volume} was created and is not as it was asked for: {made}",
@@ -34,7 +34,7 @@ def create_volume(step: CreateVolume, context: ActionContext, host: Hypervisor) 
 
 def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> None:
     """Growing to the same capacity twice changes nothing."""
-    volume = host.volume(step.pool, step.volume)
+    volume = find_volume(context, host, step.pool, step.volume)
     if volume is None:
         raise context.refuse(f"volume {step.volume} is gone")
     if volume.capacity > step.capacity:
@@ -42,7 +42,7 @@ def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> N
     check_not_running_on(context, host.read(), volume)
 
     def achieved() -> bool:
-        found = host.volume(step.pool, step.volume)
+        found = find_volume(context, host, step.pool, step.volume)
         return found is not None and found.capacity >= step.capacity
 
     context.settle(lambda: host.grow_volume(step.pool, step.volume, step.capacity), achieved, "the volume did not grow")
@@ -50,12 +50,12 @@ def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> N
 
 def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) -> None:
     """Killed before or after: the volume is there or not, and the next plan sees which."""
-    volume = host.volume(step.pool, step.volume)
+    volume = find_volume(context, host, step.pool, step.volume)
     if volume is not None:
         check_unused(context, host, step.pool, volume)
         context.settle(
             lambda: host.delete_volume(step.pool, step.volume),
-            lambda: host.volume(step.pool, step.volume) is None,
+            lambda: find_volume(context, host, step.pool, step.volume) is None,
             "the volume is still there",
         )
     context.ledger.finish_volume(step.pool, step.volume, context.intent_host(step.pool))
@@ -64,8 +64,8 @@ def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) 
 def _complete_base(step: CreateVolume, context: ActionContext, host: Hypervisor) -> ObservedVolume | None:
     if step.base is None:
         return None
-    base = host.volume(step.pool, step.base)
-    if base is None or host.volume(step.pool, base_marker(step.base)) is None:
+    base = find_volume(context, host, step.pool, step.base)
+    if base is None or find_volume(context, host, step.pool, base_marker(step.base)) is None:
         raise context.refuse(f"base {step.base} is not complete in pool {step.pool}")
     return base
 
@@ -78,7 +78,7 @@ def _drop_partial(step: CreateVolume, context: ActionContext, host: Hypervisor, 
     try:
         context.patiently(lambda: host.delete_volume(step.pool, step.volume))
     except HostTimeout:
-        if host.volume(step.pool, step.volume) is not None:
+        if find_volume(context, host, step.pool, step.volume) is not None:
             raise
 
 

@@ -136,13 +136,12 @@ class TestDomains:
         assert domain.live is not None
         assert (domain.config.memory, domain.live.memory) == (2 * GIB, GIB)
 
-    def test_definition_touches_neither_autostart_nor_what_is_not_ours(self, fleet: SimulatedFleet) -> None:
+    def test_definition_sets_autostart_and_leaves_what_is_not_ours(self, fleet: SimulatedFleet) -> None:
         h1 = fleet.host("h1")
         h1.define_domain(config())
-        h1.set_autostart(UUID, autostart=True)
         fleet.people("h1").add_unowned("web", "<hostdev/>")
 
-        h1.define_domain(replace(config(), memory=2 * GIB))
+        h1.define_domain(replace(config(), autostart=True))
 
         assert h1.domain(UUID).config.autostart
         assert fleet.people("h1").entry("web").unowned == "<hostdev/>"
@@ -241,13 +240,17 @@ class TestDomains:
 
 
 class TestStorage:
-    def test_other_host_sees_a_new_volume_after_a_refresh_only(self, fleet: SimulatedFleet) -> None:
+    def test_other_host_lists_a_new_volume_after_a_refresh_only(self, fleet: SimulatedFleet) -> None:
         fleet.host("h1").create_volume("vms", "v", format="qcow2", capacity=GIB)
         h2 = fleet.host("h2")
 
-        assert h2.volume("vms", "v") is None
-        h2.pool("vms", refresh=True)
-        assert h2.volume("vms", "v") is not None
+        assert h2.pool("vms").volumes == {}
+        assert set(h2.pool("vms", refresh=True).volumes or ()) == {"v"}
+
+    def test_volume_asked_for_by_name_is_looked_for_on_the_storage(self, fleet: SimulatedFleet) -> None:
+        fleet.host("h1").create_volume("vms", "v", format="qcow2", capacity=GIB)
+
+        assert fleet.host("h2").volume("vms", "v") is not None
 
     def test_volume_that_a_host_does_not_know_of_is_overwritten_and_that_is_a_violation(
         self, fleet: SimulatedFleet
