@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 
 from reconciler.clock import Clock
@@ -13,6 +14,7 @@ from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.handlers.dispatch import perform
 from reconciler.executor.interface import ActionEvent, EventCallback, ImageSource, ProgressCallback
 from reconciler.executor.journal import Journal
+from reconciler.executor.occupancy import Occupancy
 from reconciler.executor.schedule import Schedule
 from reconciler.executor.slots import slots_of, workers_for
 from reconciler.hypervisor.interface import Fleet
@@ -42,7 +44,7 @@ class _Finished:
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Carries out plans over `fleet`, one plan at a time."""
+    """Carries out plans over `fleet`; several at once share the limits, and the locks of VMs and pools."""
 
     fleet: Fleet
     ledger: Ledger
@@ -51,6 +53,7 @@ class Executor:
     clock: Clock
     on_event: EventCallback = _no_event
     on_progress: ProgressCallback = _no_progress
+    occupancy: Occupancy = field(default_factory=Occupancy)
 
     def execute(
         self, plan: Plan, desired: DesiredState, *, stop: threading.Event, pass_id: str = ""
@@ -78,30 +81,46 @@ class _Pass:
         self._stop = stop
         self._pass_id = pass_id
         self._workers = workers_for(limits)
-        self._schedule = Schedule(plan.actions, lambda action: slots_of(action, limits, shared))
+        self._schedule = Schedule(plan.actions, lambda action: slots_of(action, limits, shared), executor.occupancy)
         self._journal = Journal(executor.ledger, executor.clock, executor.on_event, pass_id)
         self._outcomes: dict[str, Outcome] = {}
-        self._finished: SimpleQueue[_Finished] = SimpleQueue()
+        self._finished: SimpleQueue[_Finished | None] = SimpleQueue()
+        """None says that another pass gave slots back."""
         self._fatal: BaseException | None = None
 
     def run(self) -> tuple[Outcome, ...]:
-        running = 0
-        with ThreadPoolExecutor(self._workers, thread_name_prefix="action") as pool:
-            while True:
-                for action in self._startable():
-                    pool.submit(self._work, action)
-                    running += 1
-                if not running:
-                    break
-                self._take(self._finished.get())
-                running -= 1
+        with (
+            self._executor.occupancy.listening(lambda: self._finished.put(None)),
+            closing(self._schedule),
+            ThreadPoolExecutor(self._workers, thread_name_prefix="action") as pool,
+        ):
+            self._dispatch(pool)
         if self._fatal is not None:
             raise self._fatal
         self._close_remaining()
         return tuple(self._outcomes[action.id] for action in self._plan.actions)
 
+    def _dispatch(self, pool: ThreadPoolExecutor) -> None:
+        running = 0
+        while True:
+            for action in self._startable():
+                pool.submit(self._work, action)
+                running += 1
+            if not running and (self._is_ending or not self._schedule.is_held_up):
+                return
+            finished = self._finished.get()
+            if finished is None:
+                self._schedule.look_again()
+            else:
+                running -= 1
+                self._take(finished)
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._stop.is_set() or self._fatal is not None
+
     def _startable(self) -> list[Action]:
-        if self._stop.is_set() or self._fatal is not None:
+        if self._is_ending:
             return []
         actions = self._schedule.start()
         for action in actions:

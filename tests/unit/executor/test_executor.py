@@ -271,3 +271,23 @@ def test_volume_of_another_pool_key_is_not_locked(parallel: Bench) -> None:
 
     assert set(statuses(outcomes)) == {"done"}
     assert POOL in parallel.h2.read().pools
+
+
+def test_passes_at_the_same_time_share_the_lock_of_a_pool(parallel: Bench) -> None:
+    """A later pass waits for the pool that an earlier one is working in, and then goes on."""
+    parallel.with_base()
+    gauge = Gauge(expected=1)
+    parallel.fleet.on_mutation(gauge)
+    found: list[Outcome] = []
+
+    def one_pass(vm: str) -> None:
+        found.extend(parallel.run(action(create_step(vm), f"VirtualMachine/{vm}", id=vm)))
+
+    threads = [threading.Thread(target=one_pass, args=(f"vm-{n}",)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [outcome.status for outcome in found] == ["done"] * 6
+    assert gauge.highest["fleet"] == 1

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.executor.occupancy import Occupancy
 from reconciler.executor.schedule import Schedule
 from reconciler.executor.slots import Slot
 from reconciler.model import steps
@@ -21,7 +22,7 @@ def named(name: str, *after: str) -> Action:
 
 
 def schedule(*actions: Action, slots: Mapping[str, tuple[Slot, ...]] | None = None) -> Schedule:
-    return Schedule(actions, lambda made: (slots or {}).get(made.id, ()))
+    return Schedule(actions, lambda made: (slots or {}).get(made.id, ()), Occupancy())
 
 
 def ids(actions: list[Action]) -> list[str]:
@@ -85,6 +86,30 @@ def test_actions_that_need_each_other_never_start() -> None:
     assert ids(plan.remaining()) == ["a", "b"]
 
 
+def test_slot_that_another_pass_holds_is_waited_for() -> None:
+    one, shared = (Slot("vm", 1),), Occupancy()
+    earlier, later = named("a"), named("b")
+    first = Schedule([earlier], lambda _made: one, shared)
+    second = Schedule([later], lambda _made: one, shared)
+    first.start()
+
+    assert second.start() == []
+    assert second.is_held_up
+    first.finish(earlier, succeeded=True)
+    second.look_again()
+    assert ids(second.start()) == ["b"]
+
+
+def test_closed_schedule_holds_nothing() -> None:
+    one, shared = (Slot("vm", 1),), Occupancy()
+    first = Schedule([named("a")], lambda _made: one, shared)
+    first.start()
+
+    first.close()
+
+    assert shared.take(one) is None
+
+
 SLOT_NAMES = ("p", "q", "r")
 
 
@@ -138,7 +163,7 @@ def test_ten_thousand_actions_on_one_host_are_scheduled_in_linear_time() -> None
 
     actions = [named(f"a{number}") for number in range(10_000)]
     slot = Counting("host", 4)
-    plan = Schedule(actions, lambda _made: (slot,))
+    plan = Schedule(actions, lambda _made: (slot,), Occupancy())
     running = plan.start()
     while running:
         plan.finish(running.pop(), succeeded=True)
