@@ -11,6 +11,7 @@ from typing import Final
 import click
 
 from reconciler.cli.terminal import Terminal, stderr_terminal
+from reconciler.cli.words import printable
 from reconciler.errors import ReconcilerError
 
 ERROR: Final = 1
@@ -45,8 +46,8 @@ def _own_code(error: SystemExit | click.exceptions.Exit) -> int:
 
 def error_text(message: str, hint: str, terminal: Terminal) -> str:
     """`error: …`, and below it the next step."""
-    first = f"{terminal.paint('error:', 'bad', 'bold')} {message}"
-    return f"{first}\n  {terminal.paint(f'→ {hint}', 'accent')}" if hint else first
+    first = f"{terminal.paint('error:', 'bad', 'bold')} {printable(message)}"
+    return f"{first}\n  {terminal.paint(f'→ {printable(hint)}', 'accent')}" if hint else first
 
 
 def _usage_message(error: click.ClickException) -> str:

@@ -9,8 +9,9 @@ import click
 
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.plan_json import plan_json, write_plan_file
+from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown
-from reconciler.cli.render_plan import Detail, PlanPage, render_plan
+from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.spec_notes import warn_of_problems
 from reconciler.cli.step_words import disk_images
 from reconciler.cli.tables import json_text

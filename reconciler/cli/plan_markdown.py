@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from reconciler.cli.plan_groups import SIGNS, by_object
-from reconciler.cli.render_plan import PlanPage, render_plan, summary_line, unmet_text, worth_telling
+from reconciler.cli.plan_lines import worth_telling
+from reconciler.cli.render_plan import PlanPage, render_plan, summary_line
+from reconciler.cli.render_unmet import unmet_text
 from reconciler.cli.step_words import chain
 from reconciler.cli.tables import markdown_cell
 from reconciler.cli.terminal import Terminal

@@ -14,7 +14,7 @@ import click
 from reconciler.cli.progress_events import EventProgress
 from reconciler.cli.step_words import DiskImages, phrase
 from reconciler.cli.terminal import Style, Terminal
-from reconciler.cli.words import clock_time, count
+from reconciler.cli.words import clock_time, count, printable
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.session import ConvergeObserver
@@ -39,7 +39,7 @@ def outcome_line(action: Action, outcome: Outcome, images: DiskImages, terminal:
     word, style = _WORDS[outcome.status]
     where = f" on {action.host}" if action.host else ""
     took = f" {outcome.seconds:.1f}s" if outcome.status in {"done", "failed"} else ""
-    message = f": {outcome.message}" if outcome.message and outcome.status != "done" else ""
+    message = f": {printable(outcome.message)}" if outcome.message and outcome.status != "done" else ""
     again = " (will be tried again)" if outcome.status == "failed" and outcome.transient else ""
     when = terminal.paint(clock_time(at), "dim")
     return (

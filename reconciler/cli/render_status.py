@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from reconciler.cli.render_plan import hint_lines
+from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, revision

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from reconciler.cli.plan_groups import by_object
-from reconciler.cli.render_plan import field_lines, unmet_details, unmet_sign, unmet_text, worth_telling
+from reconciler.cli.plan_lines import field_lines, worth_telling
+from reconciler.cli.render_unmet import unmet_details, unmet_sign, unmet_text
 from reconciler.cli.step_words import disk_images, phrase
 from reconciler.cli.terminal import Terminal
-from reconciler.cli.words import age, clock_time, moment, revision, wrapped
+from reconciler.cli.words import age, clock_time, moment, printable, revision, wrapped
 from reconciler.daemon.session import View
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.plan import Action
@@ -116,7 +117,7 @@ def without_beginnings(events: Sequence[LedgerEvent]) -> list[LedgerEvent]:
 def _event(event: LedgerEvent, at: float) -> str:
     when = clock_time(event.at) if at - event.at < 86_400 else moment(event.at)
     where = f"{event.host}  " if event.host else ""
-    return f"{when}  {where}{event.event}  {event.message}".rstrip()
+    return f"{when}  {where}{event.event}  {printable(event.message)}".rstrip()
 
 
 def _next(story: Story, terminal: Terminal) -> list[str]:

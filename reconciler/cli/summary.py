@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.cli.render_plan import hint_lines, unmet_sign, unmet_text
+from reconciler.cli.plan_lines import hint_lines
+from reconciler.cli.render_unmet import unmet_sign, unmet_text
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import count, names
 from reconciler.daemon.session import View

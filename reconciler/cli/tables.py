@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 import yaml
 
 from reconciler.cli.terminal import Style, Terminal
+from reconciler.cli.words import printable
 from reconciler.errors import UsageError
 
 TableFormat = Literal["table", "json", "yaml", "csv", "markdown"]
@@ -46,7 +47,8 @@ def table(rows: Sequence[T], columns: Sequence[Column[T]], terminal: Terminal) -
     """Aligned columns under upper-case titles; the last one takes what width is left."""
     last = len(columns) - 1
     cells = [
-        [column.text(row) or ("" if index == last else "-") for index, column in enumerate(columns)] for row in rows
+        [printable(column.text(row)) or ("" if index == last else "-") for index, column in enumerate(columns)]
+        for row in rows
     ]
     widths = [max([len(column.title), *(len(line[index]) for line in cells)]) for index, column in enumerate(columns)]
     if terminal.interactive:

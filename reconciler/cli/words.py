@@ -51,6 +51,11 @@ def names(items: Iterable[str], *, most: int = 3) -> str:
     return f"{','.join(listed[: most - 1])},… ({len(listed)})"
 
 
+def printable(text: str) -> str:
+    """`text` on one line, without what a terminal would take as a command: some of it comes from hosts and guests."""
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def wrapped(text: str, width: int, indent: str) -> list[str]:
     """`text` in lines of at most `width`, each begun with `indent`; long words stay whole, to be copied."""
     return textwrap.wrap(

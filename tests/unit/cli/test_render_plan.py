@@ -8,8 +8,9 @@ from typing import get_args
 
 import pytest
 
+from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown
-from reconciler.cli.render_plan import Detail, PlanPage, render_plan
+from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.terminal import Terminal
 from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
 from reconciler.model.steps import Step
@@ -114,3 +115,13 @@ def test_a_narrow_terminal_gets_no_line_wider_than_it_except_names_and_fields() 
     lines = render_plan(page(FULL, UNREAD), Terminal(width=80)).splitlines()
 
     assert [line for line in lines if len(line) > 80 and not line.startswith(("Plan", "+", "~", "-"))] == []
+
+
+def test_control_characters_from_hosts_never_reach_the_terminal() -> None:
+    hostile = Unmet(EVERY_REASON[0].target, "failed", "no\x1b[2Jspace\nleft", hint="look\rhere")
+
+    text = render_plan(page(plan(unmet=(hostile,))), _PLAIN)
+
+    assert "\x1b" not in text
+    assert "\r" not in text
+    assert "no [2Jspace left" in text

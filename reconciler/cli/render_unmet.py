@@ -1,0 +1,69 @@
+"""Specs that are not met and that no action serves now, each with its reason and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from reconciler.cli.plan_groups import in_order
+from reconciler.cli.plan_lines import INDENT, Detail, column_widths, field_lines, hint_lines, padded, with_text
+from reconciler.cli.terminal import Terminal
+from reconciler.cli.words import count, names, wrapped
+from reconciler.model.plan import Unmet
+
+_SEVERITIES: Final = ("blocked", "waiting", "info")
+_REASONS_SHOWN: Final = 6
+
+
+def unmet_lines(unmet: Sequence[Unmet], terminal: Terminal, detail: Detail) -> list[str]:
+    """All of them: those that somebody must act on first, then by kind and name."""
+    ordered = sorted(unmet, key=lambda item: (_SEVERITIES.index(item.severity), in_order(item.target), item.reason))
+    rows = [(str(item.target), item.host or "-", _reason(item)) for item in ordered]
+    widths = column_widths(rows)
+    lines: list[str] = []
+    for item, row in zip(ordered, rows, strict=True):
+        cells = padded(row, widths)
+        painted = [unmet_sign(item, terminal), " ", terminal.paint(cells[0], "bold"), *cells[1:]]
+        lines += with_text(painted, 2 + sum(map(len, cells)), unmet_text(item, detail), terminal)
+        if detail != "short":
+            lines += unmet_details(item, terminal, detail)
+    return lines
+
+
+def unmet_sign(item: Unmet, terminal: Terminal) -> str:
+    """`!`, red where somebody has to act; `·` for what is only worth knowing."""
+    if item.severity == "info":
+        return terminal.paint("·", "dim")
+    return terminal.paint("!", "bad" if item.severity == "blocked" else "warn", "bold")
+
+
+def _reason(item: Unmet) -> str:
+    word = item.reason.replace("-", " ")
+    return word if item.severity == "info" else f"{item.severity}: {word}"
+
+
+def unmet_text(item: Unmet, detail: Detail = "normal") -> str:
+    """The reason in one line, hosts with the same reason together."""
+    if not item.per_host:
+        return item.detail
+    reasons: dict[str, list[str]] = {}
+    for host, reason in item.per_host:
+        reasons.setdefault(reason, []).append(host)
+    most = len(reasons) if detail == "verbose" else _REASONS_SHOWN
+    parts = [
+        f"{names(hosts, most=len(hosts) if detail == 'verbose' else 3)} {reason}"
+        for reason, hosts in list(reasons.items())[:most]
+    ]
+    if len(reasons) > most:
+        parts.append(f"and {count(len(reasons) - most, 'more reason')} (--verbose)")
+    return " · ".join(parts)
+
+
+def unmet_details(item: Unmet, terminal: Terminal, detail: Detail = "normal", indent: str = INDENT) -> list[str]:
+    """What waits, field by field, and the next step."""
+    lines = field_lines(item.changes, terminal, indent)
+    if item.per_host and item.detail and detail == "verbose":
+        lines += wrapped(item.detail, terminal.width, indent)
+    if item.hint:
+        lines += hint_lines(item.hint, terminal, indent)
+    return lines
