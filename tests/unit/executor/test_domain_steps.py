@@ -5,8 +5,8 @@ from __future__ import annotations
 from reconciler.model import steps
 from reconciler.model.domain import OwnershipMark
 from reconciler.model.identity import vm_uuid
-from reconciler.model.ledger import Placement
-from tests.unit.executor.bench import FLEET, GIB, Bench, config
+from reconciler.model.ledger import DoomedVolume, Placement
+from tests.unit.executor.bench import FLEET, GIB, POOL, Bench, action, config, disk_volume
 
 UUID = vm_uuid(FLEET, "web")
 START = steps.StartDomain("web", UUID)
@@ -261,6 +261,39 @@ def test_running_domain_is_not_undefined(bench: Bench) -> None:
 
     assert bench.run_one(steps.UndefineDomain("web", UUID, keep_nvram=False)).status == "refused"
     assert bench.h1.domain(UUID).persistent
+
+
+def test_disks_that_go_with_a_domain_are_written_down_before_it_is_gone(bench: Bench) -> None:
+    """Once the domain is undefined, no mark says any more that its disks were to be deleted."""
+    bench.with_vm()
+    seen: list[frozenset[DoomedVolume]] = []
+    bench.fleet.on_mutation(lambda _call, phase: seen.append(bench.ledger.view().doomed) if phase == "before" else None)
+
+    bench.run(
+        action(steps.UndefineDomain("web", UUID, keep_nvram=False), id="undefine"),
+        action(steps.DeleteVolume(POOL, disk_volume("web")), id="delete", after=["undefine"]),
+    )
+
+    doomed = frozenset({DoomedVolume("web", POOL, disk_volume("web"), "h1")})
+    assert seen == [doomed, doomed]
+    assert bench.ledger.view().doomed == frozenset()
+
+
+def test_disks_of_a_vm_that_is_wanted_again_are_doomed_no_more(bench: Bench) -> None:
+    bench.ledger.doom_volumes("web", [DoomedVolume("web", POOL, disk_volume("web"), "h1")])
+
+    bench.run_one(steps.DefineDomain(config("web")))
+
+    assert bench.ledger.view().doomed == frozenset()
+
+
+def test_disks_that_are_to_be_kept_now_are_doomed_no_more(bench: Bench) -> None:
+    bench.with_vm()
+    bench.ledger.doom_volumes("web", [DoomedVolume("web", POOL, disk_volume("web"), "h1")])
+
+    bench.run_one(steps.UndefineDomain("web", UUID, keep_nvram=False))
+
+    assert bench.ledger.view().doomed == frozenset()
 
 
 def test_undefining_a_stale_copy_keeps_the_true_placement(bench: Bench) -> None:
