@@ -9,9 +9,9 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from reconciler.clock import Clock
-from reconciler.errors import HostError, HostUnreachable
+from reconciler.errors import HostError
 from reconciler.hypervisor import libvirt_binding as lv
-from reconciler.hypervisor.connection import HostConnection
+from reconciler.hypervisor.connection import ConnectionLost, HostConnection
 from reconciler.hypervisor.domain_cache import DomainCache, DomainReading
 from reconciler.hypervisor.interface import DomainSummary
 from reconciler.hypervisor.libvirt_errors import NO_DOMAIN, NO_NETWORK, NO_STORAGE_POOL, NO_STORAGE_VOL
@@ -49,12 +49,12 @@ class HostReader:
         """The whole host; done once more where the connection turned out to be lost."""
         try:
             return self._read(pools_with_volumes, refresh=refresh)
-        except HostUnreachable:
+        except ConnectionLost:
             return self._read(pools_with_volumes, refresh=refresh)
 
     def _read(self, pools_with_volumes: frozenset[str], *, refresh: bool) -> HostInventory:
         now = self._clock.now()
-        connection = self._connection.call(lambda handle: handle)
+        connection = self._connection.handle()
         facts, states, transient, autostarted, pools, networks = self._together(
             partial(self._host_facts, connection),
             lambda: connection.getAllDomainStats(lv.DOMAIN_STATS_STATE),

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import libvirt
 
 LibvirtError = libvirt.libvirtError
 Connection = Any
+T = TypeVar("T")
 
 DOMAIN_XML_INACTIVE: Final[int] = libvirt.VIR_DOMAIN_XML_INACTIVE
 DOMAIN_XML_SECURE: Final[int] = libvirt.VIR_DOMAIN_XML_SECURE
@@ -44,7 +46,6 @@ _CLOSE_REASONS: Final = {
     libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "keepalive timeout",
     libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed here",
 }
-KEEPALIVE_TIMEOUT: Final = "keepalive timeout"
 
 OnEvent = Callable[[str, str, str], None]
 """Called with kind (`domain`, `pool`, `network`), name of the object, and detail."""
@@ -53,7 +54,7 @@ OnEvent = Callable[[str, str, str], None]
 class EventLoop:
     """libvirt's event loop: one a process, in a daemon thread, started when it is first needed.
 
-    Keepalive, close callbacks and events live in it.
+    Close callbacks and events live in it.
     """
 
     _lock: Final = threading.Lock()
@@ -76,32 +77,73 @@ class EventLoop:
             libvirt.virEventRunDefaultImpl()
 
 
-def open_connection(uri: str, keepalive: tuple[int, int], on_close: Callable[[str], None]) -> Connection:
-    """A connection with keepalive (seconds, count); may hang for ever, as libvirt gives `open` no deadline.
+class Session:
+    """An open connection to one host, and the callbacks on it.
 
-    `on_close` is told the reason, from the event loop's thread. Raises `LibvirtError`.
+    It is never closed by hand: that would free it under the calls that are still in it. libvirt closes a connection
+    with its last reference, and callbacks hold one each, so `release` takes those back and drops its own.
     """
-    EventLoop.start()
-    connection = libvirt.open(uri)
-    _where_supported(lambda: connection.setKeepAlive(*keepalive))
-    _where_supported(
-        lambda: connection.registerCloseCallback(
-            lambda _connection, reason, _: on_close(_CLOSE_REASONS.get(reason, f"reason {reason}")), None
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._undo: Final[list[Callable[[], object]]] = []
+
+    @classmethod
+    def open(cls, uri: str, on_close: Callable[[Session, str], None]) -> Session:
+        """Connect; may hang for ever, as libvirt gives this no deadline.
+
+        `on_close` is told the reason, from the event loop's thread. Raises `LibvirtError`.
+        """
+        EventLoop.start()
+        session = cls(connection := libvirt.open(uri))
+
+        def tell(_connection: Connection, reason: int, _opaque: object) -> None:
+            on_close(session, _CLOSE_REASONS.get(reason, f"reason {reason}"))
+
+        if _where_supported(lambda: connection.registerCloseCallback(tell, None)) is not None:
+            session._undo.append(connection.unregisterCloseCallback)
+        return session
+
+    def watch(self, on_event: OnEvent) -> None:
+        """Have `on_event` called, from the event loop's thread, for what happens to domains, pools and networks."""
+        connection = self.connection
+        for event, detail in _DOMAIN_EVENTS.items():
+            callback = _teller(on_event, "domain", detail)
+            self._register(
+                partial(connection.domainEventRegisterAny, None, event, callback, None),
+                connection.domainEventDeregisterAny,
+            )
+        callback, event = _teller(on_event, "pool", "lifecycle"), libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE
+        self._register(
+            partial(connection.storagePoolEventRegisterAny, None, event, callback, None),
+            connection.storagePoolEventDeregisterAny,
         )
-    )
-    return connection
+        callback, event = _teller(on_event, "network", "lifecycle"), libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE
+        self._register(
+            partial(connection.networkEventRegisterAny, None, event, callback, None),
+            connection.networkEventDeregisterAny,
+        )
 
+    def _register(self, register: Callable[[], int], deregister: Callable[[int], object]) -> None:
+        number = _where_supported(register)
+        if number is not None:
+            self._undo.append(partial(deregister, number))
 
-def watch_events(connection: Connection, on_event: OnEvent) -> None:
-    """Have `on_event` called, from the event loop's thread, for what happens to domains, pools and networks."""
-    for event, detail in _DOMAIN_EVENTS.items():
-        callback = _teller(on_event, "domain", detail)
-        _where_supported(partial(connection.domainEventRegisterAny, None, event, callback, None))
-    pool, network = _teller(on_event, "pool", "lifecycle"), _teller(on_event, "network", "lifecycle")
-    lifecycle = libvirt.VIR_STORAGE_POOL_EVENT_ID_LIFECYCLE
-    _where_supported(lambda: connection.storagePoolEventRegisterAny(None, lifecycle, pool, None))
-    lifecycle = libvirt.VIR_NETWORK_EVENT_ID_LIFECYCLE
-    _where_supported(lambda: connection.networkEventRegisterAny(None, lifecycle, network, None))
+    def release(self) -> None:
+        """Let go of the connection; may wait for the host, and is then ended by breaking the transport."""
+        self.connection = None
+        for undo in self._undo:
+            # On a connection that has ended the host can't be told; the callback is gone all the same.
+            with suppress(LibvirtError):
+                undo()
+        self._undo.clear()
+
+    def is_alive(self) -> bool:
+        """Whether the connection is still up as far as this side knows; asks nobody."""
+        try:
+            return bool(self.connection.isAlive())
+        except (LibvirtError, AttributeError):
+            return False
 
 
 def _teller(on_event: OnEvent, kind: str, detail: str) -> Callable[..., None]:
@@ -113,10 +155,11 @@ def _teller(on_event: OnEvent, kind: str, detail: str) -> Callable[..., None]:
     return tell
 
 
-def _where_supported(register: Callable[[], object]) -> None:
-    """Do without what a driver (such as libvirt's test driver) does not have."""
+def _where_supported(register: Callable[[], T]) -> T | None:
+    """What `register` returns; None where a driver (such as libvirt's test driver) does not have it."""
     try:
-        register()
+        return register()
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_SUPPORT:
             raise
+        return None

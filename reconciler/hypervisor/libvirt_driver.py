@@ -14,6 +14,7 @@ from reconciler.hypervisor.libvirt_host import LibvirtHost
 
 _THREADS_IN_ALL: Final = 128
 _THREADS_A_HOST: Final = range(2, 17)
+_TICK_SECONDS: Final = 2.0
 
 
 class LibvirtFleet:
@@ -21,7 +22,7 @@ class LibvirtFleet:
 
     Deadlines in seconds: `open_deadline` for connecting, `call_deadline` for calls that read or change little,
     `slow_call_deadline` for those that start or allocate something, `copy_deadline` for those that copy a disk;
-    keepalive as (seconds, count).
+    keepalive as (seconds without an answer, count of them).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class LibvirtFleet:
         self._clock: Final[Clock] = clock or SystemClock()
         self._lock: Final = threading.Lock()
         self._hosts: dict[str, LibvirtHost] = {}
+        self._closing: Final = threading.Event()
         self._callbacks: tuple[Callable[[HostEvent], None], ...] = ()
         self.update(hosts)
         # A connection to a hung host must be broken off before the interpreter drops it and waits for an answer.
@@ -82,8 +84,17 @@ class LibvirtFleet:
             first = not self._callbacks
             self._callbacks = (*self._callbacks, callback)
             hosts = list(self._hosts.values())
-        for host in hosts if first else ():
-            host.subscribe(self._tell)
+        if first:
+            for host in hosts:
+                host.subscribe(self._tell)
+            threading.Thread(target=self._keep_connected, name="fleet-heartbeat", daemon=True).start()
+
+    def _keep_connected(self) -> None:
+        """Connect and reconnect every host while somebody wants its events."""
+        while not self._closing.is_set():
+            for host in tuple(self._hosts.values()):
+                host.tick()
+            self._closing.wait(_TICK_SECONDS)
 
     def _tell(self, event: HostEvent) -> None:
         for callback in self._callbacks:
@@ -92,6 +103,7 @@ class LibvirtFleet:
     def close(self) -> None:
         """Close every host at once, so that many that hang take no longer than one."""
         atexit.unregister(self.close)
+        self._closing.set()
         closers = [threading.Thread(target=host.close, daemon=True) for host in self._hosts.values()]
         for closer in closers:
             closer.start()

@@ -135,5 +135,9 @@ class LibvirtHost:
         """Have the host connected and watched from now on."""
         self._connection.subscribe(notify)
 
+    def tick(self) -> None:
+        """See to an idle connection; never waits."""
+        self._connection.tick()
+
     def close(self) -> None:
         self._connection.close()
