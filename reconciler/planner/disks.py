@@ -1,14 +1,14 @@
-"""Volumes of one VM: made when missing, kept when there, grown, never shrunk."""
+"""Volumes of one VM: made when missing, kept when there, grown, never shrunk, never moved."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reconciler.model import identity
-from reconciler.model.domain import DomainConfig
-from reconciler.model.inventory import ObservedDomain, ObservedVolume
-from reconciler.model.ledger import VolumeIntent
-from reconciler.model.plan import FieldChange, Sign
+from reconciler.model.domain import DiskConfig, DomainConfig
+from reconciler.model.inventory import ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.plan import FieldChange, Sign, UnmetReason
 from reconciler.model.quantities import approximate_size, format_size
 from reconciler.model.resource import ObjectRef
 from reconciler.model.seed import seed_hash
@@ -16,7 +16,7 @@ from reconciler.model.steps import CreateVolume, GrowDisk, GrowVolume, WriteSeed
 from reconciler.model.virtual_machine import Disk, VirtualMachine
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
-from reconciler.planner.image_distribution import NoBase, ensure_base
+from reconciler.planner.image_distribution import Base, NoBase, ensure_base, image_digest
 from reconciler.planner.vm_domain import seed_content
 from reconciler.planner.world import World
 
@@ -41,47 +41,120 @@ class DiskPlanner:
         """Actions that must succeed before the domain can be defined as `config`; None if a disk can't be had now."""
         before: list[str] = []
         usable = True
-        for disk in self.vm.spec.disks:
-            made = self._disk(disk)
+        for disk, wanted in zip(self.vm.spec.disks, config.disks, strict=True):
+            made = self._disk(disk, wanted)
             if made is None:
                 usable = False
             else:
                 before += made
         if config.seed is not None:
-            before += self._seed(config)
+            before += self._seed(config.seed)
         return tuple(before) if usable else None
 
-    def _disk(self, disk: Disk) -> tuple[str, ...] | None:
-        volume = identity.disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
+    def _disk(self, disk: Disk, wanted: DiskConfig) -> tuple[str, ...] | None:
+        elsewhere = self._attached_from_elsewhere(disk, wanted)
+        if elsewhere is not None:
+            self._refuse_move(disk, elsewhere)
+            return None
         storage = self.world.storage_host(disk.pool, self.host)
         pool = self.world.observed_pool(disk.pool, self.host)
-        partial = any((intent.pool, intent.volume) == (disk.pool, volume) for intent in self.world.ledger.intents)
-        there = pool.volumes.get(volume) if pool is not None and pool.volumes is not None else None
+        volume = identity.disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
+        attached = self._is_attached(wanted.path)
+        if pool is None or not pool.active:
+            if attached:
+                return self._await_pool(disk, storage)
+            return None if self._is_left_elsewhere(disk, volume) else self._create(disk, volume, storage)
+        if pool.volumes is None:
+            self._wait("pool-unavailable", f"volumes of pool {disk.pool} could not be read on {storage}")
+            return None
+        there = pool.volumes.get(volume)
+        # What a domain refers to was finished once, whatever the ledger remembers: it is never replaced.
+        partial = there is not None and not attached and self.world.is_unfinished(disk.pool, volume, storage)
         if there is not None and not partial:
             return self._keep(disk, there, storage)
-        if pool is not None and pool.active and pool.volumes is None:
-            self._wait(f"volumes of pool {disk.pool} could not be read on {storage}")
-            return None
-        if there is None and self._in_use(disk, volume):
-            self._wait(
-                f"disk {disk.name} is part of the running VM, but its volume {volume} is not in pool {disk.pool}",
-                hint=f"virsh -c {self._uri(storage)} vol-list {disk.pool}; restore the file before the VM stops",
-            )
-            return None
-        return self._create(disk, volume, storage, partial=partial and there is not None)
+        return self._make_anew(disk, volume, storage, attached=attached, partial=partial)
 
-    def _in_use(self, disk: Disk, volume: str) -> bool:
-        """A VM that has the disk must never be given an empty one in its place."""
-        if self.domain is None:
+    def _make_anew(
+        self, disk: Disk, volume: str, storage: str, *, attached: bool, partial: bool
+    ) -> tuple[str, ...] | None:
+        """Create the volume, unless the VM had the disk already: then a new one must not take its place."""
+        if attached:
+            self._report_lost(disk, volume, storage)
+            return None
+        if not partial and self._is_left_elsewhere(disk, volume):
+            return None
+        return self._create(disk, volume, storage, partial=partial)
+
+    # -- what the VM already has -----------------------------------------------------------------------------------
+    def _attached_disks(self) -> Iterator[DiskConfig]:
+        if self.domain is not None:
+            yield from self.domain.config.disks
+            if self.domain.live is not None and self.domain.live.disks != self.domain.config.disks:
+                yield from self.domain.live.disks
+
+    def _is_attached(self, path: str) -> bool:
+        """A VM that has the disk, now or at its next boot, must never be given an empty one in its place."""
+        return any(known.path == path for known in self._attached_disks())
+
+    def _attached_from_elsewhere(self, disk: Disk, wanted: DiskConfig) -> str | None:
+        """Path of the same disk in another pool or format; None if there is none, or it is where it should be."""
+        name = f"/{self.world.fleet}.{self.vm.name}.{disk.name}."
+        paths = [known.path for known in self._attached_disks() if name in known.path]
+        return None if not paths or wanted.path in paths else paths[0]
+
+    def _is_left_elsewhere(self, disk: Disk, volume: str) -> bool:
+        """Whether the VM had this disk before in another pool or format, though it is not attached now; says so."""
+        if self.domain is None and self.vm.name not in self.world.ledger.placements:
             return False
-        live = self.domain.live
-        return (
-            live is not None
-            and any(known.path.rsplit("/", 1)[-1] == volume for known in live.disks)
-            and disk.name is not None
+        names = [identity.disk_volume(self.world.fleet, self.vm.name, disk.name, kind) for kind in ("qcow2", "raw")]
+        for pool_name in sorted(self.facilities.pools_on(self.host)):
+            pool = self.world.observed_pool(pool_name, self.host)
+            for name in names:
+                if pool and pool.volumes and name in pool.volumes and (pool_name, name) != (disk.pool, volume):
+                    self._refuse_move(disk, pool.volumes[name].path)
+                    return True
+        return False
+
+    def _refuse_move(self, disk: Disk, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        pools = self.facilities.pools_on(self.host)
+        pool = next((known for known in sorted(pools) if pools[known].target.rstrip("/") == folder), folder)
+        kind = name.rpartition(".")[2]
+        moved = pool != disk.pool
+        old, new = (pool, disk.pool) if moved else (kind, disk.format)
+        field = "pool" if moved else "format"
+        self.draft.wait(
+            self.target,
+            "immutable",
+            f"disk {disk.name} is in pool {pool}; moving it is not done"
+            if moved
+            else f"disk {disk.name} is {kind}; converting it is not done",
+            severity="blocked",
+            host=self.host,
+            hint=f"put {field}: {old} back, or give the new disk another name",
+            changes=(FieldChange(f"disks[{disk.name}].{field}", old, new, "data-loss"),),
+        )
+
+    def _await_pool(self, disk: Disk, storage: str) -> tuple[str, ...] | None:
+        """The disk is in a pool that is not active: it is looked at once the pool is back."""
+        ready = self.facilities.pool_actions.get((disk.pool, storage))
+        if ready is None:
+            self._wait("pool-unavailable", f"pool {disk.pool}, which has disk {disk.name}, is not active on {storage}")
+            return None
+        return (ready,)
+
+    def _report_lost(self, disk: Disk, volume: str, storage: str) -> None:
+        self._wait(
+            "pool-unavailable",
+            f"disk {disk.name} is part of the VM, but its volume {volume} is not in pool {disk.pool};"
+            " an empty one is not put in its place",
+            hint=f"look whether the storage is mounted: virsh -c {self._uri(storage)} vol-list {disk.pool}; to have it"
+            f" made anew: virsh -c {self._uri(self.host)} undefine {self.vm.name}",
         )
 
     def _keep(self, disk: Disk, there: ObservedVolume, storage: str) -> tuple[str, ...]:
+        if disk.image is not None and there.backing_path is not None:
+            self._report_other_base(disk, disk.image, there.backing_path)
         if disk.size is None or there.capacity == disk.size:
             return ()
         change = FieldChange(f"disks[{disk.name}].size", format_size(there.capacity), format_size(disk.size), "live")
@@ -96,57 +169,57 @@ class DiskPlanner:
                 changes=(change,),
             )
             return ()
-        return (self._grow(disk, there, storage, change),)
+        return (self._grow(disk, disk.size, there, storage, change),)
 
-    def _grow(self, disk: Disk, there: ObservedVolume, storage: str, change: FieldChange) -> str:
-        assert disk.size is not None  # noqa: S101  the caller compared it
-        running = self.domain is not None and self.domain.active
+    def _report_other_base(self, disk: Disk, image: str, backing: str) -> None:
+        """An image that changed is for new disks; that this one stays as it is, is said."""
+        digest = image_digest(self.world, image)
+        if digest is None:
+            return
+        kind = self.world.desired.images[image].spec.format
+        base, used = identity.base_volume(self.world.fleet, digest, kind), backing.rpartition("/")[2]
+        if used != base:
+            self.draft.wait(
+                self.target,
+                "immutable",
+                f"disk {disk.name} was made from another image than {image} is now, and stays as it is",
+                severity="info",
+                host=self.host,
+                hint="a new VM, or a disk of another name, gets the image as it is now",
+                changes=(FieldChange(f"disks[{disk.name}].image", used, base, "rebuild"),),
+            )
+
+    def _grow(self, disk: Disk, size: int, there: ObservedVolume, storage: str, change: FieldChange) -> str:
+        domain = self.domain
         attached = (
-            running
-            and self.domain is not None
-            and self.domain.live is not None
-            and any(known.path == there.path for known in self.domain.live.disks)
+            domain is not None
+            and domain.live is not None
+            and any(known.path == there.path for known in domain.live.disks)
         )
-        detail = f"grow disk {disk.name}"
-        if attached and self.domain is not None:
-            step = GrowDisk(domain=self.vm.name, uuid=self.domain.uuid, path=there.path, capacity=disk.size)
-            host, disruption = self.host, "live"
+        step: GrowDisk | GrowVolume
+        if attached and domain is not None:
+            step = GrowDisk(domain=self.vm.name, uuid=domain.uuid, path=there.path, capacity=size)
         else:
-            step = GrowVolume(pool=disk.pool, volume=there.name, capacity=disk.size)  # type: ignore[assignment]
-            host, disruption = storage, "none"
+            step = GrowVolume(pool=disk.pool, volume=there.name, capacity=size)
         return self.draft.act(
             step,
             target=self.target,
-            host=host,
+            host=self.host if attached else storage,
             sign=self.sign,
             why="spec-change",
-            detail=detail,
-            disruption="live" if disruption == "live" else "none",
+            detail=f"grow disk {disk.name}",
+            disruption="live" if attached else "none",
             changes=(change,),
             part=disk.name,
         )
 
-    def _create(self, disk: Disk, volume: str, storage: str, *, partial: bool) -> tuple[str, ...] | None:
-        after: list[str] = []
-        base, base_format, capacity = None, None, disk.size
-        if disk.image is not None:
-            found = ensure_base(self.world, self.facilities, self.draft, disk.image, disk.pool, self.host)
-            if isinstance(found, NoBase):
-                self.draft.wait(
-                    self.target,
-                    "image-unavailable",
-                    found.reason,
-                    severity="blocked",
-                    host=self.host,
-                    hint=found.hint,
-                )
-                return None
-            base, after = found.volume, list(found.after)
-            base_format = self.world.desired.images[disk.image].spec.format
-            facts = self.world.inventory.images.get(disk.image)
-            capacity = capacity or (facts.virtual_size if facts else None)
-            if not self._fits(disk, facts.virtual_size if facts else None):
-                return None
+    # -- what is made ----------------------------------------------------------------------------------------------
+    def _create(self, disk: Disk, volume: str, storage: str, *, partial: bool = False) -> tuple[str, ...] | None:
+        found = self._base(disk)
+        if isinstance(found, NoBase):
+            self._wait("image-unavailable", found.reason, found.hint)
+            return None
+        capacity = disk.size or (found.virtual_size if found else None)
         if capacity is None:
             self.draft.wait(
                 self.target,
@@ -155,9 +228,10 @@ class DiskPlanner:
                 host=self.host,
             )
             return None
+        if found is not None and found.virtual_size is not None and capacity < found.virtual_size:
+            self._report_too_small(disk, capacity, found.virtual_size)
+            return None
         ready = self.facilities.pool_actions.get((disk.pool, storage))
-        if ready:
-            after.append(ready)
         origin = f" from {disk.image}" if disk.image else ""
         create = self.draft.act(
             CreateVolume(
@@ -165,8 +239,8 @@ class DiskPlanner:
                 volume=volume,
                 format=disk.format,
                 capacity=capacity,
-                base=base,
-                base_format=base_format,
+                base=found.volume if found else None,
+                base_format=found.format if found else None,
                 clone=disk.clone,
                 replace_partial=partial,
             ),
@@ -175,36 +249,36 @@ class DiskPlanner:
             sign=self.sign,
             why="incomplete" if partial else "missing",
             detail=f"disk {disk.name} {approximate_size(capacity)}{origin}",
-            after=after,
+            after=(*(found.after if found else ()), *((ready,) if ready else ())),
             part=disk.name,
         )
         return (create,)
 
-    def _fits(self, disk: Disk, image_size: int | None) -> bool:
-        if disk.size is None or image_size is None or disk.size >= image_size:
-            return True
-        self.draft.wait(
-            self.target,
-            "spec-invalid",
-            f"disk {disk.name} is {format_size(disk.size)}, but image {disk.image} needs {format_size(image_size)}",
-            severity="blocked",
-            host=self.host,
-            hint=f"write size: {format_size(image_size)} or more, or leave size out",
-        )
-        return False
+    def _base(self, disk: Disk) -> Base | NoBase | None:
+        if disk.image is None:
+            return None
+        facts = self.world.inventory.images.get(disk.image)
+        if disk.size is not None and facts is not None and facts.virtual_size and disk.size < facts.virtual_size:
+            # Nothing is uploaded for a disk that can't be made.
+            return Base("", "raw", facts.virtual_size, ())
+        return ensure_base(self.world, self.facilities, self.draft, disk.image, disk.pool, self.host)
 
-    def _seed(self, config: DomainConfig) -> tuple[str, ...]:
+    def _report_too_small(self, disk: Disk, size: int, needed: int) -> None:
+        self._wait(
+            "spec-invalid",
+            f"disk {disk.name} is {format_size(size)}, but image {disk.image} needs {format_size(needed)}",
+            hint=f"write size: {format_size(needed)} or more, or leave size out",
+        )
+
+    def _seed(self, wanted: DiskConfig) -> tuple[str, ...]:
         content = seed_content(self.world.fleet, self.vm)
-        if content is None or config.seed is None:
+        if content is None:
             return ()
         pool_name = self.vm.spec.disks[0].pool
         storage = self.world.storage_host(pool_name, self.host)
         volume = identity.seed_volume(self.world.fleet, self.vm.name, seed_hash(content))
-        if config.seed.path.rsplit("/", 1)[-1] != volume:
-            return ()
         pool = self.world.observed_pool(pool_name, self.host)
-        partial = VolumeIntent(pool_name, volume, storage) in self.world.ledger.intents
-        if pool is not None and pool.volumes is not None and volume in pool.volumes and not partial:
+        if wanted.path.rpartition("/")[2] != volume or self._has_seed(pool, pool_name, volume, storage):
             return ()
         ready = self.facilities.pool_actions.get((pool_name, storage))
         write = self.draft.act(
@@ -218,8 +292,16 @@ class DiskPlanner:
         )
         return (write,)
 
-    def _wait(self, detail: str, hint: str = "") -> None:
-        self.draft.wait(self.target, "pool-unavailable", detail, severity="blocked", host=self.host, hint=hint)
+    def _has_seed(self, pool: ObservedPool | None, pool_name: str, volume: str, storage: str) -> bool:
+        """Whether the seed is there and whole, or was when its pool was last active."""
+        configs = (self.domain.config, self.domain.live) if self.domain else ()
+        attached = any(config and config.seed and config.seed.path.endswith(f"/{volume}") for config in configs)
+        if pool is None or pool.volumes is None:
+            return attached
+        return volume in pool.volumes and (attached or not self.world.is_unfinished(pool_name, volume, storage))
+
+    def _wait(self, reason: UnmetReason, detail: str, hint: str = "") -> None:
+        self.draft.wait(self.target, reason, detail, severity="blocked", host=self.host, hint=hint)
 
     def _uri(self, host: str) -> str:
         return self.world.desired.hosts[host].spec.uri

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from reconciler.model import identity
 from reconciler.model.inventory import HostInventory, ObservedNetwork, ObservedPool
@@ -15,35 +17,45 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.vm_domain import PoolOnHost
 from reconciler.planner.world import World
 
+_BLOCK_TYPES: Final = ("logical", "disk", "iscsi", "iscsi-direct", "scsi", "mpath")
+"""Pool types whose volumes are block devices."""
+_HELD: Final = "it is held and not active yet"
+
 
 @dataclass(slots=True)
 class Facilities:
     """What each host will offer once the plan has run, and the actions that bring it about.
 
-    Keys are (object name, host name).
+    Keys are (object name, host name), but for `pools`, which is by host and then by pool.
     """
 
-    pools: dict[tuple[str, str], PoolOnHost] = field(default_factory=dict)
+    pools: dict[str, dict[str, PoolOnHost]] = field(default_factory=dict)
     networks: set[tuple[str, str]] = field(default_factory=set)
     pool_actions: dict[tuple[str, str], str] = field(default_factory=dict)
     network_actions: dict[tuple[str, str], str] = field(default_factory=dict)
     trouble: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """(kind, object, host) → why it can't be used there."""
+    uploads: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """(host, pool, base volume) → the action that uploads it."""
 
-    def pools_on(self, host: str) -> dict[str, PoolOnHost]:
+    def pools_on(self, host: str) -> Mapping[str, PoolOnHost]:
         """Usable pools of one host, by name."""
-        return {pool: where for (pool, on), where in self.pools.items() if on == host}
+        return self.pools.get(host, {})
+
+    def has_pool(self, pool: str, host: str) -> bool:
+        """Whether the pool can be used on the host."""
+        return pool in self.pools_on(host)
 
 
 def plan_facilities(world: World, draft: Draft) -> Facilities:
     """Bring pools and networks to the hosts that were read."""
     facilities = Facilities()
-    hosts = {name: host for name, host in world.inventory.hosts.items() if name in world.desired.hosts}
-    for pool in world.desired.pools.values():
+    hosts = world.inventory.hosts
+    for _, pool in sorted(world.desired.pools.items()):
         for name, host in hosts.items():
             if world.pool_serves(pool.name, name):
                 _PoolPlanner(world, draft, facilities, pool, host).plan()
-    for network in world.desired.networks.values():
+    for _, network in sorted(world.desired.networks.items()):
         for name, host in hosts.items():
             if world.network_serves(network.name, name):
                 _NetworkPlanner(world, draft, facilities, network, host).plan()
@@ -110,6 +122,14 @@ class _PoolPlanner:
                 change,
             )
             return
+        if spec.type not in ("existing", observed.type):
+            self._trouble(
+                "immutable",
+                f"it is a {observed.type} pool and can't be made a {spec.type} one: volumes would be left behind",
+                f"put type: {observed.type} back, or make a new StoragePool",
+                FieldChange("type", observed.type, spec.type, "data-loss"),
+            )
+            return
         self._serve(observed.target)
         if not observed.active or not observed.autostart:
             changes = _on_off(observed.active, observed.autostart)
@@ -141,7 +161,11 @@ class _PoolPlanner:
         return self.world.desired.hosts[self.host.name].spec.uri
 
     def _serve(self, target: str) -> None:
-        self.facilities.pools[self.key] = PoolOnHost(target, block=self.pool.spec.type == "logical")
+        observed = self.host.pools.get(self.pool.name)
+        kind = observed.type if observed else self.pool.spec.type
+        self.facilities.pools.setdefault(self.host.name, {})[self.pool.name] = PoolOnHost(
+            target, block=kind in _BLOCK_TYPES
+        )
 
     def _trouble(self, reason: UnmetReason, detail: str, hint: str, *changes: FieldChange) -> None:
         self.facilities.trouble["StoragePool", self.pool.name, self.host.name] = detail
@@ -163,6 +187,11 @@ class _PoolPlanner:
         detail: str,
         changes: tuple[FieldChange, ...] = (),
     ) -> None:
+        if _is_held(self.world, self.draft, ObjectRef("StoragePool", self.pool.name), self.host.name):
+            if isinstance(step, DefinePool) or step.start:
+                self.facilities.pools[self.host.name].pop(self.pool.name)
+                self.facilities.trouble["StoragePool", self.pool.name, self.host.name] = _HELD
+            return
         self.facilities.pool_actions[self.key] = self.draft.act(
             step,
             target=ObjectRef("StoragePool", self.pool.name),
@@ -296,6 +325,12 @@ class _NetworkPlanner:
         detail: str,
         changes: tuple[FieldChange, ...] = (),
     ) -> None:
+        if _is_held(self.world, self.draft, ObjectRef("Network", self.network.name), self.host.name):
+            observed = self.host.networks.get(self.network.name)
+            if observed is None or not observed.active:
+                self.facilities.networks.discard(self.key)
+                self.facilities.trouble["Network", self.network.name, self.host.name] = _HELD
+            return
         self.facilities.network_actions[self.key] = self.draft.act(
             step,
             target=ObjectRef("Network", self.network.name),
@@ -305,6 +340,14 @@ class _NetworkPlanner:
             detail=detail,
             changes=changes,
         )
+
+
+def _is_held(world: World, draft: Draft, ref: ObjectRef, host: str) -> bool:
+    """Say that the change waits, if the object is paused."""
+    if not world.is_paused(ref):
+        return False
+    draft.wait(ref, "paused", "held; changes wait", host=host, hint=f"reconciler resume {ref}")
+    return True
 
 
 def _on_off(active: bool, autostart: bool) -> tuple[FieldChange, ...]:

@@ -13,7 +13,8 @@ from reconciler.model.plan import Action, Plan, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
-from reconciler.planner.world import Copy, World, make_world
+from reconciler.planner.ownership import Copy
+from reconciler.planner.world import World, make_world
 
 _HEALTH: dict[str, VmHealth] = {
     "running": "running",

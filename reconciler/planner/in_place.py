@@ -10,12 +10,14 @@ from reconciler.model.plan import FieldChange, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import RedefineDomain, SetAutostart, StartDomain, StopDomain
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.disks import DiskPlanner
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.ownership import Copy
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
-from reconciler.planner.world import Copy, World
+from reconciler.planner.world import World
 
 _ENDED_BY_ITSELF: Final = frozenset({"crashed", "failed", "unknown", ""})
 """Reasons of being off after which RerunOnFailure runs the VM again; `unknown` is a VM that never ran."""
@@ -53,7 +55,7 @@ class InPlace:
         if redefined is None:
             return
         self._autostart(config)
-        self._power(config, redefined)
+        self._power(config, (*redefined, *self._facilities_first(config)))
 
     def _configure(self, config: DomainConfig) -> tuple[str, ...] | None:
         """Actions after which the persistent configuration is right; None if that can't be had now."""
@@ -86,13 +88,15 @@ class InPlace:
             why=self._why(config) if changes else "spec-change",
             detail=self._redefine_detail(changes),
             changes=(*changes, *mark_changes),
-            after=(*disks, *self._networks(config)),
+            after=(*disks, *self._facilities_first(config)),
         )
         return (*disks, redefine)
 
     def _redefine_detail(self, changes: tuple[FieldChange, ...]) -> str:
         if not changes:
             return "note what was applied"
+        if not self.copy.domain.persistent:
+            return "define it persistently"
         if self.copy.domain.active and not self._may_restart():
             return "stage for the next boot"
         return "redefine"
@@ -103,11 +107,12 @@ class InPlace:
         machine_changed = any(change.field == "machine" for change in diff(config, observed))
         return config.machine if machine_changed else observed.machine
 
-    def _networks(self, config: DomainConfig) -> tuple[str, ...]:
-        actions = self.facilities.network_actions
-        return tuple(
-            actions[nic.network, self.copy.host] for nic in config.nics if (nic.network, self.copy.host) in actions
-        )
+    def _facilities_first(self, config: DomainConfig) -> tuple[str, ...]:
+        """Actions that make the host's networks and pools ready for the VM."""
+        host, networks, pools = self.copy.host, self.facilities.network_actions, self.facilities.pool_actions
+        found = [networks.get((nic.network, host)) for nic in config.nics] if networks else []
+        found += [pools.get((disk.pool, host)) for disk in self.vm.spec.disks] if pools else []
+        return tuple(dict.fromkeys(action for action in found if action is not None))
 
     def _mark_changes(self, config: DomainConfig) -> tuple[FieldChange, ...]:
         mark = self.copy.mark
@@ -153,7 +158,7 @@ class InPlace:
                 self._stop(after)
         elif self.copy.domain.active:
             self._while_running(config, after)
-        elif self._should_start():
+        elif self._should_start() and self._can_start(config):
             self._start(after, why="run-strategy")
 
     def _should_start(self) -> bool:
@@ -162,6 +167,23 @@ class InPlace:
             return True
         failed = domain.state == "crashed" or domain.reason in _ENDED_BY_ITSELF
         return strategy == "RerunOnFailure" and failed
+
+    def _can_start(self, config: DomainConfig) -> bool:
+        """Whether the host has what the VM is plugged into, and nobody else writes to its disks."""
+        for nic in config.nics:
+            if (nic.network, self.copy.host) not in self.facilities.networks:
+                key = ("Network", nic.network, self.copy.host)
+                trouble = self.facilities.trouble.get(key, "the specs don't give it one")
+                self.draft.wait(
+                    self.target,
+                    "network-unavailable",
+                    f"network {nic.network} on {self.copy.host}: {trouble}",
+                    severity="blocked",
+                    host=self.copy.host,
+                    hint=f"reconciler why Network/{nic.network}",
+                )
+                return False
+        return not report_disk_collision(self.world, self.draft, self.vm, config, self.copy.host)
 
     def _while_running(self, config: DomainConfig, after: tuple[str, ...]) -> None:
         if self.copy.domain.state == "paused":
@@ -177,6 +199,8 @@ class InPlace:
             return
         pending = self._pending(config)
         if not pending:
+            return
+        if self._may_restart() and not self._can_start(config):
             return
         if self._may_restart():
             stop = self._stop(after, changes=pending, restart=True)

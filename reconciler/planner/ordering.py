@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
-from reconciler.model.ledger import Failure, LedgerView
+from reconciler.model.ledger import Failure
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import StartDomain, StopDomain
 from reconciler.planner.draft import Draft
+from reconciler.planner.world import World
 
 _RANK: Final = {
     kind: rank
@@ -52,34 +55,41 @@ def ordered(actions: Mapping[str, Action]) -> tuple[Action, ...]:
     )
 
 
-def hold_back(draft: Draft, ledger: LedgerView, now: float) -> tuple[str, ...]:
+def hold_back(world: World, draft: Draft) -> tuple[str, ...]:
     """Take out actions that wait after a failure or whose object is still being worked on, and all that need them.
 
     Returns the ids of what was taken out; each object of theirs gets its reason.
     """
     causes: dict[str, Unmet] = {}
     for action in draft.actions.values():
-        reason = _why_not_now(action, ledger, now)
+        reason = _why_not_now(world, action)
         if reason is not None:
             causes[action.id] = reason
+    if not causes:
+        return ()
     _spread_to_dependants(draft, causes)
+    _spread_to_restarts(draft, causes)
     for action_id in causes:
         del draft.actions[action_id]
     draft.unmet += dict.fromkeys(causes.values())
     return tuple(sorted(causes))
 
 
-def _why_not_now(action: Action, ledger: LedgerView, now: float) -> Unmet | None:
-    if str(action.target) in ledger.in_flight:
+def _why_not_now(world: World, action: Action) -> Unmet | None:
+    if str(action.target) in world.ledger.in_flight:
         return Unmet(action.target, "in-progress", "an earlier pass is still at it", host=action.host)
-    failure = ledger.failures.get(action.id)
-    if failure is None or failure.inputs != action_inputs(action) or now >= failure.not_before:
+    if action.host is not None and world.is_paused(ObjectRef("Host", action.host)):
+        host = ObjectRef("Host", action.host)
+        detail = f"{host} is held; changes on it wait"
+        return Unmet(action.target, "paused", detail, host=action.host, hint=f"reconciler resume {host}")
+    failure = world.ledger.failures.get(action.id)
+    if failure is None or world.now >= failure.not_before or failure.inputs != action_inputs(action):
         return None
-    return _failed(action, failure, now)
+    return _failed(action, failure, world.now)
 
 
 def _failed(action: Action, failure: Failure, now: float) -> Unmet:
-    wait = max(1, round(failure.not_before - now))
+    wait = max(1, math.ceil(failure.not_before - now))
     tries = f"{failure.attempts} {'try' if failure.attempts == 1 else 'tries'}"
     return Unmet(
         action.target,
@@ -93,27 +103,38 @@ def _failed(action: Action, failure: Failure, now: float) -> Unmet:
 
 def _spread_to_dependants(draft: Draft, causes: dict[str, Unmet]) -> None:
     """Whatever comes after something held is held; another object says what it waits for."""
-    while True:
-        found = {
-            action.id: causes[before]
-            for action in draft.actions.values()
-            if action.id not in causes
-            for before in action.after
-            if before in causes
-        }
-        if not found:
-            return
-        for action_id, cause in found.items():
-            target = draft.actions[action_id].target
-            causes[action_id] = cause if cause.target == target else _waits_for(target, cause)
+    needed_by: dict[str, list[str]] = {}
+    for action in draft.actions.values():
+        for before in action.after:
+            needed_by.setdefault(before, []).append(action.id)
+    held = sorted(causes)
+    while held:
+        before = held.pop()
+        for action_id in sorted(needed_by.get(before, ())):
+            if action_id not in causes:
+                target, cause = draft.actions[action_id].target, causes[before]
+                causes[action_id] = cause if cause.target == target else _waits_for(target, cause)
+                held.append(action_id)
+
+
+def _spread_to_restarts(draft: Draft, causes: dict[str, Unmet]) -> None:
+    """A guest is not shut down for a restart whose start would have to wait."""
+    for action_id in sorted(causes):
+        action = draft.actions[action_id]
+        if isinstance(action.step, StartDomain):
+            for before in action.after:
+                if before not in causes and isinstance(draft.actions[before].step, StopDomain):
+                    causes[before] = causes[action_id]
 
 
 def _waits_for(target: ObjectRef, cause: Unmet) -> Unmet:
+    detail = cause.detail.removeprefix("waits for ")
+    about = "" if detail != cause.detail else f"{cause.target}: "
     return Unmet(
         target,
         cause.reason,
-        f"waits for {cause.target}: {cause.detail}",
+        f"waits for {about}{detail}",
         severity="waiting",
         host=cause.host,
-        hint=f"reconciler why {cause.target}",
+        hint=cause.hint or f"reconciler why {cause.target}",
     )

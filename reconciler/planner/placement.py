@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model.host import Host
+from reconciler.model.identity import base_volume
 from reconciler.model.inventory import HostInventory
 from reconciler.model.quantities import approximate_size
-from reconciler.model.resource import Labels
+from reconciler.model.resource import Labels, ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.image_distribution import image_digest, is_complete
 from reconciler.planner.world import World
 
 _LOCALITY_BONUS: Final = 0.05
@@ -50,7 +52,6 @@ def make_rooms(world: World) -> dict[str, Room]:
     return {
         name: _room(world, world.desired.hosts[name], world.inventory.hosts[name])
         for name in sorted(world.inventory.hosts)
-        if name in world.desired.hosts
     }
 
 
@@ -79,8 +80,10 @@ def has_all(labels: Labels, wanted: Labels) -> bool:
 _Filter = Callable[[World, Facilities, VirtualMachine, Room], str]
 
 
-def _state(_world: World, _facilities: Facilities, _vm: VirtualMachine, room: Room) -> str:
-    return "" if room.host.spec.state == "active" else room.host.spec.state
+def _state(world: World, _facilities: Facilities, _vm: VirtualMachine, room: Room) -> str:
+    if room.host.spec.state != "active":
+        return room.host.spec.state
+    return "paused" if world.is_paused(ObjectRef("Host", room.host.name)) else ""
 
 
 def _pinned(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
@@ -91,7 +94,7 @@ def _pinned(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Ro
 def _selected(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     missing = [
         f"{key}={value}"
-        for key, value in vm.spec.placement.node_selector.items()
+        for key, value in sorted(vm.spec.placement.node_selector.items())
         if room.host.metadata.labels.get(key) != value
     ]
     return f"no label {' '.join(missing)}" if missing else ""
@@ -104,11 +107,11 @@ def _virtualisation(world: World, _facilities: Facilities, vm: VirtualMachine, r
 
 def _pools(world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     for disk in vm.spec.disks:
-        if (disk.pool, room.host.name) not in facilities.pools:
+        if not facilities.has_pool(disk.pool, room.host.name):
             trouble = facilities.trouble.get(("StoragePool", disk.pool, room.host.name))
             return f"pool {disk.pool}: {trouble}" if trouble else f"no pool {disk.pool}"
         storage = world.storage_host(disk.pool, room.host.name)
-        if (disk.pool, storage) not in facilities.pools:
+        if not facilities.has_pool(disk.pool, storage):
             return f"pool {disk.pool} can't be used through {storage}"
     return ""
 
@@ -124,7 +127,7 @@ def _networks(_world: World, facilities: Facilities, vm: VirtualMachine, room: R
 def _spread(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     wanted = vm.spec.placement.spread
     if wanted and any(has_all(labels, wanted) for labels in room.labels_there):
-        return "spread " + ",".join(f"{key}={value}" for key, value in wanted.items())
+        return "spread " + ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
     return ""
 
 
@@ -180,7 +183,7 @@ def place(
         score = round(sum(_scores(world, vm, rooms[name])), 6)
         if best is None or score > best[0]:
             best = (score, name)
-    rejections += [(name, "can't be read") for name in world.inventory.unread if name in world.desired.hosts]
+    rejections += [(name, "can't be read") for name in world.desired.hosts if name not in rooms]
     return Verdict(best[1] if best else None, tuple(sorted(rejections)))
 
 
@@ -197,13 +200,12 @@ def _scores(world: World, vm: VirtualMachine, room: Room) -> Iterator[float]:
 
 
 def _images_local(world: World, vm: VirtualMachine, host: str) -> bool:
-    from_images = [disk for disk in vm.spec.disks if disk.image is not None]
-    for disk in from_images:
-        pool = world.observed_pool(disk.pool, host)
-        facts = world.inventory.images.get(disk.image or "")
-        if pool is None or not pool.volumes or facts is None or facts.digest is None:
+    from_images = [(disk.image, disk.pool) for disk in vm.spec.disks if disk.image is not None]
+    for image, pool in from_images:
+        digest = image_digest(world, image)
+        if digest is None:
             return False
-        marker = facts.digest.partition(":")[2][:32]
-        if not any(marker in name and name.endswith(".complete") for name in pool.volumes):
+        base = base_volume(world.fleet, digest, world.desired.images[image].spec.format)
+        if not is_complete(world.observed_pool(pool, host), base):
             return False
     return bool(from_images)

@@ -11,11 +11,12 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
+from reconciler.planner.collection import plan_collection
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import plan_facilities
 from reconciler.planner.ordering import hold_back, ordered
 from reconciler.planner.placement import make_rooms
-from reconciler.planner.removal import plan_collection, plan_removals
+from reconciler.planner.removal import plan_removals
 from reconciler.planner.vms import plan_vms
 from reconciler.planner.world import World, make_world
 
@@ -25,11 +26,10 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     world = make_world(desired, inventory, ledger, policy, now)
     draft = Draft()
     facilities = plan_facilities(world, draft)
-    _hold_if_paused(world, draft)
     plan_vms(world, facilities, make_rooms(world), draft)
     plan_removals(world, draft)
     plan_collection(world, draft)
-    held = hold_back(draft, ledger, now)
+    held = hold_back(world, draft)
     _report_unusable(world, draft)
     actions = ordered(draft.actions)
     unmet = tuple(sorted(draft.unmet, key=_unmet_order))
@@ -42,20 +42,6 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
         held=held,
         unseen=tuple(sorted(name for name in inventory.unread if name in desired.hosts)),
     )
-
-
-def _hold_if_paused(world: World, draft: Draft) -> None:
-    """Pools and networks are held as VMs are."""
-    for action in list(draft.actions.values()):
-        if world.is_paused(action.target):
-            del draft.actions[action.id]
-            draft.wait(
-                action.target,
-                "paused",
-                "held; changes wait",
-                host=action.host,
-                hint=f"reconciler resume {action.target}",
-            )
 
 
 def _report_unusable(world: World, draft: Draft) -> None:

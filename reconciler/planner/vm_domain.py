@@ -57,14 +57,17 @@ def _disk_configs(
     for disk in vm.spec.disks:
         pool = pools[disk.pool]
         path = pool.path(identity.disk_volume(fleet, vm.name, disk.name, disk.format))
-        target = kept.get(path) or _free_target(disk, taken)
+        target = kept.get(path, "")
+        if not target.startswith(_BUS_PREFIX[disk.bus]):
+            target = _free_target(disk, taken)
         taken.add(target)
         yield DiskConfig(target=target, path=path, format=disk.format, bus=disk.bus, block_device=pool.block)
 
 
 def _free_target(disk: Disk, taken: set[str]) -> str:
     prefix = _BUS_PREFIX[disk.bus]
-    return next(f"{prefix}{letter}" for letter in _LETTERS if f"{prefix}{letter}" not in taken)
+    names = (f"{prefix}{first}{letter}" for first in ("", *_LETTERS) for letter in _LETTERS)
+    return next(name for name in names if name not in taken)
 
 
 def _nic_configs(fleet: str, vm: VirtualMachine) -> tuple[NicConfig, ...]:
@@ -122,12 +125,17 @@ def desired_domain(
         graphics=spec.graphics,
         agent_channel=True,
         serial_console=True,
-        console_log=None if host.spec.uri.endswith("/session") else CONSOLE_LOG.format(name=vm.name),
+        console_log=None if _is_session(host.spec.uri) else CONSOLE_LOG.format(name=vm.name),
         rng=True,
         balloon=True,
         autostart=spec.run_strategy == "Always" and not spec.ha.enabled,
         mark=None,
     )
+
+
+def _is_session(uri: str) -> bool:
+    """A session daemon may not write where the system's logs are."""
+    return uri.partition("?")[0].endswith("/session")
 
 
 def spec_hash(config: DomainConfig) -> str:

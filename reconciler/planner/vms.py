@@ -6,15 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model.identity import vm_uuid
-from reconciler.model.plan import Why
+from reconciler.model.host import Host
+from reconciler.model.identity import disk_volume, vm_uuid
+from reconciler.model.plan import Severity, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DefineDomain, StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.collisions import report_disk_collision, report_mac_collision
 from reconciler.planner.disks import DiskPlanner
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.in_place import InPlace
+from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room, Verdict, place, reject
 from reconciler.planner.vm_domain import desired_domain, marked
 from reconciler.planner.world import World
@@ -40,78 +43,85 @@ class VmPlanner:
             if rule(self):
                 return
 
+    @property
+    def copies(self) -> tuple[Copy, ...]:
+        return self.world.copies.get(self.vm.name, ())
+
     def has_two_copies(self) -> bool:
         """Two managed domains of one VM: which is the true one is for the epoch, what to do for a human."""
-        copies = self.world.copies.get(self.vm.name, ())
+        copies = self.copies
         if len(copies) < 2:
             return False
         found = ", ".join(f"{c.host} (epoch {c.mark.epoch}, {c.domain.state})" for c in copies)
-        stale = min(copies, key=lambda c: (c.mark.epoch, not c.domain.active))
-        self.draft.wait(
-            self.target,
+        stale = min(copies, key=lambda c: (c.mark.epoch, c.domain.active))
+        self._block(
             "conflict",
             f"there are {len(copies)} copies: {found}; nothing is done to any of them",
-            severity="blocked",
-            host=copies[0].host,
-            hint=f"on {stale.host}, once you are sure that it is the stale one: virsh undefine {self.vm.name}",
+            copies[0].host,
+            f"once you are sure that the one on {stale.host} is the stale one, and off:"
+            f" virsh -c {self._uri(stale.host)} undefine {self.vm.name}",
         )
         return True
 
-    def has_foreign_mark(self) -> bool:
-        """A domain that carries the VM's mark under another name or UUID was made by somebody, not by us."""
-        for copy in self.world.copies.get(self.vm.name, ()):
-            expected = desired_identity(self.world.fleet, self.vm.name)
-            if (copy.domain.name, copy.domain.uuid) != expected:
-                self.draft.wait(
-                    self.target,
-                    "conflict",
-                    f"domain {copy.domain.name} on {copy.host} carries this VM's mark, but has another name or UUID",
-                    severity="blocked",
-                    host=copy.host,
-                    hint="if it is a copy, remove its mark: virsh metadata "
-                    f"{copy.domain.name} urn:reconciler:domain:1 --remove",
-                )
-                return True
-        return False
+    def has_impostor(self) -> bool:
+        """A domain that carries the VM's mark under another name or UUID was made by somebody, not by us.
 
-    def exists(self) -> bool:
-        """It is there: converge it where it is."""
-        copies = self.world.copies.get(self.vm.name, ())
-        if not copies:
-            return False
-        self._report_strangers(severity="info")
-        InPlace(self.world, self.facilities, self.draft, self.vm, copies[0]).converge()
-        self._report_unwanted_host(copies[0].host)
-        return True
+        Its own copy is converged nevertheless, unless the other has the VM's UUID.
+        """
+        impostors = self.world.foreign.impostors.get(self.vm.name, ())
+        for other in impostors:
+            self._block(
+                "conflict",
+                f"domain {other.domain.name} on {other.host} carries this VM's mark, but has another name or UUID;"
+                " it is left alone",
+                other.host,
+                f"if it is a copy, remove its mark: virsh -c {self._uri(other.host)} metadata {other.domain.name}"
+                " urn:reconciler:domain:1 --remove --config; if it was renamed, give it its name back",
+            )
+        return bool(impostors) and not self.copies
 
     def is_taken_by_a_stranger(self) -> bool:
-        """An unmanaged domain has the name: never adopted or destroyed silently."""
-        if self.vm.name not in self.world.strangers:
+        """A foreign domain has the name or the UUID: never adopted or destroyed silently."""
+        if self.copies:
             return False
-        self._report_strangers(severity="blocked")
-        return True
+        if self.vm.name in self.world.foreign.names:
+            self._report_strangers(severity="blocked")
+            return True
+        owners = self.world.foreign.uuids.get(vm_uuid(self.world.fleet, self.vm.name), ())
+        for owner in owners[:1]:
+            self._block(
+                "conflict",
+                f"domain {owner.domain} on {owner.host} has this VM's UUID; it is left alone",
+                owner.host,
+                f"if it was renamed, give it its name back: virsh -c {self._uri(owner.host)} domrename {owner.domain}"
+                f" {self.vm.name}",
+            )
+        return bool(owners)
 
     def was_placed_on_a_host_out_of_sight(self) -> bool:
-        """Unseen is not absent: it may run there."""
+        """Unseen is not absent: it may run there. A copy that runs in sight is proof that it does not."""
         placement = self.world.ledger.placements.get(self.vm.name)
-        if placement is None or placement.host in self.world.inventory.hosts:
+        if placement is None or placement.host in self.world.inventory.hosts or self._runs_in_sight():
             return False
+        idle = f"; the copy on {self.copies[0].host} is off and stays so" if self.copies else ""
         if placement.host in self.world.desired.hosts:
             unread = self.world.inventory.unread.get(placement.host)
-            detail = f"{placement.host} can't be read, so the VM is neither known to run nor known to be off"
+            detail = f"{placement.host} can't be read, so the VM is neither known to run nor known to be off{idle}"
             hint = unread.hint if unread and unread.hint else f"reconciler why Host/{placement.host}"
+        elif ObjectRef("Host", placement.host) in self.world.desired.unusable:
+            detail = f"it was placed on {placement.host}, whose spec can't be used{idle}"
+            hint = f"mend the spec of Host {placement.host}: reconciler validate"
         else:
-            detail = f"it was placed on {placement.host}, which is no longer in the specs"
+            detail = f"it was placed on {placement.host}, which is no longer in the specs{idle}"
             hint = f"put Host {placement.host} back until its VMs are elsewhere"
         self.draft.wait(self.target, "host-unread", detail, host=placement.host, hint=hint)
         return True
 
     def may_run_unseen(self) -> bool:
         """No record of it, and a host that this ledger has never seen: it may run there."""
-        if self.vm.name in self.world.ledger.placements:
+        if self.vm.name in self.world.ledger.placements or self._runs_in_sight():
             return False
-        seen = self.world.ledger.hosts_read | self.world.inventory.hosts.keys()
-        never = sorted(self.world.desired.hosts.keys() - seen)
+        never = self.world.never_seen
         if not never:
             return False
         self.draft.wait(
@@ -121,6 +131,58 @@ class VmPlanner:
             hint="bring the host up, or take it out of the specs",
         )
         return True
+
+    def may_have_been_moved_out_of_sight(self) -> bool:
+        """Gone from the host that it was on, while others can't be read: somebody may have moved it there.
+
+        Not so where it was never defined: then the failure to define it is on record.
+        """
+        placement = self.world.ledger.placements.get(self.vm.name)
+        unread = sorted(self.world.desired.hosts.keys() - self.world.inventory.hosts.keys())
+        if placement is None or self.copies or not unread:
+            return False
+        if f"define-domain:{self.target}@{placement.host}" in self.world.ledger.failures:
+            return False
+        self.draft.wait(
+            self.target,
+            "host-unread",
+            f"it is not on {placement.host} any more; somebody may have moved it to {', '.join(unread)},"
+            " which can't be read",
+            host=unread[0],
+            hint=f"reconciler why Host/{unread[0]}",
+        )
+        return True
+
+    def is_stale(self) -> bool:
+        """The ledger knows of a later copy: this one must never run."""
+        placement = self.world.ledger.placements.get(self.vm.name)
+        if placement is None or not self.copies or self.copies[0].mark.epoch >= placement.epoch:
+            return False
+        copy = self.copies[0]
+        self._block(
+            "conflict",
+            f"the copy on {copy.host} (epoch {copy.mark.epoch}, {copy.domain.state}) is stale: the VM was placed on"
+            f" {placement.host} after it (epoch {placement.epoch})",
+            copy.host,
+            f"once it is off: virsh -c {self._uri(copy.host)} undefine {self.vm.name}",
+        )
+        return True
+
+    def exists(self) -> bool:
+        """It is there: converge it where it is."""
+        if not self.copies:
+            return False
+        self._report_strangers(severity="info")
+        report_mac_collision(self.world, self.draft, self.vm, self.copies[0].host)
+        InPlace(self.world, self.facilities, self.draft, self.vm, self.copies[0]).converge()
+        self._report_unwanted_host(self.copies[0].host)
+        return True
+
+    def _runs_in_sight(self) -> bool:
+        return any(copy.domain.active for copy in self.copies)
+
+    def _block(self, reason: UnmetReason, detail: str, host: str, hint: str) -> None:
+        self.draft.wait(self.target, reason, detail, severity="blocked", host=host, hint=hint)
 
     def create(self) -> bool:
         """It is nowhere: place it and make it."""
@@ -159,10 +221,9 @@ class VmPlanner:
     def _host_with_disks(self) -> str | None:
         """The host whose local pool still holds a disk of this VM, retained from before."""
         for disk in self.vm.spec.disks:
-            pool = self.world.desired.pools.get(disk.pool)
-            if pool is None or pool.spec.shared:
+            if self.world.is_shared(disk.pool):
                 continue
-            volume = f"{self.world.fleet}.{self.vm.name}.{disk.name}.{disk.format}"
+            volume = disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
             for host in self.world.pool_hosts.get(disk.pool, ()):
                 observed = self.world.inventory.hosts[host].pools.get(disk.pool)
                 if observed is not None and observed.volumes and volume in observed.volumes:
@@ -175,6 +236,9 @@ class VmPlanner:
         config = desired_domain(
             self.world.fleet, self.vm, self.world.desired.hosts[host], self.facilities.pools_on(host)
         )
+        if report_disk_collision(self.world, self.draft, self.vm, config, host):
+            return
+        report_mac_collision(self.world, self.draft, self.vm, host)
         disks = DiskPlanner(self.world, self.facilities, self.draft, self.vm, host, None, "create")
         prepared = disks.prepare(config)
         if prepared is None:
@@ -212,15 +276,15 @@ class VmPlanner:
                 after=(define,),
             )
 
-    def _report_strangers(self, severity: str) -> None:
-        hosts = self.world.strangers.get(self.vm.name, ())
+    def _report_strangers(self, severity: Severity) -> None:
+        hosts = self.world.foreign.names.get(self.vm.name, ())
         if not hosts:
             return
         self.draft.wait(
             self.target,
             "conflict",
             f"an unmanaged domain of this name is on {', '.join(hosts)}; it is left alone",
-            severity="info" if severity == "info" else "blocked",
+            severity=severity,
             host=hosts[0],
             hint=f"rename one of the two, or remove the other: virsh -c {self._uri(hosts[0])} domrename "
             f"{self.vm.name} {self.vm.name}-old",
@@ -228,44 +292,51 @@ class VmPlanner:
 
     def _report_unwanted_host(self, host: str) -> None:
         """Moving is not done yet where the placement no longer allows the host; it is said."""
-        allowed = self.vm.spec.placement.hosts
-        selector = self.vm.spec.placement.node_selector
-        labels = self.world.desired.hosts[host].metadata.labels
-        missing = [f"{key}={value}" for key, value in selector.items() if labels.get(key) != value]
-        if (allowed and host not in allowed) or missing:
-            wanted = " ".join(missing) or f"one of {', '.join(allowed)}"
+        wish = self._unmet_wish(self.world.desired.hosts[host])
+        if wish:
             self.draft.wait(
                 self.target,
                 "not-wanted-here",
-                f"it is on {host}, but its placement asks for {wanted}",
+                f"it is on {host}, {wish}",
                 severity="info",
                 host=host,
                 hint=f"move it by hand: virsh -c {self._uri(host)} migrate --live --persistent --undefinesource "
                 f"{self.vm.name} …",
             )
 
+    def _unmet_wish(self, host: Host) -> str:
+        if host.spec.state == "maintenance":
+            return "which is in maintenance"
+        placement = self.vm.spec.placement
+        labels = host.metadata.labels
+        missing = [
+            f"{key}={value}" for key, value in sorted(placement.node_selector.items()) if labels.get(key) != value
+        ]
+        if missing:
+            return f"but its placement asks for {' '.join(missing)}"
+        if placement.hosts and host.name not in placement.hosts:
+            return f"but its placement asks for one of {', '.join(placement.hosts)}"
+        return ""
+
     def _uri(self, host: str) -> str:
         return self.world.desired.hosts[host].spec.uri
 
 
-def desired_identity(fleet: str, vm: str) -> tuple[str, str]:
-    """Name and UUID that the domain of `vm` has."""
-    return (vm, vm_uuid(fleet, vm))
-
-
 _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
     VmPlanner.has_two_copies,
-    VmPlanner.has_foreign_mark,
-    VmPlanner.exists,
+    VmPlanner.has_impostor,
     VmPlanner.is_taken_by_a_stranger,
     VmPlanner.was_placed_on_a_host_out_of_sight,
     VmPlanner.may_run_unseen,
+    VmPlanner.may_have_been_moved_out_of_sight,
+    VmPlanner.is_stale,
+    VmPlanner.exists,
     VmPlanner.create,
 )
 
 
 def plan_vms(world: World, facilities: Facilities, rooms: dict[str, Room], draft: Draft) -> None:
-    """Every VM of the specs: those that are there first, then new ones by HA priority, size and name."""
+    """Every VM of the specs, by HA priority, size and name; what is there already has its room."""
     order = sorted(
         world.desired.vms.values(),
         key=lambda vm: (-vm.spec.ha.priority, -(vm.spec.max_memory or vm.spec.memory), vm.name),

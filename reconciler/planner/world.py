@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.model.desired_state import DesiredState
-from reconciler.model.domain import OwnershipMark
 from reconciler.model.election import storage_host
 from reconciler.model.host import Host
-from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain, ObservedPool
+from reconciler.model.inventory import Inventory, ObservedPool
 from reconciler.model.ledger import LedgerView
 from reconciler.model.policy import Policy
-from reconciler.model.resource import Labels, ObjectRef
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """One managed domain of a VM."""
-
-    host: str
-    domain: ObservedDomain
-    mark: OwnershipMark
+from reconciler.model.resource import Labels, ObjectRef, Resource
+from reconciler.planner.ownership import Copy, Foreign, sort_domains
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +25,17 @@ class World:
     policy: Policy
     now: float
     copies: Mapping[str, tuple[Copy, ...]]
-    """By VM name, hosts in order."""
-    strangers: Mapping[str, tuple[str, ...]]
-    """Names of domains without our mark, with the hosts that have them."""
+    """By VM name, hosts in order: domains with the VM's mark, name and UUID."""
+    foreign: Foreign
+    """Everything else that the hosts run."""
     pool_hosts: Mapping[str, tuple[str, ...]]
     """Readable hosts of each pool, in order."""
     shared_pools: Mapping[str, str]
     """Shared pool → the host through which its volumes are handled."""
+    unfinished: frozenset[tuple[str, str, str]]
+    """Pool, volume and host (empty for a shared pool) of volumes that may be partial."""
+    never_seen: tuple[str, ...]
+    """Hosts of the specs that were never read with this ledger."""
 
     @property
     def fleet(self) -> str:
@@ -48,20 +43,7 @@ class World:
 
     def is_paused(self, ref: ObjectRef) -> bool:
         """Whether the object, or the whole fleet, is held."""
-        held = self.ledger.paused
-        return "fleet" in held or str(ref) in held or self._annotated_paused(ref)
-
-    def _annotated_paused(self, ref: ObjectRef) -> bool:
-        objects: Mapping[str, Mapping[str, object]] = {
-            "Host": self.desired.hosts,
-            "StoragePool": self.desired.pools,
-            "Network": self.desired.networks,
-            "Image": self.desired.images,
-            "VirtualMachine": self.desired.vms,
-        }
-        resource = objects[ref.kind].get(ref.name)
-        metadata = getattr(resource, "metadata", None)
-        return bool(metadata and metadata.paused)
+        return is_held(self.desired, self.ledger, ref)
 
     def storage_host(self, pool: str, host: str) -> str:
         """The host through which volumes of `pool` are handled for a VM on `host`: one for all where it is shared."""
@@ -71,6 +53,27 @@ class World:
         """The pool with its volumes as they matter to a VM on `host`."""
         reader = self.inventory.hosts.get(self.storage_host(pool, host))
         return reader.pools.get(pool) if reader else None
+
+    def is_unfinished(self, pool: str, volume: str, host: str) -> bool:
+        """Whether making the volume was begun through `host` (any host of a shared pool) and not finished."""
+        if not self.unfinished:
+            return False
+        return (pool, volume, "" if self.is_shared(pool) else host) in self.unfinished
+
+    def is_shared(self, pool: str) -> bool:
+        """Whether every host of the pool sees the same content."""
+        spec = self.desired.pools.get(pool)
+        return spec is not None and spec.spec.shared
+
+    def out_of_sight(self, pool: str) -> tuple[str, ...]:
+        """Hosts of a shared pool that could not be read: what their VMs use of it is not known."""
+        if not self.is_shared(pool):
+            return ()
+        return tuple(
+            name
+            for name in sorted(self.desired.hosts.keys() - self.inventory.hosts.keys())
+            if self.pool_serves(pool, name)
+        )
 
     def pool_serves(self, pool: str, host: str) -> bool:
         """Whether the specs give the pool to the host."""
@@ -87,43 +90,57 @@ def _selected(matches: Callable[[str, Labels], bool], host: Host | None, name: s
     return host is not None and bool(matches(name, host.metadata.labels))
 
 
+def is_held(desired: DesiredState, ledger: LedgerView, ref: ObjectRef) -> bool:
+    """Whether `ref` is paused, by command or by its annotation."""
+    held = ledger.paused
+    if held and ("fleet" in held or str(ref) in held):
+        return True
+    resource = _objects(desired, ref).get(ref.name)
+    return resource is not None and bool(resource.metadata.annotations) and resource.metadata.paused
+
+
+def _objects(desired: DesiredState, ref: ObjectRef) -> Mapping[str, Resource]:
+    match ref.kind:
+        case "VirtualMachine":
+            return desired.vms
+        case "Host":
+            return desired.hosts
+        case "StoragePool":
+            return desired.pools
+        case "Network":
+            return desired.networks
+        case "Image":
+            return desired.images
+
+
 def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float) -> World:
     """Index the inputs; hosts that are not in the specs any more are not looked at."""
     hosts = {name: inventory.hosts[name] for name in sorted(inventory.hosts) if name in desired.hosts}
-    copies: dict[str, list[Copy]] = {}
-    strangers: dict[str, list[str]] = {}
-    for host_name, host in hosts.items():
-        _index_domains(host_name, host, policy.fleet, copies, strangers)
+    inventory = replace(inventory, hosts=hosts)
+    copies, foreign = sort_domains(hosts, policy.fleet)
+    shared = {name for name, pool in desired.pools.items() if pool.spec.shared}
     return World(
         desired=desired,
         inventory=inventory,
         ledger=ledger,
         policy=policy,
         now=now,
-        copies={vm: tuple(found) for vm, found in copies.items()},
-        strangers={name: tuple(found) for name, found in strangers.items()},
+        copies=copies,
+        foreign=foreign,
         pool_hosts={
             name: tuple(host for host in hosts if pool.spec.hosts.matches(host, desired.hosts[host].metadata.labels))
             for name, pool in desired.pools.items()
         },
         shared_pools={
-            name: elected
-            for name, pool in desired.pools.items()
-            if pool.spec.shared and (elected := storage_host(desired, hosts, name)) is not None
+            name: elected for name in sorted(shared) if (elected := storage_host(desired, hosts, name)) is not None
         },
+        unfinished=frozenset(
+            (intent.pool, intent.volume, "" if intent.pool in shared else intent.host) for intent in ledger.intents
+        ),
+        never_seen=tuple(sorted(_every_host(desired) - ledger.hosts_read - hosts.keys())),
     )
 
 
-def _index_domains(
-    host_name: str,
-    host: HostInventory,
-    fleet: str,
-    copies: dict[str, list[Copy]],
-    strangers: dict[str, list[str]],
-) -> None:
-    for domain in host.domains.values():
-        mark = domain.config.mark
-        if mark is not None and mark.fleet == fleet:
-            copies.setdefault(mark.vm, []).append(Copy(host_name, domain, mark))
-        else:
-            strangers.setdefault(domain.name, []).append(host_name)
+def _every_host(desired: DesiredState) -> frozenset[str]:
+    """Those whose spec can't be used are hosts all the same."""
+    return frozenset(desired.hosts) | {ref.name for ref in desired.unusable if ref.kind == "Host"}

@@ -1,0 +1,144 @@
+"""Volumes of ours that nothing needs any more: unused bases, replaced seeds, what was begun and never finished."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from reconciler.model import identity
+from reconciler.model.inventory import ObservedVolume
+from reconciler.model.plan import Why
+from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import DeleteVolume
+from reconciler.planner.draft import Draft
+from reconciler.planner.image_distribution import image_digest
+from reconciler.planner.world import World
+
+
+def plan_collection(world: World, draft: Draft) -> None:
+    """Delete what is surely unused; nothing while the specs are uncertain or a host of the pool is out of sight."""
+    if world.desired.removal_hold or world.desired.unusable:
+        return
+    planned = _planned_volumes(draft)
+    bases = _wanted_bases(world)
+    for name in sorted(world.desired.pools):
+        if world.out_of_sight(name) or world.is_paused(ObjectRef("StoragePool", name)):
+            continue
+        for host in _readers(world, name):
+            observed = world.observed_pool(name, host)
+            if observed is not None and observed.volumes:
+                _Collection(world, draft, host, name, observed.volumes, planned, bases).plan()
+
+
+def _readers(world: World, pool: str) -> tuple[str, ...]:
+    """Hosts through which the volumes of the pool are looked at."""
+    if not world.is_shared(pool):
+        return world.pool_hosts.get(pool, ())
+    return (world.shared_pools[pool],) if pool in world.shared_pools else ()
+
+
+def _planned_volumes(draft: Draft) -> frozenset[str]:
+    """Volumes that the plan is about to make, use or delete."""
+    found = (
+        getattr(action.step, attribute, None)
+        for action in draft.actions.values()
+        for attribute in ("volume", "base", "marker")
+    )
+    return frozenset(volume for volume in found if isinstance(volume, str))
+
+
+def _wanted_bases(world: World) -> frozenset[str] | None:
+    """Bases of the images of the specs; None while they can't all be told, or one is on its way."""
+    if any(ref.startswith("Image/") for ref in world.ledger.in_flight):
+        return None
+    found = set()
+    for name, image in world.desired.images.items():
+        digest = image_digest(world, name)
+        if digest is None:
+            return None
+        found.add(identity.base_volume(world.fleet, digest, image.spec.format))
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Collection:
+    """One pool as one host sees it."""
+
+    world: World
+    draft: Draft
+    host: str
+    pool: str
+    volumes: Mapping[str, ObservedVolume]
+    planned: frozenset[str]
+    bases: frozenset[str] | None
+
+    def plan(self) -> None:
+        fleet = re.escape(self.world.fleet)
+        base = re.compile(rf"({fleet}\.base-[0-9a-f]{{32}}\.(?:qcow2|raw))(\.complete)?")
+        owned = re.compile(rf"{fleet}\.([^.]+)\.(?:(seed-[0-9a-f]{{16}}\.iso)|[^.]+\.(?:qcow2|raw))")
+        candidates = []
+        for name in sorted(self.volumes):
+            if name in self.planned:
+                continue
+            as_base, as_owned = base.fullmatch(name), owned.fullmatch(name)
+            if as_base is not None:
+                candidates += [(name, as_base[1])] if self._is_unwanted_base(as_base[1]) else []
+            elif as_owned is not None and self._is_left_over(name, as_owned[1], seed=bool(as_owned[2])):
+                candidates.append((name, name))
+        if candidates:
+            used = self._used()
+            for name, base_or_self in candidates:
+                if base_or_self not in used:
+                    self._delete(name, marker_of=base_or_self if base_or_self != name else "")
+
+    def _is_unwanted_base(self, base: str) -> bool:
+        return self.bases is not None and base not in self.bases and base not in self.planned
+
+    def _is_left_over(self, name: str, vm: str, *, seed: bool) -> bool:
+        """A seed that was replaced, or what was begun for a VM that left the specs before it was there.
+
+        A disk that was finished is never collected: it may be all that is left of somebody's data.
+        """
+        gone = vm not in self.world.desired.vms and vm not in self.world.copies
+        if f"VirtualMachine/{vm}" in self.world.ledger.in_flight:
+            return False
+        if seed:
+            return gone or vm in self.world.copies
+        return gone and self.world.is_unfinished(self.pool, name, self.host)
+
+    def _used(self) -> frozenset[str]:
+        """Names of the volumes that a domain or an overlay refers to; by name, as a path may have two spellings."""
+        hosts = self.world.inventory.hosts
+        readers = hosts.values() if self.world.is_shared(self.pool) else (hosts[self.host],)
+        paths: set[str] = {volume.backing_path for volume in self.volumes.values() if volume.backing_path}
+        for host in readers:
+            for domain in host.domains.values():
+                for config in (domain.config, domain.live):
+                    if config is not None:
+                        paths.update(disk.path for disk in config.disks)
+                        paths.update((config.seed.path,) if config.seed else ())
+        return frozenset(_names(paths))
+
+    def _delete(self, name: str, *, marker_of: str) -> None:
+        is_base = name.startswith(f"{self.world.fleet}.base-")
+        marker = identity.base_marker(name)
+        complete = is_base and not marker_of and marker in self.volumes
+        why: Why = "unused" if complete or marker_of or not is_base else "incomplete"
+        what = "mark of a base" if marker_of else "base" if is_base else "seed" if name.endswith(".iso") else "disk"
+        # The mark goes first: a base without one is never used, a mark without its base would vouch for nothing.
+        marker_id = f"delete-volume:StoragePool/{self.pool}:{marker}@{self.host}"
+        self.draft.act(
+            DeleteVolume(pool=self.pool, volume=name),
+            target=ObjectRef("StoragePool", self.pool),
+            host=self.host,
+            sign="destroy",
+            why=why if what != "disk" else "incomplete",
+            detail=f"delete {what} {name}",
+            after=(marker_id,) if complete else (),
+            part=name,
+        )
+
+
+def _names(paths: Iterable[str]) -> Iterable[str]:
+    return (path.rpartition("/")[2] for path in paths)

@@ -1,0 +1,266 @@
+"""A tiny pure model of the world: what hosts and ledger look like once every action of a plan has succeeded.
+
+It is as strict as real hosts are: an action that could not succeed is an AssertionError here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from reconciler.model import steps
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
+from reconciler.model.inventory import (
+    HostInventory,
+    ImageFacts,
+    Inventory,
+    ObservedDomain,
+    ObservedNetwork,
+    ObservedPool,
+    ObservedVolume,
+)
+from reconciler.model.ledger import LedgerView, Placement, VolumeIntent
+from reconciler.model.plan import Action, Plan
+
+_VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
+_SEED_SIZE: Final = 1 << 19
+
+
+def domain_as_defined(config: DomainConfig, state: DomainState = "shutoff", **fields: Any) -> ObservedDomain:
+    """A domain as libvirt shows it: the machine versioned, a live configuration while it is active."""
+    stored = replace(config, machine=_VERSIONED.get(config.machine, config.machine))
+    made = ObservedDomain(
+        name=stored.name,
+        uuid=stored.uuid,
+        state=state,
+        persistent=True,
+        config=stored,
+        live=stored if state in ACTIVE_STATES else None,
+        fingerprint=repr(stored),
+    )
+    return replace(made, **fields)
+
+
+def apply_plan(
+    inventory: Inventory, ledger: LedgerView, plan: Plan, specs: DesiredState
+) -> tuple[Inventory, LedgerView]:
+    """Inventory and ledger after all actions of `plan`, in their order, have succeeded."""
+    world = _World(
+        hosts=dict(inventory.hosts),
+        images=dict(inventory.images),
+        placements=dict(ledger.placements),
+        intents=set(ledger.intents),
+        shared={name for name, pool in specs.pools.items() if pool.spec.shared},
+    )
+    done: set[str] = set()
+    for action in plan.actions:
+        assert set(action.after) <= done, action.id
+        world.perform(action)
+        done.add(action.id)
+    return (
+        replace(inventory, hosts=world.hosts, images=world.images),
+        replace(ledger, placements=world.placements, intents=frozenset(world.intents)),
+    )
+
+
+@dataclass
+class _World:
+    hosts: dict[str, HostInventory]
+    images: dict[str, ImageFacts]
+    placements: dict[str, Placement]
+    intents: set[VolumeIntent]
+    shared: set[str]
+
+    def perform(self, action: Action) -> None:
+        step, host = action.step, action.host or ""
+        match step:
+            case steps.FetchImage():
+                self._fetch(step.image.name, step.image.spec.checksum)
+            case steps.DefinePool() | steps.StartPool():
+                self._pool_step(host, step)
+            case steps.DefineNetwork() | steps.StartNetwork():
+                self._network_step(host, step)
+            case steps.DefineDomain():
+                self._define(host, step)
+            case steps.RedefineDomain() | steps.SetAutostart() | steps.StartDomain() | steps.StopDomain():
+                self._domain_step(host, step)
+            case steps.UndefineDomain():
+                self._undefine(host, step)
+            case steps.GrowDisk():
+                self._grow_disk(host, step)
+            case _:
+                self._volume_step(host, step)
+
+    # -- images and volumes ----------------------------------------------------------------------------------------
+    def _fetch(self, name: str, checksum: str | None) -> None:
+        known = self.images[name]
+        self.images[name] = replace(
+            known, digest=known.digest or checksum, cached=True, virtual_size=known.virtual_size or 2 << 30
+        )
+
+    def _volume_step(self, host: str, step: steps.Step) -> None:
+        match step:
+            case steps.UploadImage():
+                assert self.images[step.image].cached, f"{step.image} is not cached"
+                size = self.images[step.image].virtual_size or 0
+                self._put(host, step.pool, step.volume, step.format, size)
+                self._put(host, step.pool, step.marker, "raw", 0)
+            case steps.CreateVolume():
+                self._create(host, step)
+            case steps.WriteSeed():
+                self._put(host, step.pool, step.volume, "raw", _SEED_SIZE)
+            case steps.GrowVolume():
+                old = self._volumes(host, step.pool)[step.volume]
+                assert old.capacity < step.capacity
+                self._store(host, step.pool, {step.volume: replace(old, capacity=step.capacity)})
+            case steps.DeleteVolume():
+                self._delete(host, step)
+            case _:
+                raise AssertionError(step)
+
+    def _volumes(self, host: str, pool: str) -> dict[str, ObservedVolume]:
+        found = self.hosts[host].pools[pool]
+        assert found.active and found.volumes is not None, f"pool {pool} on {host} is not active"
+        return dict(found.volumes)
+
+    def _put(self, host: str, pool: str, name: str, kind: str, size: int, backing: str | None = None) -> None:
+        path = f"{self.hosts[host].pools[pool].target}/{name}"
+        self._store(host, pool, {name: ObservedVolume(name, path, kind, size, 0, backing)})
+        self.intents = {intent for intent in self.intents if (intent.pool, intent.volume) != (pool, name)}
+
+    def _create(self, host: str, step: steps.CreateVolume) -> None:
+        volumes = self._volumes(host, step.pool)
+        assert (step.volume in volumes) == step.replace_partial, f"{step.volume} is there already"
+        backing = None
+        if step.base is not None:
+            assert {step.base, f"{step.base}.complete"} <= volumes.keys(), f"{step.base} is not complete"
+            assert step.capacity >= volumes[step.base].capacity
+            backing = volumes[step.base].path if step.clone == "linked" else None
+        self._put(host, step.pool, step.volume, step.format, step.capacity, backing)
+
+    def _delete(self, host: str, step: steps.DeleteVolume) -> None:
+        volumes = self._volumes(host, step.pool)
+        gone = volumes[step.volume]
+        assert all(other.backing_path != gone.path for other in volumes.values()), f"{step.volume} has overlays"
+        for name, known in self.hosts.items():
+            if name == host or step.pool in self.shared:
+                for domain in known.domains.values():
+                    for config in (domain.config, domain.live):
+                        used = {disk.path for disk in (*config.disks, config.seed) if disk} if config else set()
+                        assert gone.path not in used, f"{step.volume} is used by {domain.name}"
+        self._store(host, step.pool, {}, without=step.volume)
+
+    def _store(self, host: str, pool: str, changed: dict[str, ObservedVolume], without: str = "") -> None:
+        for name in [*self.hosts] if pool in self.shared else [host]:
+            known = self.hosts[name]
+            found = known.pools.get(pool)
+            if found is not None and found.volumes is not None:
+                volumes = {key: value for key, value in {**found.volumes, **changed}.items() if key != without}
+                self.hosts[name] = replace(known, pools={**known.pools, pool: replace(found, volumes=volumes)})
+
+    # -- pools and networks ----------------------------------------------------------------------------------------
+    def _pool_step(self, host: str, step: steps.DefinePool | steps.StartPool) -> None:
+        known = self.hosts[host]
+        if isinstance(step, steps.DefinePool):
+            config = step.config
+            assert config.name not in known.pools
+            pool = ObservedPool(config.name, config.uuid, config.type, config.target, True, True, 1 << 40, 1 << 40, {})
+        else:
+            pool = replace(known.pools[step.name], active=True, autostart=step.autostart)
+        seen = [
+            found.volumes
+            for other in self.hosts.values()
+            if pool.name in self.shared and (found := other.pools.get(pool.name)) and found.volumes is not None
+        ]
+        pool = replace(pool, volumes=dict(seen[0]) if seen else dict(pool.volumes or {}))
+        self.hosts[host] = replace(known, pools={**known.pools, pool.name: pool})
+
+    def _network_step(self, host: str, step: steps.DefineNetwork | steps.StartNetwork) -> None:
+        known = self.hosts[host]
+        if isinstance(step, steps.DefineNetwork):
+            config = step.config
+            assert (config.name in known.networks) == step.redefine
+            network = ObservedNetwork(
+                config.name, config.uuid, True, True, config.mode, config.bridge, config.subnet, config.dhcp
+            )
+        else:
+            network = replace(known.networks[step.name], active=True, autostart=step.autostart)
+        self.hosts[host] = replace(known, networks={**known.networks, network.name: network})
+
+    # -- domains ---------------------------------------------------------------------------------------------------
+    def _set(self, host: str, domain: ObservedDomain) -> None:
+        known = self.hosts[host]
+        self.hosts[host] = replace(known, domains={**known.domains, domain.name: domain})
+
+    def _remove(self, host: str, name: str) -> None:
+        known = self.hosts[host]
+        self.hosts[host] = replace(known, domains={k: v for k, v in known.domains.items() if k != name})
+
+    def _find(self, host: str, uuid: str) -> ObservedDomain:
+        return next(domain for domain in self.hosts[host].domains.values() if domain.uuid == uuid)
+
+    def _define(self, host: str, step: steps.DefineDomain) -> None:
+        config = step.config
+        everywhere = [domain for known in self.hosts.values() for domain in known.domains.values()]
+        assert all(domain.uuid != config.uuid for domain in everywhere), f"{config.name} exists already"
+        assert config.name not in self.hosts[host].domains
+        assert config.mark is not None
+        self._check_disks(host, config)
+        self.placements[config.name] = Placement(config.name, host, config.mark.epoch, 0.0)
+        self._set(host, domain_as_defined(config))
+
+    def _check_disks(self, host: str, config: DomainConfig) -> None:
+        paths = {volume.path for pool in self.hosts[host].pools.values() for volume in (pool.volumes or {}).values()}
+        for disk in (*config.disks, config.seed):
+            assert disk is None or disk.path in paths, f"{disk} of {config.name} is not there"
+
+    def _domain_step(
+        self, host: str, step: steps.RedefineDomain | steps.SetAutostart | steps.StartDomain | steps.StopDomain
+    ) -> None:
+        domain = self._find(host, step.config.uuid if isinstance(step, steps.RedefineDomain) else step.uuid)
+        match step:
+            case steps.RedefineDomain():
+                assert step.expect_fingerprint == domain.fingerprint
+                fresh = domain_as_defined(replace(step.config, autostart=domain.config.autostart))
+                self._set(host, replace(fresh, state=domain.state, live=domain.live))
+            case steps.SetAutostart():
+                config = replace(domain.config, autostart=step.autostart)
+                self._set(host, replace(domain, config=config, fingerprint=repr(config)))
+            case steps.StartDomain():
+                self._start(host, domain)
+            case steps.StopDomain():
+                assert domain.active
+                if domain.persistent:
+                    self._set(host, replace(domain, state="shutoff", live=None, reason="shutdown"))
+                else:
+                    self._remove(host, domain.name)
+
+    def _start(self, host: str, domain: ObservedDomain) -> None:
+        assert not domain.active
+        for name, known in self.hosts.items():
+            copies = [other for other in known.domains.values() if other.uuid == domain.uuid and other.active]
+            assert not copies, f"{domain.name} runs on {name} already"
+        self._check_disks(host, domain.config)
+        for nic in domain.config.nics:
+            assert self.hosts[host].networks[nic.network].active
+        self._set(host, replace(domain, state="running", live=domain.config, reason="booted"))
+
+    def _undefine(self, host: str, step: steps.UndefineDomain) -> None:
+        domain = self._find(host, step.uuid)
+        assert not domain.active
+        assert domain.persistent
+        self._remove(host, domain.name)
+        placement = self.placements.get(domain.name)
+        if placement is not None and placement.host == host:
+            del self.placements[domain.name]
+
+    def _grow_disk(self, host: str, step: steps.GrowDisk) -> None:
+        domain = self._find(host, step.uuid)
+        assert domain.live is not None
+        assert any(disk.path == step.path for disk in domain.live.disks)
+        for pool in list(self.hosts[host].pools.values()):
+            for volume in list((pool.volumes or {}).values()):
+                if volume.path == step.path:
+                    assert volume.capacity < step.capacity
+                    self._store(host, pool.name, {volume.name: replace(volume, capacity=step.capacity)})
