@@ -19,13 +19,16 @@ COPY reconciler reconciler
 RUN /pip/bin/pip --python /opt/reconciler/bin/python install --no-compile .
 
 FROM $BASE
-# Manual pages and translations are of no use here.
-RUN printf 'path-exclude=/usr/share/%s/*\n' doc man locale info >/etc/dpkg/dpkg.cfg.d/small \
+# Left out: manual pages, translations, and the descriptions of all cloud services but those that fence_aws calls.
+RUN { printf 'path-exclude=/usr/share/%s/*\n' doc man locale info; \
+      printf 'path-exclude=/usr/lib/python3/dist-packages/botocore/data/*/*\n'; \
+      printf 'path-include=/usr/lib/python3/dist-packages/botocore/data/%s/*\n' ec2 sts; \
+    } >/etc/dpkg/dpkg.cfg.d/small \
  && apt-get update \
  && apt-get install --yes --no-install-recommends \
     ca-certificates fence-agents git ipmitool libvirt0 openssh-client python3 snmp tini \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin \
- && useradd --system --user-group --uid 990 --home-dir /var/lib/reconciler --create-home --shell /usr/sbin/nologin reconciler \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* \
+ && useradd --system --user-group --uid 990 --home-dir /var/lib/reconciler --shell /usr/sbin/nologin reconciler \
  && install --directory --owner=reconciler --group=reconciler --mode=0700 /var/lib/reconciler /var/lib/reconciler/.ssh
 COPY --from=build /opt/reconciler /opt/reconciler
 ENV PATH=/opt/reconciler/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \

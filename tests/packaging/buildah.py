@@ -1,0 +1,107 @@
+"""Container images built by the real program, without a daemon, a registry, or anything left behind."""
+
+from __future__ import annotations
+
+import ast
+import fcntl
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BASE = "debian:bookworm-slim"
+REPOSITORY = Path(__file__).parents[2]
+_CACHE = REPOSITORY / ".cache" / "container"
+_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
+_PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout"}
+_CERTIFICATES = "/run/certificates.crt"
+
+
+@dataclass(frozen=True, slots=True)
+class Buildah:
+    """buildah with a storage of its own below ``folder``."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str | Path) -> str:
+        """Run one buildah command and return its stdout; AssertionError with the end of its output if it fails."""
+        storage = ("--storage-driver", "vfs", "--root", self.folder / "storage", "--runroot", self.folder / "run")
+        return run("buildah", *storage, *arguments)
+
+    def add_base(self, tarball: Path) -> None:
+        """Make the files of ``tarball`` the image that a Dockerfile's ``FROM`` finds."""
+        container = self("from", "scratch").strip()
+        self("add", "--quiet", container, tarball)
+        self("commit", "--quiet", "--rm", container, BASE)
+
+    def build(self, context: Path, image: str) -> None:
+        """Build ``context``'s Dockerfile, with this machine's ways to packages lent to the build only."""
+        volumes = [f"--volume={volume}" for volume in self._lent()]
+        self("bud", "--pull-never", "--isolation", "chroot", *volumes, "--tag", image, context)
+
+    def remove(self) -> None:
+        """Remove every container and image."""
+        self("rm", "--all")
+        self("rmi", "--all", "--force")
+
+    def _lent(self) -> list[str]:
+        """Where packages come from on this machine, as bind mounts ``outside:inside:options``."""
+        pip_cache = _CACHE / "pip"
+        pip_cache.mkdir(parents=True, exist_ok=True)
+        volumes = ["/etc/apt:/etc/apt:ro", f"{pip_cache}:/root/.cache/pip"]
+        settings = _pip_settings()
+        if certificates := settings.get("cert"):
+            volumes.append(f"{certificates}:{_CERTIFICATES}:ro")
+            settings["cert"] = _CERTIFICATES
+        pip_conf = self.folder / "pip.conf"
+        pip_conf.write_text("[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))
+        return [*volumes, f"{pip_conf}:/etc/pip.conf:ro"]
+
+
+def base_tarball() -> Path:
+    """A minimal Debian 12 like the official slim image, made once and kept in ``.cache``."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    tarball = _CACHE / "debian-bookworm-slim.tar"
+    with _locked(_CACHE / "lock"):
+        if not tarball.exists():
+            unfinished = tarball.with_suffix(".unfinished.tar")
+            options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
+            options += ["--dpkgopt=force-unsafe-io", "--aptopt=Acquire::Languages none"]
+            run("mmdebstrap", "--quiet", "--variant=minbase", *options, "bookworm", unfinished)
+            unfinished.replace(tarball)
+    return tarball
+
+
+def run(*command: str | Path) -> str:
+    """Stdout of a command; AssertionError with the end of its output if it fails."""
+    argv = [str(part) for part in command]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, (
+        f"{' '.join(argv)} ended with {done.returncode}:\n{(done.stdout + done.stderr)[-4000:]}"
+    )
+    return done.stdout
+
+
+def _pip_settings() -> dict[str, str]:
+    """Pip's own settings on this machine as far as they hold in another file system."""
+    listed = run(sys.executable, "-m", "pip", "config", "list")
+    found = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
+    plain = {name.rpartition(".")[2]: str(ast.literal_eval(value)) for name, value in found.items()}
+    return {
+        key: value
+        for key, value in plain.items()
+        if (key in _PIP_SETTINGS and "file:" not in value) or (key == "cert" and os.access(value, os.R_OK))
+    }
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

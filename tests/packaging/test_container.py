@@ -1,0 +1,121 @@
+"""The Dockerfile, built and run for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from reconciler import __version__
+from tests.packaging.buildah import REPOSITORY, Buildah, base_tarball
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_IMAGE = "reconciler"
+_LARGEST = 450e6  # bytes, unpacked
+_OPEN_TEST_HOST = "import libvirt; print(libvirt.open('test:///default').getHostname() and 'test')"
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    # All of it in one worker: the image is built once.
+    pytest.mark.xdist_group("container"),
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not (shutil.which("buildah") and shutil.which("mmdebstrap")),
+        reason="needs root, buildah and mmdebstrap",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
+    """A storage that holds our image and is gone afterwards."""
+    folder = tmp_path_factory.mktemp("buildah")
+    buildah = Buildah(folder)
+    try:
+        buildah.add_base(base_tarball())
+        buildah.build(REPOSITORY, _IMAGE)
+        yield buildah
+        buildah.remove()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def config(buildah: Buildah) -> dict[str, object]:
+    """What the image says about running it."""
+    config: dict[str, object] = json.loads(buildah("inspect", "--type", "image", _IMAGE))["OCIv1"]["config"]
+    return config
+
+
+@pytest.fixture(scope="module")
+def in_container(buildah: Buildah) -> Callable[..., str]:
+    """Run a command in a container as its user, and return its stdout."""
+    container = buildah("from", "--pull-never", _IMAGE).strip()
+    specs = f"{REPOSITORY / 'specs'}:/etc/reconciler/specs:ro"
+
+    def run(*command: str) -> str:
+        return buildah("run", "--isolation", "chroot", "--volume", specs, container, "--", *command)
+
+    return run
+
+
+def test_the_program_is_what_the_container_runs(config: dict[str, list[str]], in_container: Callable[..., str]) -> None:
+    version = in_container(*config["Entrypoint"], "--version")
+
+    assert version == f"reconciler {__version__}\n"
+
+
+def test_specs_are_validated_in_the_container(in_container: Callable[..., str]) -> None:
+    in_container("reconciler", "validate", "/etc/reconciler/specs")
+
+
+def test_nothing_runs_as_root(config: dict[str, str], in_container: Callable[..., str]) -> None:
+    assert in_container("id", "--user").strip() == "990"
+    assert config["User"] == "990:990"
+
+
+def test_state_is_kept_in_a_volume_of_the_user(config: dict[str, list[str]], in_container: Callable[..., str]) -> None:
+    assert list(config["Volumes"]) == ["/var/lib/reconciler"]
+    assert in_container("stat", "--format=%U %a", "/var/lib/reconciler", "/var/lib/reconciler/.ssh").split("\n")[
+        :2
+    ] == [
+        "reconciler 700",
+        "reconciler 700",
+    ]
+
+
+def test_hosts_are_reached_through_ssh_and_fenced_by_agents(in_container: Callable[..., str]) -> None:
+    in_container("ssh", "-V")
+    in_container("ipmitool", "-V")
+    for agent in ("fence_ipmilan", "fence_apc_snmp", "fence_aws"):
+        in_container(agent, "--version")
+
+
+def test_libvirt_is_reachable_from_python(in_container: Callable[..., str]) -> None:
+    opened = in_container("/opt/reconciler/bin/python", "-c", _OPEN_TEST_HOST)
+
+    assert opened == "test\n"
+
+
+def test_compilers_stay_out_of_the_image(in_container: Callable[..., str]) -> None:
+    found = in_container("sh", "-c", "command -v gcc pip pip3 || true")
+
+    assert found == ""
+
+
+def test_the_image_is_small(buildah: Buildah) -> None:
+    size = json.loads(buildah("images", "--json", _IMAGE))[0]["size"]
+
+    assert _bytes(size) < _LARGEST
+
+
+def _bytes(size: str) -> float:
+    """What buildah means by ``412 MB``."""
+    number, unit = size.split()
+    return float(number) * {"KB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
