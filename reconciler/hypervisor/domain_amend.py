@@ -11,7 +11,7 @@ from typing import Final
 
 from reconciler.hypervisor import domain_parts as render
 from reconciler.hypervisor.domain_mark import MARK, render_mark
-from reconciler.hypervisor.domain_parse import parse
+from reconciler.hypervisor.domain_parse import parse_config
 from reconciler.hypervisor.xml_nodes import Node, attribute, from_text, node, to_text
 from reconciler.model.domain import DiskConfig, DomainConfig
 
@@ -23,7 +23,7 @@ def amend(xml: str, config: DomainConfig) -> str:
 
     Raises `lxml.etree.XMLSyntaxError` for what is not XML.
     """
-    now = parse(xml, autostart=config.autostart).config
+    now = parse_config(xml, autostart=config.autostart)
     if same_machine(now.machine, config.machine) and now == _with_machine(config, now.machine):
         return xml
     root = from_text(xml)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.hypervisor.domain_parse import parse
+from reconciler.hypervisor.domain_parse import parse, parse_config
 from reconciler.hypervisor.domain_parts import CPU_MODES
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
@@ -73,7 +73,7 @@ def _parsed(reading: DomainReading, fingerprint: str) -> ObservedDomain:
     inactive = parse(reading.inactive_xml, autostart=reading.autostart)
     live = None
     if reading.live_xml is not None:
-        live = _as_asked_for(parse(reading.live_xml, autostart=reading.autostart).config, inactive.config)
+        live = _as_asked_for(parse_config(reading.live_xml, autostart=reading.autostart), inactive.config)
     return ObservedDomain(
         name=reading.name,
         uuid=reading.uuid,

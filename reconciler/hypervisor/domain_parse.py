@@ -39,17 +39,29 @@ class ParsedDomain:
     restricted: tuple[str, ...]
 
 
+def parse_config(xml: str, *, autostart: bool = False) -> DomainConfig:
+    """As `parse`, without the search for what no spec can express."""
+    root, parts, devices = _opened(xml)
+    return _config(root, parts, devices, autostart=autostart)
+
+
+def _opened(xml: str) -> tuple[Node, dict[str, Node], dict[str, list[Node]]]:
+    """The root, its children by tag, and the devices by tag."""
+    root = from_text(xml)
+    parts = {str(child.tag): child for child in root}
+    devices: dict[str, list[Node]] = {}
+    for device in parts.get("devices", ()):
+        devices.setdefault(str(device.tag), []).append(device)
+    return root, parts, devices
+
+
 def parse(xml: str, *, autostart: bool = False) -> ParsedDomain:
     """The configuration in `xml`, inactive or live; raises `lxml.etree.XMLSyntaxError` for what is not XML.
 
     The machine type is the one that is there, versioned. `autostart` is not in the XML. NICs and disks come in the
     XML's order, in which libvirt groups the disks by bus.
     """
-    root = from_text(xml)
-    parts = {str(child.tag): child for child in root}
-    devices: dict[str, list[Node]] = {}
-    for device in parts.get("devices", ()):
-        devices.setdefault(str(device.tag), []).append(device)
+    root, parts, devices = _opened(xml)
     restricted = sorted({*_restricted_parts(parts), *_restricted_devices(devices)})
     return ParsedDomain(_config(root, parts, devices, autostart=autostart), tuple(restricted))
 

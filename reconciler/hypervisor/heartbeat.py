@@ -1,7 +1,7 @@
 """Noticing that a host has gone silent while calls wait for it.
 
 libvirt's own keepalive is not used: when it gives up on a connection with two or more calls in it (libvirt 9.0), one
-call returns, the others never do, and the process may crash later. Breaking the socket from outside ends them all, cleanly.
+call returns, the others never do, and the process may crash later. Breaking the socket from outside ends all of them.
 """
 
 from __future__ import annotations
