@@ -52,7 +52,8 @@ class HostDomains:
                 # With its secrets (a VNC password), or defining it again would take them away.
                 before = domain.XMLDesc(lv.DOMAIN_XML_INACTIVE | lv.DOMAIN_XML_SECURE)
                 after = amend(before, config)
-                if after != before:
+                # A running domain that somebody undefined is defined again even by the very XML that it has.
+                if after != before or not domain.isPersistent():
                     domain = connection.defineXML(after)
             if bool(domain.autostart()) != config.autostart:
                 domain.setAutostart(int(config.autostart))
