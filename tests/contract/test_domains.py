@@ -56,6 +56,20 @@ def test_a_new_domain_is_persistent_and_off(host: Hypervisor) -> None:
     assert (domain.state, domain.persistent, domain.active, domain.live) == ("shutoff", True, False, None)
 
 
+def test_a_domain_undefined_while_it_runs_is_persistent_once_it_is_defined_again(host: Hypervisor) -> None:
+    config = domain_config()
+    host.define_domain(config)
+    host.start_domain(config.uuid)
+    host.undefine_domain(config.uuid, keep_nvram=True)
+    transient = host.domain(config.uuid)
+
+    host.define_domain(config)
+
+    assert not transient.persistent
+    again = host.domain(config.uuid)
+    assert (again.persistent, again.state) == (True, "running")
+
+
 def test_defining_again_brings_the_domain_to_the_new_configuration(ground: Ground) -> None:
     config = full_domain_config(ground.pool_path)
     ground.host.define_domain(config)
