@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, BinaryIO, Final, TypeVar
 
 from reconciler.errors import ObjectConflict, ObjectNotFound
@@ -128,7 +129,9 @@ class HostStorage:
                 _send(stream, content, length, tell)
                 stream.finish()
             except BaseException:
-                stream.abort()
+                # A stream whose connection has ended can't be aborted, and need not be.
+                with suppress(lv.LibvirtError):
+                    stream.abort()
                 raise
 
         self._connection.stream(work, moved.get, _target(pool, volume))
