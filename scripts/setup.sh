@@ -49,9 +49,9 @@ install_packages() {
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086
     set -- $missing
-    [ "$(id -u)" = 0 ] || fail "$# Debian packages are missing, and only root can install them. As root, run:" \
-        "  apt-get install --no-install-recommends $*" "then run this again."
-    say "installing $# Debian packages: $*"
+    [ "$(id -u)" = 0 ] || fail "only root can install the Debian packages that are missing. As root, run:" \
+        "  apt-get install --no-install-recommends $*" "and then this again."
+    say "installing Debian packages: $*"
     forbid_daemon_starts
     export DEBIAN_FRONTEND=noninteractive
     run apt-update.log apt-get update
@@ -64,20 +64,22 @@ venv_inputs() {
     { pwd && readlink -f /usr/bin/python3 && cat pyproject.toml constraints.txt; } | sha256sum | cut -d' ' -f1
 }
 
+venv_is_made() { [ "$(cat .venv/.made-from 2>/dev/null)" = "$(venv_inputs)" ]; }
+
 make_venv() {
-    local inputs
-    inputs=$(venv_inputs)
-    [ "$(cat .venv/.made-from 2>/dev/null)" != "$inputs" ] || return 0
+    ! venv_is_made || return 0
     say "installing Python packages into .venv (libvirt-python is compiled: about half a minute)"
     # In the environment, constraints hold for build tools too.
     export PIP_CONSTRAINT=constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
     .venv/bin/python -c '' 2>/dev/null || run venv.log /usr/bin/python3 -m venv --clear .venv
     run pip.log .venv/bin/python -m pip install --editable '.[dev]'
-    echo "$inputs" >.venv/.made-from
+    venv_inputs >.venv/.made-from
     say ".venv is ready"
 }
 
 [ "$(uname -s)" = Linux ] && command -v dpkg-query >/dev/null || fail "this sets up Debian 12; see README.md for others"
+[ -n "$(missing_packages)" ] || ! venv_is_made || exit 0
+
 mkdir -p "$logs"
 exec 9>"$logs/lock"
 flock 9
