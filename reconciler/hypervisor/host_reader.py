@@ -14,7 +14,13 @@ from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import ConnectionLost, HostConnection
 from reconciler.hypervisor.domain_cache import DomainCache, DomainReading
 from reconciler.hypervisor.interface import DomainSummary
-from reconciler.hypervisor.libvirt_errors import NO_DOMAIN, NO_NETWORK, NO_STORAGE_POOL, NO_STORAGE_VOL
+from reconciler.hypervisor.libvirt_errors import (
+    INVALID_ARG,
+    NO_DOMAIN,
+    NO_NETWORK,
+    NO_STORAGE_POOL,
+    NO_STORAGE_VOL,
+)
 from reconciler.hypervisor.libvirt_values import read_facts, state_name
 from reconciler.hypervisor.network_xml import parse_network
 from reconciler.hypervisor.pool_xml import parse_pool
@@ -150,9 +156,7 @@ class HostReader:
 
     def _read_networks(self, listed: Listed) -> dict[str, ObservedNetwork]:
         networks, active, autostarted = listed
-        texts = self._connection.map(
-            _unless_gone, [partial(network.XMLDesc, lv.NETWORK_XML_INACTIVE) for network in networks]
-        )
+        texts = self._connection.map(_unless_gone, [partial(_network_xml, network) for network in networks])
         found: dict[str, ObservedNetwork] = {}
         for network, xml in zip(networks, texts, strict=True):
             if xml is not None:
@@ -185,6 +189,16 @@ def _read_domain(
         inactive_xml=domain.XMLDesc(lv.DOMAIN_XML_INACTIVE),
         live_xml=domain.XMLDesc(0) if state in ACTIVE_STATES else None,
     )
+
+
+def _network_xml(network: Any) -> str:
+    """The persistent network; libvirt's test driver has that one only, and does not know the flag."""
+    try:
+        return str(network.XMLDesc(lv.NETWORK_XML_INACTIVE))
+    except lv.LibvirtError as error:
+        if error.get_error_code() != INVALID_ARG:
+            raise
+        return str(network.XMLDesc(0))
 
 
 def _refresh(pool: Any, _: lv.Connection) -> None:
