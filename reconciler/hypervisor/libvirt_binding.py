@@ -13,6 +13,8 @@ from typing import Any, Final, TypeVar
 
 import libvirt
 
+from reconciler.hypervisor.transport import unattended
+
 LibvirtError = libvirt.libvirtError
 Connection = Any
 T = TypeVar("T")
@@ -95,7 +97,7 @@ class Session:
         `on_close` is told the reason, from the event loop's thread. Raises `LibvirtError`.
         """
         EventLoop.start()
-        session = cls(connection := libvirt.open(uri))
+        session = cls(connection := libvirt.open(unattended(uri)))
 
         def tell(_connection: Connection, reason: int, _opaque: object) -> None:
             on_close(session, _CLOSE_REASONS.get(reason, f"reason {reason}"))

@@ -20,6 +20,14 @@ _PORTS: Final = {"tcp": 16509, "tls": 16514}
 _UNIX_NAMES: Final = ("libvirt-sock", "virtqemud-sock")
 
 
+def unattended(uri: str) -> str:
+    """`uri` such that ssh never asks a terminal for a password or a host key, which nobody would answer in a service."""
+    parts = urlsplit(uri)
+    if not parts.scheme.endswith("+ssh") or "no_tty" in parse_qs(parts.query):
+        return uri
+    return f"{uri}{'&' if parts.query else '?'}no_tty=1"
+
+
 @dataclass(frozen=True, slots=True)
 class Transport:
     """How a URI reaches its host: exactly one of TCP addresses, a Unix socket, an ssh process, or nothing."""

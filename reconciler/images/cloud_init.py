@@ -52,7 +52,9 @@ def seed_iso(content: SeedContent) -> bytes:
 
 def _files(content: SeedContent) -> dict[str, str]:
     meta = {"instance-id": content.instance_id, "local-hostname": content.hostname}
-    files = {"meta-data": json.dumps(meta) + "\n", "user-data": content.user_data}
+    # A JSON string is a YAML string too; a line a key is what the simplest readers of meta-data understand.
+    lines = "".join(f"{key}: {json.dumps(value)}\n" for key, value in meta.items())
+    files = {"meta-data": lines, "user-data": content.user_data}
     if content.network_config is not None:
         files["network-config"] = content.network_config
     return files

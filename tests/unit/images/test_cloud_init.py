@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import os
 import subprocess
 import time
@@ -36,7 +35,7 @@ def test_the_files_are_there_by_both_kinds_of_name(kind: str) -> None:
 
     assert read(iso, **{kind: "/user-data"}).decode() == CONTENT.user_data
     assert read(iso, **{kind: "/network-config"}).decode() == CONTENT.network_config
-    assert json.loads(read(iso, **{kind: "/meta-data"})) == {"instance-id": "web-1-1", "local-hostname": "web-1"}
+    assert read(iso, **{kind: "/meta-data"}) == b'instance-id: "web-1-1"\nlocal-hostname: "web-1"\n'
 
 
 def test_no_network_config_makes_no_file() -> None:
