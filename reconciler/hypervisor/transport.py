@@ -21,7 +21,7 @@ _UNIX_NAMES: Final = ("libvirt-sock", "virtqemud-sock")
 
 
 def unattended(uri: str) -> str:
-    """`uri` such that ssh never asks a terminal for a password or a host key, which nobody would answer in a service."""
+    """`uri` such that ssh never asks a terminal for a password or host key, which nobody answers in a service."""
     parts = urlsplit(uri)
     if not parts.scheme.endswith("+ssh") or "no_tty" in parse_qs(parts.query):
         return uri
