@@ -100,12 +100,25 @@ class _Collection:
 
         A disk that was finished is never collected: it may be all that is left of somebody's data.
         """
-        gone = vm not in self.world.desired.vms and vm not in self.world.copies
-        if f"VirtualMachine/{vm}" in self.world.ledger.in_flight:
+        if f"VirtualMachine/{vm}" in self.world.ledger.in_flight or self._may_be_out_of_sight(vm):
             return False
-        if seed:
-            return gone or vm in self.world.copies
-        return gone and self.world.is_unfinished(self.pool, name, self.host)
+        if seed and vm in self.world.copies:
+            return True
+        gone = vm not in self.world.desired.vms and vm not in self.world.copies
+        return gone and (seed or self._is_doomed(vm, name) or self.world.is_unfinished(self.pool, name, self.host))
+
+    def _may_be_out_of_sight(self, vm: str) -> bool:
+        """Placed on a host that could not be read, or that left the specs."""
+        placement = self.world.ledger.placements.get(vm)
+        return placement is not None and placement.host not in self.world.inventory.hosts
+
+    def _is_doomed(self, vm: str, name: str) -> bool:
+        """Whether its deletion was accepted when its VM was removed, and cut off."""
+        shared = self.world.is_shared(self.pool)
+        return any(
+            (doomed.vm, doomed.pool, doomed.volume) == (vm, self.pool, name) and (shared or doomed.host == self.host)
+            for doomed in self.world.ledger.doomed
+        )
 
     def _used(self) -> frozenset[str]:
         """Names of the volumes that a domain or an overlay refers to; by name, as a path may have two spellings."""
@@ -122,9 +135,12 @@ class _Collection:
 
     def _delete(self, name: str, *, marker_of: str) -> None:
         is_base = name.startswith(f"{self.world.fleet}.base-")
+        if not is_base and self._is_doomed(name.split(".")[1], name):
+            self._finish_removal(name)
+            return
         marker = identity.base_marker(name)
         complete = is_base and not marker_of and marker in self.volumes
-        why: Why = "unused" if complete or marker_of or not is_base else "incomplete"
+        why: Why = "unused" if complete or marker_of or name.endswith(".iso") else "incomplete"
         what = "mark of a base" if marker_of else "base" if is_base else "seed" if name.endswith(".iso") else "disk"
         # The mark goes first: a base without one is never used, a mark without its base would vouch for nothing.
         marker_id = f"delete-volume:StoragePool/{self.pool}:{marker}@{self.host}"
@@ -133,9 +149,25 @@ class _Collection:
             target=ObjectRef("StoragePool", self.pool),
             host=self.host,
             sign="destroy",
-            why=why if what != "disk" else "incomplete",
+            why=why,
             detail=f"delete {what} {name}",
             after=(marker_id,) if complete else (),
+            part=name,
+        )
+
+    def _finish_removal(self, name: str) -> None:
+        ref = ObjectRef("VirtualMachine", name.split(".")[1])
+        if self.world.is_paused(ref):
+            self.draft.wait(ref, "paused", f"volume {name} is to be deleted, and held", hint=f"reconciler resume {ref}")
+            return
+        self.draft.act(
+            DeleteVolume(pool=self.pool, volume=name),
+            target=ref,
+            host=self.host,
+            sign="destroy",
+            why="removed",
+            detail=f"delete volume {name}, as its removal was cut off",
+            disruption="destroy" if name.endswith(".iso") else "data-loss",
             part=name,
         )
 

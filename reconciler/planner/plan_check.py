@@ -250,6 +250,8 @@ def _data_goes_only_where_asked(subject: _Subject) -> Iterator[str]:
     for action in subject.plan.actions:
         if action.disruption != "data-loss" or not isinstance(action.step, DeleteVolume):
             continue
+        if any((d.vm, d.volume) == (action.target.name, action.step.volume) for d in subject.ledger.doomed):
+            continue
         domains = [
             host.domains[action.target.name]
             for host in subject.inventory.hosts.values()

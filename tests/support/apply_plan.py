@@ -37,9 +37,14 @@ def domain_as_defined(config: DomainConfig, state: DomainState = "shutoff", **fi
         persistent=True,
         config=stored,
         live=stored if state in ACTIVE_STATES else None,
-        fingerprint=repr(stored),
+        fingerprint=fingerprint_of(stored),
     )
     return replace(made, **fields)
+
+
+def fingerprint_of(config: DomainConfig) -> str:
+    """Stands for the hash of the XML, which does not tell autostart."""
+    return repr(replace(config, autostart=False))
 
 
 def apply_plan(
@@ -121,7 +126,8 @@ class _World:
 
     def _volumes(self, host: str, pool: str) -> dict[str, ObservedVolume]:
         found = self.hosts[host].pools[pool]
-        assert found.active and found.volumes is not None, f"pool {pool} on {host} is not active"
+        assert found.active, f"pool {pool} on {host} is not active"
+        assert found.volumes is not None
         return dict(found.volumes)
 
     def _put(self, host: str, pool: str, name: str, kind: str, size: int, backing: str | None = None) -> None:
@@ -226,7 +232,7 @@ class _World:
                 self._set(host, replace(fresh, state=domain.state, live=domain.live))
             case steps.SetAutostart():
                 config = replace(domain.config, autostart=step.autostart)
-                self._set(host, replace(domain, config=config, fingerprint=repr(config)))
+                self._set(host, replace(domain, config=config))
             case steps.StartDomain():
                 self._start(host, domain)
             case steps.StopDomain():

@@ -31,7 +31,7 @@ from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.plan_check import check
 from reconciler.planner.planner import plan as make_plan
-from tests.support.apply_plan import apply_plan, domain_as_defined
+from tests.support.apply_plan import apply_plan, domain_as_defined, fingerprint_of
 
 FLEET: Final = "prod"
 POLICY: Final = Policy(fleet=FLEET)
@@ -211,7 +211,8 @@ class Story:
     def plan(self) -> Plan:
         """The plan, which must be sound."""
         made = make_plan(self.specs, self.inventory, self.ledger, POLICY, self.now)
-        assert check(made, self.specs, self.inventory, self.ledger, POLICY) == ()
+        violations = check(made, self.specs, self.inventory, self.ledger, POLICY)
+        assert not violations, violations
         return made
 
     def kinds(self, target: str = "") -> list[str]:
@@ -277,7 +278,7 @@ class Story:
         domain = self.domain(name, on)
         config = replace(domain.config, **changes)
         running = replace(domain.live, **changes) if domain.live and live else domain.live
-        return self.with_domain(replace(domain, config=config, live=running, fingerprint=repr(config)), on)
+        return self.with_domain(replace(domain, config=config, live=running, fingerprint=fingerprint_of(config)), on)
 
     def without_domain(self, name: str = "web", on: str = "h1") -> Story:
         domains = self.inventory.hosts[on].domains

@@ -1,0 +1,130 @@
+"""Laws of the planner that hold for every fleet."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.plan import Plan
+from reconciler.planner.planner import plan as make_plan
+from reconciler.planner.vm_diff import diff
+from reconciler.planner.vm_domain import PoolOnHost, desired_domain
+from tests.support.fleets import FLEET, POLICY, Story, observed
+from tests.support.random_fleets import HOSTS, changed_specs, meddled, new_fleets, shuffled, specs
+
+_LAW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def running_copies(fleet: Story) -> dict[str, list[str]]:
+    """Hosts on which each of our VMs runs, by UUID."""
+    found: dict[str, list[str]] = {}
+    for host in fleet.inventory.hosts.values():
+        for domain in host.domains.values():
+            if domain.active:
+                found.setdefault(domain.uuid, []).append(host.name)
+    return found
+
+
+def says_the_same(one: Plan, other: Plan) -> bool:
+    return repr(one) == repr(other)
+
+
+@given(st.data())
+@_LAW
+def test_the_same_facts_in_any_order_give_the_same_plan(data: st.DataObject) -> None:
+    fleet = data.draw(meddled(data.draw(new_fleets()).applied()))
+    mixed = data.draw(st.composite(shuffled)(fleet))
+
+    assert says_the_same(mixed.plan(), fleet.plan())
+
+
+@given(new_fleets())
+@_LAW
+def test_a_new_fleet_converges_and_then_its_plan_is_empty(fleet: Story) -> None:
+    converged = fleet.converged()
+
+    assert converged.plan().empty
+    assert all(len(hosts) == 1 for hosts in running_copies(converged).values())
+
+
+@given(st.data())
+@_LAW
+def test_after_any_change_of_the_specs_the_plan_is_empty_again(data: st.DataObject) -> None:
+    before = data.draw(new_fleets()).converged()
+
+    after = data.draw(changed_specs(before)).converged(10)
+
+    assert after.plan().empty
+    assert all(len(hosts) == 1 for hosts in running_copies(after).values())
+
+
+@given(st.data())
+@_LAW
+def test_after_any_meddling_the_plan_is_empty_again_and_no_vm_runs_twice(data: st.DataObject) -> None:
+    meddled_with = data.draw(meddled(data.draw(new_fleets()).converged()))
+
+    after = meddled_with.converged(10)
+
+    assert after.plan().empty
+    assert all(len(hosts) == 1 for hosts in running_copies(after).values())
+
+
+@given(st.data())
+@_LAW
+def test_whatever_is_out_of_sight_no_vm_comes_to_run_twice(data: st.DataObject) -> None:
+    whole = data.draw(meddled(data.draw(new_fleets()).converged()))
+    hidden = data.draw(st.sets(st.sampled_from(HOSTS)))
+    changed = data.draw(st.one_of(st.just(whole), changed_specs(whole)))
+
+    after = changed.losing_sight_of(*hidden).converged(10)
+
+    for name in hidden:
+        after = after.with_host(name, domains=whole.inventory.hosts[name].domains)
+    assert all(len(hosts) == 1 for hosts in running_copies(after).values())
+
+
+@given(st.data())
+@_LAW
+def test_no_disk_that_was_finished_is_deleted_unless_its_vm_asked_for_it(data: st.DataObject) -> None:
+    before = data.draw(meddled(data.draw(new_fleets()).converged()))
+    after = data.draw(changed_specs(before)).converged(10)
+
+    asked = {
+        domain.config.mark.vm
+        for host in before.inventory.hosts.values()
+        for domain in host.domains.values()
+        if domain.config.mark is not None and domain.config.mark.deletion_policy == "delete"
+    }
+    for name in before.inventory.hosts:
+        for pool in before.inventory.hosts[name].pools.values():
+            kept = after.inventory.hosts[name].pools[pool.name].volumes or {}
+            for volume in pool.volumes or {}:
+                fleet, vm, *rest = volume.split(".")
+                is_disk = fleet == FLEET and len(rest) == 2 and rest[1] in ("qcow2", "raw")
+                assert not is_disk or vm in asked or volume in kept, volume
+
+
+@given(specs())
+@_LAW
+def test_a_domain_defined_as_wanted_shows_no_difference(wanted: DesiredState) -> None:
+    for vm in wanted.vms.values():
+        for host in wanted.hosts.values():
+            pools = {disk.pool: PoolOnHost(f"/srv/{disk.pool}", block=False) for disk in vm.spec.disks}
+            config = desired_domain(FLEET, vm, host, pools)
+            seen = observed(config)
+            again = desired_domain(FLEET, vm, host, pools, observed=seen.config)
+            assert diff(again, seen.config) == ()
+            assert seen.live is not None
+            assert diff(again, seen.live, live=True) == ()
+
+
+@given(new_fleets())
+@_LAW
+def test_planning_changes_none_of_its_inputs(fleet: Story) -> None:
+    inputs = (fleet.specs, fleet.inventory, fleet.ledger)
+    before = repr(inputs)
+
+    make_plan(*inputs, POLICY, fleet.now)
+
+    assert repr(inputs) == before
