@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _REPOSITORY = Path(__file__).parents[2]
 _PACKAGES = _REPOSITORY / "packaging" / "debian-packages.txt"
@@ -15,13 +20,18 @@ _NOBODY = 65534
 
 
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """Just enough of a checkout to run its set-up."""
+def checkout() -> Iterator[Path]:
+    """Just enough of a checkout to run its set-up, where any user may come; pytest's own folders are for root."""
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_set_up(Path(folder))
+        yield Path(folder)
+
+
+def _copy_set_up(folder: Path) -> None:
     for name in ("scripts/setup.sh", "packaging/debian-packages.txt", "pyproject.toml", "constraints.txt"):
-        copy = tmp_path / name
+        copy = folder / name
         copy.parent.mkdir(exist_ok=True)
         shutil.copy(_REPOSITORY / name, copy)
-    return tmp_path
 
 
 def _set_up(checkout: Path, user: int) -> subprocess.CompletedProcess[str]:
@@ -29,8 +39,6 @@ def _set_up(checkout: Path, user: int) -> subprocess.CompletedProcess[str]:
     if os.geteuid() != 0:
         pytest.skip("only root can act as somebody else")
     os.chown(checkout, user, user)
-    for folder in checkout.parents[:2]:
-        folder.chmod(0o711)
     command = [str(checkout / "scripts" / "setup.sh")]
     return subprocess.run(command, capture_output=True, text=True, check=False, user=user, group=user, extra_groups=[])
 
