@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from reconciler.clock import Clock, SystemClock
@@ -36,14 +37,13 @@ class LibvirtFleet:
         keepalive: tuple[int, int] = (2, 2),
         clock: Clock | None = None,
     ) -> None:
-        threads = _THREADS_IN_ALL // max(1, len(hosts))
         self._limits: Final = Limits(
             call_deadline=call_deadline,
             slow_call_deadline=slow_call_deadline,
             copy_deadline=copy_deadline,
             open_deadline=open_deadline,
             keepalive=keepalive,
-            threads=min(_THREADS_A_HOST[-1], max(_THREADS_A_HOST[0], threads)),
+            threads=_THREADS_A_HOST[-1],
         )
         self._clock: Final[Clock] = clock or SystemClock()
         self._lock: Final = threading.Lock()
@@ -63,13 +63,13 @@ class LibvirtFleet:
 
     def update(self, hosts: Mapping[str, str]) -> None:
         """Take up new hosts, let go of those that are gone, and reconnect those whose URI changed."""
+        threads = min(_THREADS_A_HOST[-1], max(_THREADS_A_HOST[0], _THREADS_IN_ALL // max(1, len(hosts))))
+        limits = replace(self._limits, threads=threads)
         with self._lock:
             before = self._hosts
             kept = {name: host for name, host in before.items() if hosts.get(name) == host.uri}
             fresh = {
-                name: LibvirtHost(name, uri, self._limits, self._clock)
-                for name, uri in hosts.items()
-                if name not in kept
+                name: LibvirtHost(name, uri, limits, self._clock) for name, uri in hosts.items() if name not in kept
             }
             self._hosts = {**kept, **fresh}
             watched = bool(self._callbacks)
