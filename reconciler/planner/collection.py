@@ -13,6 +13,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume
 from reconciler.planner.draft import Draft
 from reconciler.planner.image_distribution import image_digest
+from reconciler.planner.vm_domain import seed_name
 from reconciler.planner.world import World
 
 
@@ -102,9 +103,10 @@ class _Collection:
         """
         if f"VirtualMachine/{vm}" in self.world.ledger.in_flight or self._may_be_out_of_sight(vm):
             return False
+        wanted = self.world.desired.vms.get(vm)
         if seed and vm in self.world.copies:
-            return True
-        gone = vm not in self.world.desired.vms and vm not in self.world.copies
+            return wanted is None or name != seed_name(self.world.fleet, wanted)
+        gone = wanted is None and vm not in self.world.copies
         return gone and (seed or self._is_doomed(vm, name) or self.world.is_unfinished(self.pool, name, self.host))
 
     def _may_be_out_of_sight(self, vm: str) -> bool:

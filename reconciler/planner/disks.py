@@ -11,13 +11,12 @@ from reconciler.model.inventory import ObservedDomain, ObservedPool, ObservedVol
 from reconciler.model.plan import FieldChange, Sign, UnmetReason
 from reconciler.model.quantities import approximate_size, format_size
 from reconciler.model.resource import ObjectRef
-from reconciler.model.seed import seed_hash
 from reconciler.model.steps import CreateVolume, GrowDisk, GrowVolume, WriteSeed
 from reconciler.model.virtual_machine import Disk, VirtualMachine
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.image_distribution import Base, NoBase, ensure_base, image_digest
-from reconciler.planner.vm_domain import seed_content
+from reconciler.planner.vm_domain import seed_content, seed_name
 from reconciler.planner.world import World
 
 
@@ -47,7 +46,7 @@ class DiskPlanner:
                 usable = False
             else:
                 before += made
-        if config.seed is not None:
+        if usable and config.seed is not None:
             before += self._seed(config.seed)
         return tuple(before) if usable else None
 
@@ -271,14 +270,15 @@ class DiskPlanner:
         )
 
     def _seed(self, wanted: DiskConfig) -> tuple[str, ...]:
-        content = seed_content(self.world.fleet, self.vm)
-        if content is None:
-            return ()
         pool_name = self.vm.spec.disks[0].pool
         storage = self.world.storage_host(pool_name, self.host)
-        volume = identity.seed_volume(self.world.fleet, self.vm.name, seed_hash(content))
         pool = self.world.observed_pool(pool_name, self.host)
-        if wanted.path.rpartition("/")[2] != volume or self._has_seed(pool, pool_name, volume, storage):
+        volume = wanted.path.rpartition("/")[2]
+        if self._has_seed(pool, pool_name, volume, storage):
+            return ()
+        content = seed_content(self.world.fleet, self.vm)
+        # A seed of before that is to be left alone can't be made again: what it said is not known any more.
+        if content is None or volume != seed_name(self.world.fleet, self.vm):
             return ()
         ready = self.facilities.pool_actions.get((pool_name, storage))
         write = self.draft.act(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from reconciler.model.host import Host
@@ -20,6 +20,10 @@ _LOCALITY_BONUS: Final = 0.05
 _SPREAD_PENALTY: Final = 1.0
 
 
+_Needs = tuple[object, ...]
+"""All of a VM that decides where it may be, but for its size and its neighbours: equal VMs are looked at once."""
+
+
 @dataclass(slots=True)
 class Room:
     """What one host has left, in bytes and virtual CPUs; shrinks as the plan places VMs."""
@@ -31,6 +35,8 @@ class Room:
     cpus_free: float
     labels_there: list[Labels]
     """Labels of the VMs on it."""
+    fitness: dict[_Needs, tuple[str, bool]] = field(default_factory=dict)
+    """What is known already of VMs with these needs: why they can't be here, and whether their images are here."""
 
     def take(self, vm: VirtualMachine) -> None:
         """Promise room to `vm`."""
@@ -141,21 +147,36 @@ def _cpus(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room
     return f"cpus −{lacking:g}" if lacking > 0 else ""
 
 
-_FILTERS: Final[tuple[_Filter, ...]] = (
-    _state,
-    _pinned,
-    _selected,
-    _virtualisation,
-    _pools,
-    _networks,
-    _spread,
-    _memory,
-    _cpus,
-)
+_FIXED_FILTERS: Final[tuple[_Filter, ...]] = (_state, _pinned, _selected, _virtualisation, _pools, _networks)
+_FILTERS: Final[tuple[_Filter, ...]] = (_spread, _memory, _cpus)
+
+
+def _needs(vm: VirtualMachine) -> _Needs:
+    spec = vm.spec
+    return (
+        spec.domain_type,
+        spec.placement.hosts,
+        tuple(sorted(spec.placement.node_selector.items())),
+        tuple((disk.pool, disk.image) for disk in spec.disks),
+        tuple(nic.network for nic in spec.networks),
+    )
+
+
+def _fitness(world: World, facilities: Facilities, vm: VirtualMachine, room: Room, needs: _Needs) -> tuple[str, bool]:
+    known = room.fitness.get(needs)
+    if known is None:
+        reason = next((why for check in _FIXED_FILTERS if (why := check(world, facilities, vm, room))), "")
+        known = room.fitness[needs] = (reason, not reason and _images_local(world, vm, room.host.name))
+    return known
 
 
 def reject(world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     """Why `vm` can't go to this host; empty if it can. The first filter that says no is the reason."""
+    fixed, _ = _fitness(world, facilities, vm, room, _needs(vm))
+    return fixed or _crowded(world, facilities, vm, room)
+
+
+def _crowded(world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     return next((reason for check in _FILTERS if (reason := check(world, facilities, vm, room))), "")
 
 
@@ -173,26 +194,28 @@ def place(
     """
     rejections: list[tuple[str, str]] = []
     best: tuple[float, str] | None = None
+    needs = _needs(vm)
     for name in sorted(rooms):
-        reason = reject(world, facilities, vm, rooms[name])
+        fixed, local = _fitness(world, facilities, vm, rooms[name], needs)
+        reason = fixed or _crowded(world, facilities, vm, rooms[name])
         if not reason and only not in (None, name):
             reason = f"its disks are on {only}"
         if reason:
             rejections.append((name, reason))
             continue
-        score = round(sum(_scores(world, vm, rooms[name])), 6)
+        score = round(sum(_scores(vm, rooms[name], local=local)), 6)
         if best is None or score > best[0]:
             best = (score, name)
     rejections += [(name, "can't be read") for name in world.desired.hosts if name not in rooms]
     return Verdict(best[1] if best else None, tuple(sorted(rejections)))
 
 
-def _scores(world: World, vm: VirtualMachine, room: Room) -> Iterator[float]:
+def _scores(vm: VirtualMachine, room: Room, *, local: bool) -> Iterator[float]:
     """Each between 0 and 1, or a penalty: free memory and CPU after the VM, images already there, soft spread."""
     memory_after = room.memory_free - (vm.spec.max_memory or vm.spec.memory)
     yield memory_after / room.memory_total if room.memory_total > 0 else 0.0
     yield (room.cpus_free - vm.spec.cpu.count) / room.cpus_total if room.cpus_total > 0 else 0.0
-    if _images_local(world, vm, room.host.name):
+    if local:
         yield _LOCALITY_BONUS
     wanted = vm.spec.placement.prefer_spread
     if wanted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Final
 
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
@@ -30,17 +31,30 @@ def _yes_no(value: object) -> str:
 
 
 _SCALARS: Final[tuple[_Field, ...]] = (
-    ("memory", lambda c: c.memory, _size),
-    ("cpu.count", lambda c: c.vcpus, str),
-    ("firmware", lambda c: c.firmware, str),
-    ("domainType", lambda c: c.domain_type, str),
-    ("graphics", lambda c: c.graphics, str),
-    ("guest agent channel", lambda c: c.agent_channel, _yes_no),
-    ("serial console", lambda c: c.serial_console, _yes_no),
-    ("console log", lambda c: c.console_log or "none", str),
-    ("random number generator", lambda c: c.rng, _yes_no),
-    ("memory balloon", lambda c: c.balloon, _yes_no),
+    ("memory", attrgetter("memory"), _size),
+    ("cpu.count", attrgetter("vcpus"), str),
+    ("firmware", attrgetter("firmware"), str),
+    ("domainType", attrgetter("domain_type"), str),
+    ("graphics", attrgetter("graphics"), str),
+    ("guest agent channel", attrgetter("agent_channel"), _yes_no),
+    ("serial console", attrgetter("serial_console"), _yes_no),
+    ("console log", attrgetter("console_log"), lambda value: str(value or "none")),
+    ("random number generator", attrgetter("rng"), _yes_no),
+    ("memory balloon", attrgetter("balloon"), _yes_no),
 )
+_all_scalars: Final = attrgetter(
+    "memory",
+    "vcpus",
+    "firmware",
+    "domain_type",
+    "graphics",
+    "agent_channel",
+    "serial_console",
+    "console_log",
+    "rng",
+    "balloon",
+)
+"""The same fields at once: in most domains none of them differs."""
 
 
 def diff(desired: DomainConfig, observed: DomainConfig, *, live: bool = False) -> tuple[FieldChange, ...]:
@@ -53,19 +67,22 @@ def diff(desired: DomainConfig, observed: DomainConfig, *, live: bool = False) -
 
 
 def _changes(desired: DomainConfig, observed: DomainConfig, *, live: bool) -> Iterator[FieldChange]:
-    for name, read, write in _SCALARS:
-        old, new = read(observed), read(desired)
-        if old != new:
-            yield _change(name, write(old), write(new))
+    if _all_scalars(desired) != _all_scalars(observed):
+        for name, read, write in _SCALARS:
+            old, new = read(observed), read(desired)
+            if old != new:
+                yield _change(name, write(old), write(new))
     yield from _ceilings(desired, observed)
     if not live and desired.cpu_model != observed.cpu_model:
         yield _change("cpu.model", observed.cpu_model, desired.cpu_model)
     if not same_machine(desired.machine, observed.machine):
         yield _change("machine", observed.machine, desired.machine)
-    yield from _disk_changes(desired.disks, observed.disks)
+    if desired.disks != observed.disks:
+        yield from _disk_changes(desired.disks, observed.disks)
     if desired.seed != observed.seed:
         yield _change("cloudInit", _seed(observed.seed), _seed(desired.seed))
-    yield from _nic_changes(desired.nics, observed.nics)
+    if desired.nics != observed.nics:
+        yield from _nic_changes(desired.nics, observed.nics)
 
 
 def _ceilings(desired: DomainConfig, observed: DomainConfig) -> Iterator[FieldChange]:

@@ -49,6 +49,12 @@ def seed_content(fleet: str, vm: VirtualMachine) -> SeedContent | None:
     return first
 
 
+def seed_name(fleet: str, vm: VirtualMachine) -> str | None:
+    """Name of the volume that holds the seed as the spec has it now."""
+    content = seed_content(fleet, vm)
+    return None if content is None else identity.seed_volume(fleet, vm.name, seed_hash(content))
+
+
 def _disk_configs(
     fleet: str, vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None
 ) -> Iterable[DiskConfig]:
@@ -81,12 +87,12 @@ def _nic_configs(fleet: str, vm: VirtualMachine) -> tuple[NicConfig, ...]:
 def _seed_config(
     fleet: str, vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None
 ) -> DiskConfig | None:
+    kept = observed.seed if observed else None
+    if kept is not None and vm.spec.cloud_init is not None and vm.spec.cloud_init.on_change == "ignore":
+        return kept
     content = seed_content(fleet, vm)
     if content is None:
         return None
-    assert vm.spec.cloud_init is not None  # noqa: S101  follows from the content
-    if vm.spec.cloud_init.on_change == "ignore" and observed is not None and observed.seed is not None:
-        return observed.seed
     pool = pools[vm.spec.disks[0].pool]
     path = pool.path(identity.seed_volume(fleet, vm.name, seed_hash(content)))
     return DiskConfig(
@@ -104,13 +110,13 @@ def desired_domain(
 ) -> DomainConfig:
     """The domain for `vm` on `host`, without its mark.
 
-    `observed` is the VM's present configuration: device names of disks that stay, and a seed that is to be left alone,
-    are taken from it. Raises KeyError where a disk's pool is not among `pools`.
+    `observed` is the configuration of the VM's own copy: its UUID, device names of disks that stay, and a seed that is
+    to be left alone, are taken from it. Raises KeyError where a disk's pool is not among `pools`.
     """
     spec = vm.spec
     return DomainConfig(
         name=vm.name,
-        uuid=identity.vm_uuid(fleet, vm.name),
+        uuid=observed.uuid if observed else identity.vm_uuid(fleet, vm.name),
         domain_type=spec.domain_type,
         machine=spec.machine,
         firmware=spec.firmware,

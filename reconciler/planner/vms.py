@@ -32,6 +32,8 @@ class VmPlanner:
     rooms: dict[str, Room]
     draft: Draft
     vm: VirtualMachine
+    copies: tuple[Copy, ...]
+    """Its domains in sight."""
 
     @property
     def target(self) -> ObjectRef:
@@ -42,10 +44,6 @@ class VmPlanner:
         for rule in _RULES:
             if rule(self):
                 return
-
-    @property
-    def copies(self) -> tuple[Copy, ...]:
-        return self.world.copies.get(self.vm.name, ())
 
     def has_two_copies(self) -> bool:
         """Two managed domains of one VM: which is the true one is for the epoch, what to do for a human."""
@@ -138,7 +136,7 @@ class VmPlanner:
         Not so where it was never defined: then the failure to define it is on record.
         """
         placement = self.world.ledger.placements.get(self.vm.name)
-        unread = sorted(self.world.desired.hosts.keys() - self.world.inventory.hosts.keys())
+        unread = self.world.unread
         if placement is None or self.copies or not unread:
             return False
         if f"define-domain:{self.target}@{placement.host}" in self.world.ledger.failures:
@@ -344,6 +342,6 @@ def plan_vms(world: World, facilities: Facilities, rooms: dict[str, Room], draft
     for vm in order:
         ref = ObjectRef("VirtualMachine", vm.name)
         before = draft.checkpoint()
-        VmPlanner(world, facilities, rooms, draft, vm).decide()
+        VmPlanner(world, facilities, rooms, draft, vm, world.copies.get(vm.name, ())).decide()
         if world.is_paused(ref) and draft.rollback(before):
             draft.wait(ref, "paused", "held; changes wait", hint=f"reconciler resume {ref}")

@@ -34,6 +34,8 @@ class World:
     """Shared pool → the host through which its volumes are handled."""
     unfinished: frozenset[tuple[str, str, str]]
     """Pool, volume and host (empty for a shared pool) of volumes that may be partial."""
+    unread: tuple[str, ...]
+    """Hosts of the specs that were not read this time."""
     never_seen: tuple[str, ...]
     """Hosts of the specs that were never read with this ledger."""
 
@@ -69,11 +71,7 @@ class World:
         """Hosts of a shared pool that could not be read: what their VMs use of it is not known."""
         if not self.is_shared(pool):
             return ()
-        return tuple(
-            name
-            for name in sorted(self.desired.hosts.keys() - self.inventory.hosts.keys())
-            if self.pool_serves(pool, name)
-        )
+        return tuple(name for name in self.unread if self.pool_serves(pool, name))
 
     def pool_serves(self, pool: str, host: str) -> bool:
         """Whether the specs give the pool to the host."""
@@ -137,6 +135,7 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         unfinished=frozenset(
             (intent.pool, intent.volume, "" if intent.pool in shared else intent.host) for intent in ledger.intents
         ),
+        unread=tuple(sorted(desired.hosts.keys() - hosts.keys())),
         never_seen=tuple(sorted(_every_host(desired) - ledger.hosts_read - hosts.keys())),
     )
 

@@ -26,7 +26,7 @@ from tests.support.fleets import (
 )
 
 HOSTS: Final = ("h1", "h2", "h3")
-_MODES: Final = ({"mode": "isolated"}, {"mode": "nat", "subnet": "10.0.0.0/24"})
+_MODES: Final[tuple[dict[str, Any], ...]] = ({"mode": "isolated"}, {"mode": "nat", "subnet": "10.0.0.0/24"})
 _PLACEMENTS: Final[tuple[dict[str, Any], ...]] = (
     {},
     {},
@@ -52,7 +52,7 @@ def _hosts(draw: st.DrawFn) -> list[Spec]:
 
 @st.composite
 def _machine(draw: st.DrawFn, name: str) -> VirtualMachine:
-    disks = []
+    disks: list[dict[str, Any]] = []
     for disk in draw(st.lists(st.sampled_from(["root", "data", "log"]), max_size=3, unique=True)):
         made: dict[str, Any] = {"name": disk, "pool": draw(st.sampled_from(["vms", "fast"]))}
         made["image"] = draw(st.sampled_from([None, "debian", "other"]))
@@ -72,7 +72,8 @@ def _machine(draw: st.DrawFn, name: str) -> VirtualMachine:
         "ha": {"enabled": draw(st.booleans()), "priority": draw(st.sampled_from([1, 100]))},
         "placement": draw(st.sampled_from(_PLACEMENTS)),
     }
-    if disks and draw(st.booleans()):
+    seeded: bool = draw(st.booleans())
+    if disks and seeded:
         text = draw(st.sampled_from(["#cloud-config\n", "#cloud-config\n# again\n"]))
         spec["cloudInit"] = {"userData": text, "onChange": draw(st.sampled_from(["ignore", "reseed"]))}
     return vm(name, labels=draw(_labels), annotations=draw(_notes), **spec)

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
-from reconciler.model.ledger import DoomedVolume, VolumeIntent
+from reconciler.model.ledger import DoomedVolume, Failure, VolumeIntent
+from reconciler.model.outcome import action_inputs
 from tests.support.fleets import (
     DIGEST,
+    NOW,
     Story,
     facts,
     image,
@@ -253,3 +255,21 @@ def test_a_seed_that_was_written_for_a_vm_not_yet_defined_stays() -> None:
 
     assert deleted(undefined) == []
     assert "write-seed" not in undefined.kinds()
+
+
+def test_a_new_seed_that_waits_for_its_redefinition_is_not_cleared_away() -> None:
+    first, second = ({"userData": f"#cloud-config\n# {n}\n", "onChange": "reseed"} for n in (1, 2))
+    changed = story(vm(cloudInit=first), hosts=1).converged().with_specs(vm(cloudInit=second))
+    redefine = changed.action("redefine-domain")
+    failure = Failure(redefine.id, 1, "busy", permanent=False, not_before=NOW + 5, inputs=action_inputs(redefine))
+
+    waiting = changed.with_ledger(failures={failure.key: failure}).applied()
+
+    assert waiting.plan().empty
+
+
+def test_no_seed_is_written_for_a_vm_whose_disks_can_not_be_had() -> None:
+    first, second = ({"userData": f"#cloud-config\n# {n}\n", "onChange": "reseed"} for n in (1, 2))
+    fleet = story(vm(cloudInit=first), hosts=1).converged().with_volumes(without=[ROOT])
+
+    assert fleet.with_specs(vm(cloudInit=second)).kinds(WEB) == []

@@ -1,0 +1,243 @@
+"""Each invariant of plan_check, and a plan that breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.ledger import LedgerView, Placement
+from reconciler.model.plan import Action, Plan
+from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import (
+    CreateVolume,
+    DefineDomain,
+    DeleteVolume,
+    RedefineDomain,
+    StartDomain,
+    Step,
+    StopDomain,
+    UndefineDomain,
+)
+from reconciler.planner.plan_check import PlanRejected, check, require_sound
+from tests.support.fleets import DIGEST, NOW, POLICY, Story, host, observed, ref, story, stranger, vm
+
+BASE = f"prod.base-{DIGEST[7:39]}.qcow2"
+ROOT = "prod.web.root.qcow2"
+WEB = ObjectRef("VirtualMachine", "web")
+
+
+def fleet() -> Story:
+    """`web` runs on h1, `theirs` is not managed, storage is shared."""
+    made = story(vm(), shared=True).converged()
+    return made.with_domain(stranger("theirs", made.domain().config), on="h1")
+
+
+def action(step: Step, *, host_name: str | None = "h1", name: str = "x", **fields: Any) -> Action:
+    made = Action(
+        id=name,
+        kind="any",
+        sign="change",
+        target=WEB,
+        host=host_name,
+        why="drift",
+        detail="",
+        disruption="none",
+        step=step,
+    )
+    return replace(made, **fields)
+
+
+def plan_of(*actions: Action) -> Plan:
+    return replace(story().converged().plan(), actions=actions)
+
+
+def violations(story_now: Story, *actions: Action) -> tuple[str, ...]:
+    return check(plan_of(*actions), story_now.specs, story_now.inventory, story_now.ledger, POLICY)
+
+
+def start(now: Story, name: str = "x", **fields: Any) -> Action:
+    return action(StartDomain("web", now.domain().uuid), name=name, **fields)
+
+
+def delete(volume: str, **fields: Any) -> Action:
+    return action(DeleteVolume("vms", volume), **fields)
+
+
+def define(now: Story, epoch: int = 1, **fields: Any) -> Action:
+    config = now.domain().config
+    assert config.mark is not None
+    return action(DefineDomain(replace(config, mark=replace(config.mark, epoch=epoch))), **fields)
+
+
+def gone(now: Story) -> Story:
+    return now.without_domain()
+
+
+def out_of_specs(now: Story) -> Story:
+    return now.with_specs(without=["VirtualMachine/web"])
+
+
+def idle(now: Story) -> Story:
+    return now.with_domain(replace(now.domain(), state="shutoff", live=None))
+
+
+def undefine(now: Story, **fields: Any) -> Action:
+    return action(UndefineDomain("web", now.domain().uuid, keep_nvram=False), **{"name": "undefine", **fields})
+
+
+Case = tuple[Callable[[Story], Story], Callable[[Story], tuple[Action, ...]], str]
+
+CASES: dict[str, Case] = {
+    "an id twice": (idle, lambda s: (start(s), start(s)), "in the plan twice"),
+    "out of order": (
+        idle,
+        lambda s: (start(s, "a", after=("b",)), start(s, "b")),
+        "comes before b, which it needs",
+    ),
+    "a host that was not read": (idle, lambda s: (start(s, host_name="h9"),), "acts on h9, which was not read"),
+    "defined twice": (
+        lambda s: s,
+        lambda s: (define(s, name="a"), define(s, name="b", host_name="h2")),
+        "web is defined on h1 and on h2",
+    ),
+    "a second copy": (lambda s: s, lambda s: (define(s, host_name="h2"),), "but it exists on h1"),
+    "a copy may be out of sight": (
+        lambda s: s.placed("web", "h9"),
+        lambda s: (define(s, 2, host_name="h2"),),
+        "was placed on h9, which was not read",
+    ),
+    "an epoch that does not grow": (
+        lambda s: s.placed("web", "h1", 1),
+        lambda s: (define(s, 1, host_name="h2"),),
+        "does not exceed that of the copy on h1",
+    ),
+    "a start beside a copy": (
+        lambda s: idle(s).with_domain(s.domain(), on="h2"),
+        lambda s: (start(s),),
+        "but it also exists on h2",
+    ),
+    "a start while the true copy is out of sight": (
+        lambda s: idle(s).placed("web", "h9"),
+        lambda s: (start(s),),
+        "was placed on h9, which was not read",
+    ),
+    "a start of a stale copy": (
+        lambda s: idle(s).placed("web", "h2", 7),
+        lambda s: (start(s),),
+        "would start a stale copy of web",
+    ),
+    "a start of what is nowhere": (
+        lambda s: s,
+        lambda _: (action(StartDomain("ghost", "no-such-uuid")),),
+        "not seen on h1 and is not defined before",
+    ),
+    "somebody else's domain": (
+        lambda s: s,
+        lambda s: (action(StopDomain("theirs", s.domain("theirs").uuid, 1.0, force=True)),),
+        "would touch theirs on h1, which is not managed",
+    ),
+    "a domain that was not seen": (
+        lambda s: s,
+        lambda s: (action(RedefineDomain(replace(s.domain().config, uuid="ghost"), "")),),
+        "a domain that was not seen",
+    ),
+    "somebody else's volume": (lambda s: s, lambda _: (delete("theirs.qcow2"),), "which is not ours"),
+    "a disk in use": (lambda s: s, lambda _: (delete(ROOT),), "which web on h1 uses"),
+    "a disk in use on another host": (
+        lambda s: s.with_domain(s.domain(), on="h2").without_domain(),
+        lambda _: (delete(ROOT),),
+        "which web on h2 uses",
+    ),
+    "a disk whose domain goes only later": (
+        out_of_specs,
+        lambda s: (delete(ROOT, disruption="data-loss"), undefine(s)),
+        "which web on h1 uses",
+    ),
+    "a disk whose domain was not stopped": (
+        out_of_specs,
+        lambda s: (undefine(s), delete(ROOT, after=("undefine",))),
+        "which web on h1 uses",
+    ),
+    "a base with overlays": (lambda s: s, lambda _: (delete(BASE),), f"which {ROOT} is an overlay of"),
+    "a removal while the specs are uncertain": (
+        lambda s: out_of_specs(s).with_specs(removal_hold="the directory is empty"),
+        lambda s: (undefine(s),),
+        "removes although the directory is empty",
+    ),
+    "a removal of what is in the specs": (idle, lambda s: (undefine(s),), "removes a VM that is in the specs"),
+    "a removal of what could not be read": (
+        lambda s: out_of_specs(s).with_specs(unusable={ref("VirtualMachine/web"): None}),
+        lambda s: (undefine(s),),
+        "whose spec could not be read",
+    ),
+    "data that nobody gave up": (
+        lambda s: out_of_specs(idle(s)),
+        lambda s: (undefine(s), delete(ROOT, after=("undefine",), disruption="data-loss")),
+        "whose deletionPolicy does not say so",
+    ),
+    "a finished disk": (
+        lambda s: out_of_specs(gone(s)),
+        lambda _: (delete(ROOT),),
+        "which nobody asked for",
+    ),
+    "a finished disk replaced": (
+        lambda s: s,
+        lambda _: (action(CreateVolume("vms", ROOT, "qcow2", 1, None, None, "full", replace_partial=True)),),
+        "not known to be partial",
+    ),
+    "a held object": (
+        lambda s: idle(s).with_ledger(paused=frozenset({"VirtualMachine/web"})),
+        lambda s: (start(s),),
+        "which is paused",
+    ),
+    "an object held by its annotation": (
+        lambda s: idle(s).with_specs(vm(annotations={"reconciler/paused": "true"})),
+        lambda s: (start(s),),
+        "which is paused",
+    ),
+    "a held fleet": (
+        lambda s: idle(s).with_ledger(paused=frozenset({"fleet"})),
+        lambda s: (start(s),),
+        "which is paused",
+    ),
+    "a held host": (
+        lambda s: idle(s).with_specs(host("h1", annotations={"reconciler/paused": "true"})),
+        lambda s: (start(s),),
+        "acts on h1, which is paused",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_plan_that_breaks_the_invariant_is_caught(case: Case) -> None:
+    prepare, broken, words = case
+    now = fleet()
+
+    found = violations(prepare(now), *broken(now))
+
+    assert any(words in violation for violation in found), found
+
+
+def test_an_empty_plan_breaks_nothing() -> None:
+    assert violations(fleet()) == ()
+
+
+def test_a_disk_that_goes_after_its_domain_was_stopped_and_undefined_is_fine() -> None:
+    now = story(vm(deletionPolicy="delete"), shared=True).converged().with_specs(without=["VirtualMachine/web"])
+
+    assert now.kinds() == ["stop-domain", "undefine-domain", "delete-volume"]
+
+
+def test_a_broken_plan_is_rejected_with_every_violation() -> None:
+    now = idle(fleet())
+    inputs = (now.specs, now.inventory, LedgerView(placements={"web": Placement("web", "h9", 1, NOW)}), POLICY)
+
+    with pytest.raises(PlanRejected) as rejected:
+        require_sound(plan_of(start(now), start(now)), *inputs)
+
+    assert len(rejected.value.violations) >= 2
+    assert "nothing of it is done" in str(rejected.value)
+    assert observed(now.domain().config).name == "web"
