@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import sys
+from typing import Final
+
+_NEW_OBJECTS_BETWEEN_COLLECTIONS: Final = 100_000
 
 
 def main() -> None:
@@ -13,6 +17,8 @@ def main() -> None:
 
         sys.stdout.write(f"reconciler {__version__}\n")
         return
+    # A fleet is very many objects that stay and hardly a cycle: going over them again and again took a fifth of the time.
+    gc.set_threshold(_NEW_OBJECTS_BETWEEN_COLLECTIONS, 50, 50)
     from reconciler.cli.app import app  # noqa: PLC0415
 
     for stream in (sys.stdout, sys.stderr):

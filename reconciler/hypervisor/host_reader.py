@@ -24,6 +24,7 @@ from reconciler.hypervisor.libvirt_errors import (
 from reconciler.hypervisor.libvirt_values import read_facts, state_name
 from reconciler.hypervisor.network_xml import parse_network
 from reconciler.hypervisor.pool_xml import parse_pool
+from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.hypervisor.volume_xml import parse_volume
 from reconciler.model.domain import ACTIVE_STATES, DomainState
 from reconciler.model.inventory import (
@@ -44,9 +45,10 @@ _GONE: Final = (NO_DOMAIN, NO_NETWORK, NO_STORAGE_POOL, NO_STORAGE_VOL)
 class HostReader:
     """Reads one host; keeps what it parsed and what the host is."""
 
-    def __init__(self, connection: HostConnection, clock: Clock) -> None:
+    def __init__(self, connection: HostConnection, clock: Clock, turnstile: Turnstile) -> None:
         self._connection: Final = connection
         self._clock: Final = clock
+        self._turnstile: Final = turnstile
         self._domains: Final = DomainCache()
         self._networks: Final[dict[str, tuple[str, ObservedNetwork]]] = {}
         self._facts: tuple[lv.Connection, HostFacts] | None = None
@@ -59,8 +61,14 @@ class HostReader:
             return self._read(pools_with_volumes, refresh=refresh)
 
     def _read(self, pools_with_volumes: frozenset[str], *, refresh: bool) -> HostInventory:
-        now = self._clock.now()
         connection = self._connection.handle()
+        with self._turnstile.turn():
+            return self._read_connected(connection, pools_with_volumes, refresh=refresh)
+
+    def _read_connected(
+        self, connection: lv.Connection, pools_with_volumes: frozenset[str], *, refresh: bool
+    ) -> HostInventory:
+        now = self._clock.now()
         facts, states, transient, autostarted, pools, networks = self._together(
             partial(self._host_facts, connection),
             lambda: connection.getAllDomainStats(lv.DOMAIN_STATS_STATE),

@@ -12,9 +12,12 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.hypervisor.connection import Limits
 from reconciler.hypervisor.interface import HostEvent
 from reconciler.hypervisor.libvirt_host import LibvirtHost
+from reconciler.hypervisor.turnstile import Turnstile
 
 _THREADS_IN_ALL: Final = 128
 _THREADS_A_HOST: Final = range(2, 17)
+_READ_AT_ONCE: Final = 6
+_READ_PATIENCE: Final = 0.5
 _TICK_SECONDS: Final = 2.0
 
 
@@ -46,6 +49,7 @@ class LibvirtFleet:
             threads=_THREADS_A_HOST[-1],
         )
         self._clock: Final[Clock] = clock or SystemClock()
+        self._turnstile: Final = Turnstile(self._clock, size=_READ_AT_ONCE, patience=_READ_PATIENCE)
         self._lock: Final = threading.Lock()
         self._hosts: dict[str, LibvirtHost] = {}
         self._closing: Final = threading.Event()
@@ -69,7 +73,9 @@ class LibvirtFleet:
             before = self._hosts
             kept = {name: host for name, host in before.items() if hosts.get(name) == host.uri}
             fresh = {
-                name: LibvirtHost(name, uri, limits, self._clock) for name, uri in hosts.items() if name not in kept
+                name: LibvirtHost(name, uri, limits, self._clock, self._turnstile)
+                for name, uri in hosts.items()
+                if name not in kept
             }
             self._hosts = {**kept, **fresh}
             watched = bool(self._callbacks)

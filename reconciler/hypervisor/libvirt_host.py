@@ -12,6 +12,7 @@ from reconciler.hypervisor.host_networks import HostNetworks
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.host_storage import HostStorage
 from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress
+from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.steps import NetworkConfig, PoolConfig
@@ -20,9 +21,9 @@ from reconciler.model.steps import NetworkConfig, PoolConfig
 class LibvirtHost:
     """Implements `Hypervisor`; each call is one line here and does its work where it belongs."""
 
-    def __init__(self, name: str, uri: str, limits: Limits, clock: Clock) -> None:
+    def __init__(self, name: str, uri: str, limits: Limits, clock: Clock, turnstile: Turnstile) -> None:
         self._connection: Final = HostConnection(name, uri, limits, clock)
-        self._reader: Final = HostReader(self._connection, clock)
+        self._reader: Final = HostReader(self._connection, clock, turnstile)
         self._domains: Final = HostDomains(self._connection, self._reader)
         self._storage: Final = HostStorage(self._connection, self._reader)
         self._networks: Final = HostNetworks(self._connection)

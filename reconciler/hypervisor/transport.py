@@ -54,7 +54,9 @@ class Transport:
         """What of this process leads to the host now: inodes of sockets, or ids of ssh processes."""
         if self.ssh:
             return frozenset(pid for pid in _children() if self._is_our_ssh(pid))
-        return frozenset(inode for inode, fd in _sockets().items() if self._leads_there(inode, fd))
+        if self.unix_path is None:
+            return frozenset(_sockets().keys() & _tcp_inodes(self.host, self.port))
+        return frozenset(inode for inode, fd in _sockets().items() if self._is_peer(_unix_peer(fd)))
 
     def end(self, ends: frozenset[int]) -> None:
         """Break these; whatever waits on them gets an error."""
@@ -67,10 +69,7 @@ class Transport:
             if inode in ends:
                 _shut_down(inode, fd)
 
-    def _leads_there(self, inode: int, fd: int) -> bool:
-        if self.unix_path is None:
-            return inode in _tcp_inodes(self.host, self.port)
-        peer = _unix_peer(fd)
+    def _is_peer(self, peer: str) -> bool:
         return peer == self.unix_path if self.unix_path else peer.rpartition("/")[2] in _UNIX_NAMES
 
     def _is_our_ssh(self, pid: int) -> bool:
@@ -83,11 +82,12 @@ class Transport:
 def _sockets() -> dict[int, int]:
     """Descriptor by inode of every socket of this process."""
     found: dict[int, int] = {}
-    for entry in Path("/proc/self/fd").iterdir():
+    # Strings, not paths: a fleet has hundreds of these, and every connecting host looks at all of them.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
         with contextlib.suppress(OSError):
-            link = str(entry.readlink())
+            link = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
             if link.startswith("socket:["):
-                found[int(link[8:-1])] = int(entry.name)
+                found[int(link[8:-1])] = int(name)
     return found
 
 

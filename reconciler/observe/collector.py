@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -18,11 +17,6 @@ from reconciler.model.inventory import HostInventory, ImageFacts, Inventory, Unr
 
 GRACE: Final = 1.0
 """Seconds that the slowest hosts are given once all others have answered; see `Collector.collect`."""
-
-_AT_ONCE: Final = 8
-"""Hosts that are read at once as long as they answer."""
-_QUIET: Final = 0.1
-"""Seconds without an answer after which as many more are begun: a host that hangs holds up nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,40 +79,15 @@ class Collector:
     def _gather(
         self, calls: Mapping[str, Callable[[], HostInventory]], *, timeout: float, patience: float
     ) -> dict[str, HostInventory | HostError]:
-        """A few at a time, for more threads than that slow one another down; more whenever those are in no hurry."""
         answers: SimpleQueue[_Reading] = SimpleQueue()
-        waiting = deque(calls.items())
-        pace = _Pace(self._clock, timeout=timeout, patience=patience)
-        found: dict[str, HostInventory | HostError] = {}
-        awaited = self._start(waiting, _AT_ONCE, answers)
-        while len(found) < awaited or waiting:
-            left = pace.left()
-            try:
-                reading = answers.get(timeout=min(_QUIET, left) if waiting else left)
-            except Empty:
-                if not waiting or left <= 0:
-                    break
-                awaited += self._start(waiting, _AT_ONCE, answers)
-                continue
-            found[reading.host] = reading.result
-            awaited += self._start(waiting, 1, answers)
-            if 2 * len(found) >= awaited + len(waiting):
-                pace.hurry()
-        return found
-
-    def _start(
-        self, waiting: deque[tuple[str, Callable[[], HostInventory]]], count: int, answers: SimpleQueue[_Reading]
-    ) -> int:
-        """Begin to read the next `count` hosts that are not being read; return how many there were."""
-        begun = 0
-        while waiting and begun < count:
-            name, call = waiting.popleft()
+        awaited = 0
+        for name, call in calls.items():
             if self._begin(name):
-                begun += 1
-                reader = threading.Thread(target=self._answer, args=(name, call, answers), name=f"read-{name}")
-                reader.daemon = True
-                reader.start()
-        return begun
+                awaited += 1
+                threading.Thread(
+                    target=self._answer, args=(name, call, answers), name=f"read-{name}", daemon=True
+                ).start()
+        return self._await(answers, awaited, timeout=timeout, patience=patience)
 
     def _begin(self, name: str) -> bool:
         """A host that is still being read from an earlier pass gets no second reader: hung reads must not pile up."""
@@ -138,6 +107,23 @@ class Collector:
             with self._lock:
                 self._pending.pop(name, None)
         answers.put(_Reading(name, result))
+
+    def _await(
+        self, answers: SimpleQueue[_Reading], awaited: int, *, timeout: float, patience: float
+    ) -> dict[str, HostInventory | HostError]:
+        begun = self._clock.monotonic()
+        deadline = begun + timeout
+        found: dict[str, HostInventory | HostError] = {}
+        while len(found) < awaited:
+            try:
+                reading = answers.get(timeout=max(0.0, deadline - self._clock.monotonic()))
+            except Empty:
+                break
+            found[reading.host] = reading.result
+            if 2 * len(found) >= awaited:
+                elapsed = self._clock.monotonic() - begun
+                deadline = min(deadline, begun + elapsed + max(patience, elapsed))
+        return found
 
     def _unread(self, name: str, result: HostInventory | HostError | None) -> UnreadHost:
         if isinstance(result, HostError):
@@ -181,24 +167,6 @@ class Collector:
             else:
                 # Without the volumes the pool's VMs wait, the rest of the host is known all the same.
                 hosts[reader] = replace(host, pools={**host.pools, name: replace(host.pools[name], volumes=None)})
-
-
-class _Pace:
-    """How long answers are waited for."""
-
-    def __init__(self, clock: Clock, *, timeout: float, patience: float) -> None:
-        self._clock = clock
-        self._patience = patience
-        self._begun = clock.monotonic()
-        self._deadline = self._begun + timeout
-
-    def left(self) -> float:
-        return max(0.0, self._deadline - self._clock.monotonic())
-
-    def hurry(self) -> None:
-        """Half have answered: the rest get `patience` seconds, or as long again as it took so far."""
-        elapsed = self._clock.monotonic() - self._begun
-        self._deadline = min(self._deadline, self._begun + elapsed + max(self._patience, elapsed))
 
 
 def _local_pools(desired: DesiredState, host: str) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ _SECONDS: Final = 60
 _TARGET: Final = "/srv/vms"
 _MACHINE: Final = "pc-q35-7.2"
 _KIND: Final = Kind(strategy="Always", domain_type="kvm", cpu_model="host-model")
+_NETWORK_XML: Final = "<network><name>{name}</name><forward mode='bridge'/><bridge name='br0'/></network>"
 _POOL_XML: Final = (
     "<pool type='dir'><name>{name}</name><uuid>{uuid}</uuid><target><path>{target}</path></target></pool>"
 )
