@@ -17,7 +17,7 @@ def main() -> None:
 
         sys.stdout.write(f"reconciler {__version__}\n")
         return
-    # A fleet is very many objects that stay and hardly a cycle: going over them again and again took a fifth of the time.
+    # A fleet is very many objects that stay and hardly a cycle: going over them again and again takes long.
     gc.set_threshold(_NEW_OBJECTS_BETWEEN_COLLECTIONS, 50, 50)
     from reconciler.cli.app import app  # noqa: PLC0415
 

@@ -10,7 +10,8 @@
     │   ├── TransientHostError  may succeed when tried again
     │   │   ├── HostUnreachable no connection
     │   │   ├── HostTimeout     no answer in time: the call may or may not have been applied
-    │   │   └── HostBusy        a lock or job is in the way
+    │   │   ├── HostBusy        a lock or job is in the way
+    │   │   └── HostFault       QEMU or libvirt broke off in a way that may pass
     │   └── PermanentHostError  will fail again until somebody changes something
     │       ├── ObjectNotFound
     │       ├── ObjectConflict  the name or UUID is taken by something that is not ours
@@ -91,6 +92,10 @@ class HostTimeout(TransientHostError):
 
 class HostBusy(TransientHostError):
     """A lock or a job of libvirt is in the way."""
+
+
+class HostFault(TransientHostError):
+    """QEMU or libvirt broke off while doing it: killed, image locked elsewhere, out of memory."""
 
 
 class PermanentHostError(HostError):

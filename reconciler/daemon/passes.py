@@ -7,6 +7,7 @@ import uuid
 import structlog
 
 from reconciler.daemon.session import View
+from reconciler.model.desired_state import DesiredState, SpecProblem
 
 log = structlog.get_logger()
 
@@ -22,6 +23,8 @@ class PassLog:
     def __init__(self) -> None:
         self._last: tuple[object, ...] = ()
         self._unmet: frozenset[tuple[str, str]] = frozenset()
+        self._problems: frozenset[SpecProblem] = frozenset()
+        self._hold = ""
 
     def note(self, view: View, reasons: tuple[str, ...], *, seconds: float) -> None:
         """Log the pass if it decided otherwise than the one before, and each reason that came or went."""
@@ -38,7 +41,25 @@ class PassLog:
                 because=list(reasons),
                 seconds=round(seconds, 3),
             )
+        self._note_specs(view.desired)
         self._note_unmet(view)
+
+    def _note_specs(self, desired: DesiredState) -> None:
+        problems = frozenset(problem for problem in desired.problems if problem.severity == "error")
+        for problem in sorted(problems - self._problems):
+            log.warning(
+                "specs.problem",
+                where=str(problem.where),
+                code=problem.code,
+                object=problem.target,
+                field=problem.field,
+                detail=problem.message,
+            )
+        if self._problems and not problems:
+            log.info("specs.mended")
+        if desired.removal_hold != self._hold:
+            log.warning("specs.removal_hold", detail=desired.removal_hold or "lifted")
+        self._problems, self._hold = problems, desired.removal_hold
 
     def _note_unmet(self, view: View) -> None:
         now = {(str(unmet.target), unmet.reason): unmet for unmet in view.plan.unmet}

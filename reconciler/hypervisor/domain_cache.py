@@ -20,6 +20,7 @@ class DomainReading:
     name: str
     uuid: str
     state: DomainState
+    reason: str
     persistent: bool
     autostart: bool
     inactive_xml: str
@@ -53,6 +54,7 @@ class DomainCache:
             domain = replace(
                 domain,
                 state=reading.state,
+                reason=reading.reason,
                 persistent=reading.persistent,
                 config=config,
                 live=config if live == config else live,
@@ -82,6 +84,7 @@ def _parsed(reading: DomainReading, fingerprint: str) -> ObservedDomain:
         name=reading.name,
         uuid=reading.uuid,
         state=reading.state,
+        reason=reading.reason,
         persistent=reading.persistent,
         config=inactive.config,
         live=live,
@@ -102,7 +105,7 @@ def _as_asked_for(live: DomainConfig, inactive: DomainConfig) -> DomainConfig:
 
 def _is_current(domain: ObservedDomain, reading: DomainReading) -> bool:
     return (
-        domain.state == reading.state
+        (domain.state, domain.reason) == (reading.state, reading.reason)
         and domain.config.autostart == reading.autostart
         and domain.persistent == reading.persistent
         and domain.name == reading.name

@@ -21,7 +21,7 @@ from reconciler.hypervisor.libvirt_errors import (
     NO_STORAGE_POOL,
     NO_STORAGE_VOL,
 )
-from reconciler.hypervisor.libvirt_values import read_facts, state_name
+from reconciler.hypervisor.libvirt_values import read_facts, state_name, state_reason
 from reconciler.hypervisor.network_xml import parse_network
 from reconciler.hypervisor.pool_xml import parse_pool
 from reconciler.hypervisor.turnstile import Turnstile
@@ -78,7 +78,7 @@ class HostReader:
             partial(_list_networks, connection),
         )
         wanted = [
-            partial(_read_domain, domain, state_name(stats["state.state"]), transient, autostarted)
+            partial(_read_domain, domain, _state(stats["state.state"], stats["state.reason"]), transient, autostarted)
             for domain, stats in states
         ]
         observed = {
@@ -110,7 +110,7 @@ class HostReader:
 
     def domain(self, domain: Any) -> ObservedDomain:
         """One domain that was looked up; for a thread of the host."""
-        state = state_name(domain.state()[0])
+        state = _state(*domain.state()[:2])
         transient = frozenset() if domain.isPersistent() else frozenset({domain.UUIDString()})
         autostarted = frozenset({domain.UUIDString()}) if domain.autostart() else frozenset()
         return self._domains.observed(_read_domain(domain, state, transient, autostarted))
@@ -183,15 +183,22 @@ class HostReader:
         return known[1]
 
 
+def _state(state: int, reason: int) -> tuple[DomainState, str]:
+    name = state_name(state)
+    return name, state_reason(name, reason)
+
+
 def _read_domain(
-    domain: Any, state: DomainState, transient: frozenset[str], autostarted: frozenset[str]
+    domain: Any, state_and_reason: tuple[DomainState, str], transient: frozenset[str], autostarted: frozenset[str]
 ) -> DomainReading:
     """What libvirt says of one domain, its state known already."""
     uuid = domain.UUIDString()
+    state, reason = state_and_reason
     return DomainReading(
         name=domain.name(),
         uuid=uuid,
         state=state,
+        reason=reason,
         persistent=uuid not in transient,
         autostart=uuid in autostarted,
         inactive_xml=domain.XMLDesc(lv.DOMAIN_XML_INACTIVE),

@@ -5,7 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final, Protocol
 
-from reconciler.errors import HostBusy, HostError, HostRefused, HostUnreachable, NoSpace, ObjectConflict, ObjectNotFound
+from reconciler.errors import (
+    HostBusy,
+    HostError,
+    HostFault,
+    HostRefused,
+    HostUnreachable,
+    NoSpace,
+    ObjectConflict,
+    ObjectNotFound,
+)
 
 
 class RawError(Protocol):
@@ -22,6 +31,7 @@ _RULES_BY_TEXT: Final[tuple[tuple[re.Pattern[str], type[HostError]], ...]] = (
     (re.compile("No space left on device|not enough free space|Disk quota exceeded"), NoSpace),
     (re.compile("asynchronous jobs running|is still in use|is still being allocated"), HostBusy),
     (re.compile("cannot acquire state change lock|another migration|block job"), HostBusy),
+    (re.compile("unexpectedly closed the monitor|exited while connecting to monitor|End of file from"), HostFault),
     (re.compile("already exists with uuid|already defined with uuid|already exists$"), ObjectConflict),
     (re.compile("client socket is closed|connection closed due to keepalive"), HostUnreachable),
 )
@@ -64,6 +74,7 @@ _HINTS_BY_TEXT: Final = (
 _HINTS: Final[dict[type[HostError], str]] = {
     HostUnreachable: "check that libvirtd runs there and that `virsh -c URI list` works from here",
     HostBusy: "nothing to do: it is tried again",
+    HostFault: "look at the VM's log on the host: /var/log/libvirt/qemu/NAME.log; it is tried again",
     ObjectConflict: "rename the spec, or remove or adopt what has that name on the host",
     NoSpace: "free space in the pool or enlarge it",
     ObjectNotFound: "look again with `reconciler plan`",

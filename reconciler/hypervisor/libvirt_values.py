@@ -12,6 +12,23 @@ from reconciler.model.inventory import HostFacts
 _STATES: Final[tuple[DomainState, ...]] = (
     "nostate", "running", "blocked", "paused", "shutdown", "shutoff", "crashed", "pmsuspended",
 )  # fmt: skip
+# From libvirt-domain.h, by position: virDomainPausedReason, virDomainShutoffReason, virDomainCrashedReason.
+_REASONS: Final[dict[DomainState, tuple[str, ...]]] = {
+    "paused": (
+        "unknown", "user", "migration", "save", "dump", "ioerror", "watchdog", "from-snapshot", "shutting-down",
+        "snapshot", "crashed", "starting-up", "postcopy", "postcopy-failed", "api-error",
+    ),
+    "shutoff": (
+        "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from-snapshot", "daemon",
+    ),
+    "crashed": ("unknown", "panicked"),
+}  # fmt: skip
+
+
+def state_reason(state: DomainState, number: int) -> str:
+    """Libvirt's reason for a state in words; empty where it means nothing to us."""
+    reasons = _REASONS.get(state, ())
+    return reasons[number] if 0 <= number < len(reasons) else ""
 
 
 def state_name(number: int) -> DomainState:

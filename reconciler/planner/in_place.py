@@ -19,6 +19,8 @@ from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
 from reconciler.planner.world import World
 
+_PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
+"""Reasons of being paused that end by themselves."""
 _ENDED_BY_ITSELF: Final = frozenset({"crashed", "failed", "unknown", ""})
 """Reasons of being off after which RerunOnFailure runs the VM again; `unknown` is a VM that never ran."""
 
@@ -186,6 +188,14 @@ class InPlace:
         return not report_disk_collision(self.world, self.draft, self.vm, config, self.copy.host)
 
     def _while_running(self, config: DomainConfig, after: tuple[str, ...]) -> None:
+        if self.copy.domain.reason in _PASSING:
+            self.draft.wait(
+                self.target,
+                "in-progress",
+                f"paused while libvirt does its work ({self.copy.domain.reason})",
+                host=self.copy.host,
+            )
+            return
         if self.copy.domain.state == "paused":
             why = "by an I/O error" if self.copy.domain.reason == "ioerror" else "by somebody"
             self.draft.wait(

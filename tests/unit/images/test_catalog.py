@@ -99,7 +99,7 @@ def test_a_file_written_just_now_is_not_remembered(tmp_path: Path, content: byte
     assert not (tmp_path / "state" / "images" / "index.json").exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"rules": 0, "files": {}}', os.urandom(64)])
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"rules": 0, "files": {}}', bytes(range(192, 256))])
 def test_a_damaged_index_costs_only_time(store: ImageStore, tmp_path: Path, content: bytes, damage: bytes) -> None:
     (tmp_path / "state" / "images").mkdir(parents=True)
     (tmp_path / "state" / "images" / "index.json").write_bytes(damage)
