@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
 from typing import Final
 
@@ -18,6 +19,8 @@ def main() -> None:
         sys.stdout.write(f"reconciler {__version__}\n")
         return
     # A fleet is very many objects that stay and hardly a cycle: going over them again and again takes long.
+    # Nothing of ours is a plug-in of pydantic; looking for some means reading every installed package's metadata.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.set_threshold(_NEW_OBJECTS_BETWEEN_COLLECTIONS, 50, 50)
     from reconciler.cli.app import app  # noqa: PLC0415
 

@@ -6,13 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, Protocol
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.errors import PreconditionFailed
-from reconciler.executor.executor import Executor
-from reconciler.executor.interface import ActionEvent
 from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.images.catalog import ImageStore
@@ -31,6 +30,10 @@ from reconciler.planner.fleet_status import fleet_status
 from reconciler.planner.plan_check import require_sound
 from reconciler.planner.planner import plan as make_plan
 from reconciler.specfiles.loader import LoadedSpecs, load
+
+if TYPE_CHECKING:
+    from reconciler.executor.executor import Executor
+    from reconciler.executor.interface import ActionEvent
 
 HOSTS_TIMEOUT: Final = 30.0
 """Seconds that a pass waits for hosts at the most; see Collector for how it is usually far less."""
@@ -93,7 +96,9 @@ class Session:
         self._writer = writer
         self._collector = Collector(fleet, clock)
         self._specs: LoadedSpecs | None = None
-        self._executor = Executor(fleet, ledger, images, self._policy, clock)
+        self._executor: Executor | None = None
+        if writer is not None:
+            self._carrier()
 
     @property
     def policy(self) -> Policy:
@@ -173,6 +178,13 @@ class Session:
             return self._ledger.view()
         return view
 
+    def _carrier(self) -> Executor:
+        """The one executor of this session, which commands that only look never import."""
+        if self._executor is None:
+            maker: type[Executor] = import_module("reconciler.executor.executor").Executor
+            self._executor = maker(self.fleet, self._ledger, self._images, self._policy, self._clock)
+        return self._executor
+
     def execute(
         self, view: View, *, observer: ConvergeObserver, stop: threading.Event, pass_id: str = ""
     ) -> tuple[Outcome, ...]:
@@ -187,7 +199,7 @@ class Session:
         def progress(action_id: str, done: int, total: int | None) -> None:
             observer.action_progress(action_id, done, total or 0)
 
-        executor = replace(self._executor, on_event=tell, on_progress=progress)
+        executor = replace(self._carrier(), on_event=tell, on_progress=progress)
         return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
 
     def record_pass(self, pass_id: str, view: View) -> None:

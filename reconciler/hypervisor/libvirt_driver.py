@@ -15,8 +15,8 @@ from reconciler.hypervisor.libvirt_host import LibvirtHost
 from reconciler.hypervisor.turnstile import Turnstile
 
 _THREADS_IN_ALL: Final = 128
-_THREADS_A_HOST: Final = range(2, 17)
-_READ_AT_ONCE: Final = 6
+_THREADS_A_HOST: Final = range(4, 17)
+_READ_AT_ONCE: Final = 4
 _READ_PATIENCE: Final = 0.5
 _TICK_SECONDS: Final = 2.0
 
