@@ -22,7 +22,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import ImageFacts, Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Action, Plan, UnmetReason
 from reconciler.model.policy import Policy
 from reconciler.model.status import FleetStatus
 from reconciler.observe.collector import Collector
@@ -41,6 +41,9 @@ MAX_PASSES: Final = 50
 """Passes of one convergence at the most: far above what any fleet needs, so reaching it is a mistake of ours."""
 MAX_WAIT: Final = 60.0
 """Seconds that one convergence spends in all on waiting to try failed actions again."""
+_PASSING: Final[frozenset[UnmetReason]] = frozenset({"in-progress", "shutting-down"})
+"""Reasons that end by themselves, soon."""
+_PASSING_PAUSE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +215,15 @@ class Session:
             self._images.collect({image.spec.checksum for image in view.desired.images.values() if image.spec.checksum})
 
     def until_retry(self, view: View) -> float | None:
-        """Seconds until the first held action may be tried again; None if none waits."""
-        waiting = [
-            failure.not_before
+        """Seconds until it is worth looking again without an event: a held action is due, or something passes."""
+        due = [
+            failure.not_before - self._clock.now()
             for key in view.plan.held
             if (failure := view.ledger.failures.get(key)) is not None and not failure.permanent
         ]
-        return max(0.1, min(waiting) - self._clock.now()) if waiting else None
+        if any(unmet.reason in _PASSING for unmet in view.plan.unmet):
+            due.append(_PASSING_PAUSE)
+        return max(0.1, min(due)) if due else None
 
 
 class _Patience:

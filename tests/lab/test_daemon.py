@@ -104,9 +104,9 @@ def test_a_hung_host_delays_nobody_and_is_back_soon(fresh_lab: Lab, tmp_path: Pa
 
         hung.hang()
         controller.write("vms/web-2.yaml", vm_spec("web-2"))
-        _is_running_elsewhere = [host for host in fresh_lab.hosts if host is not hung]
+        others = [host for host in fresh_lab.hosts if host.name != hung.name]
         wait_for(
-            lambda: any("web-2" in host.virsh("list", "--name") for host in _is_running_elsewhere),
+            lambda: any("web-2" in host.virsh("list", "--name") for host in others),
             60,
             "web-2 does not run on the other hosts",
         )
