@@ -33,7 +33,9 @@ def measure(bench: Bench) -> Iterator[Row]:
     specs, state = folder / "specs", folder / "state"
     (specs / "vms").mkdir(parents=True)
     uri = f"apiVersion: reconciler/v1\nkind: Host\nmetadata: {{name: {host.name}}}\n"
-    (specs / "hosts.yaml").write_text(f"{uri}spec: {{uri: '{host.uri}', reserved: {{memory: 1MiB}}}}\n")
+    (specs / "hosts.yaml").write_text(
+        f"{uri}spec: {{uri: '{host.uri}', reserved: {{memory: 1MiB}}, overcommit: {{cpu: 64}}}}\n"
+    )
     (specs / "facilities.yaml").write_text(facility_specs(bench.lab, tiny_image()))
     names = [f"new-{number}" for number in range(1, _COUNT + 1)]
     # One that stays and is off: it holds the base in the pool, which would be collected otherwise.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 from tests.bench.bench import Bench
 from tests.bench.measuring import Row, Target, by_turns, process_seconds
@@ -15,7 +16,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     for option in ("--version", "--help"):
         ours, theirs = by_turns(
             2 * bench.many,
-            lambda option=option: process_seconds([*program, option]),
-            lambda option=option: process_seconds(["virsh", option]),
+            partial(process_seconds, [*program, option]),
+            partial(process_seconds, ["virsh", option]),
         )
         yield Row(f"reconciler {option}", ours, Target(0.1, "value"), f"virsh {option}", theirs)
