@@ -133,9 +133,10 @@ def run() -> int:
             names = sorted(load(controller.specs, fleet="default").vms)
             say(f"{controller.specs}: {len(names)} VMs: {', '.join(names)}")
             checked = controller.run("validate")
-            say((checked.out + checked.err).strip())
             if checked.code != 0:
+                say(checked.out + checked.err)
                 return 1
+            say(checked.out.strip().splitlines()[-1])
         log = directory / "daemon.log"
         with stage.step("Daemon: reconciler run, until every VM has booted") as say:
             daemon = controller.start("run", log=log)
