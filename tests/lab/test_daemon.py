@@ -35,6 +35,11 @@ def _is_running(lab: Lab, name: str, seconds: float = 60) -> None:
     wait_for(lambda: running(lab, name), seconds, f"{name} does not run")
 
 
+def _has_booted(lab: Lab, name: str) -> None:
+    """Wait until its guest is up: a VM that libvirt is still starting can't be meddled with."""
+    wait_for(lambda: boots(lab, name), 120, f"{name} has not booted")
+
+
 def test_specs_that_change_converge_and_broken_ones_hold(fresh_lab: Lab, tmp_path: Path) -> None:
     """A new file is a new VM; a broken one keeps its last good form; an empty directory removes nothing."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
@@ -65,7 +70,7 @@ def test_what_people_do_with_virsh_is_mended_within_seconds(fresh_lab: Lab, tmp_
     """A destroyed VM runs again by the event; a changed memory setting, of which libvirt says nothing, by the sweep."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     with daemon(controller, tmp_path / "daemon.log"):
-        _is_running(fresh_lab, "web-1")
+        _has_booted(fresh_lab, "web-1")
         home = homes(fresh_lab, "web-1")
         host = fresh_lab.host(home[0])
 
@@ -86,7 +91,7 @@ def test_a_host_that_restarts_libvirtd_is_back_within_seconds(fresh_lab: Lab, tm
     """The connection is opened anew; a VM destroyed afterwards comes back, so events and calls both work again."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     with daemon(controller, tmp_path / "daemon.log"):
-        _is_running(fresh_lab, "web-1")
+        _has_booted(fresh_lab, "web-1")
         host = fresh_lab.host(homes(fresh_lab, "web-1")[0])
 
         host.restart_libvirtd()
@@ -99,7 +104,7 @@ def test_a_hung_host_delays_nobody_and_is_back_soon(fresh_lab: Lab, tmp_path: Pa
     """With one libvirtd stopped a new VM starts elsewhere; once it answers again its own drift is mended."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     with daemon(controller, tmp_path / "daemon.log"):
-        _is_running(fresh_lab, "web-1")
+        _has_booted(fresh_lab, "web-1")
         hung = fresh_lab.host(homes(fresh_lab, "web-1")[0])
 
         hung.hang()

@@ -93,7 +93,9 @@ def test_edits_behind_its_back_are_shown_and_mended(fresh_lab: Lab, tmp_path: Pa
         controller.apply()
         assert controller.plan()["actions"] == [], edit
         assert running(fresh_lab, "web-1") == home, edit
-    assert host.virsh("vol-list", POOL).count("web-1.root") == 1
+    assert [line.split()[0] for line in host.virsh("vol-list", POOL).splitlines() if ".web-1.root." in line] == [
+        "default.web-1.root.qcow2"
+    ]
 
 
 def test_what_is_not_managed_is_left_alone(fresh_lab: Lab, tmp_path: Path) -> None:
