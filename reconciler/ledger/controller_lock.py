@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -14,6 +15,9 @@ from reconciler.errors import ControllerRunning, StateError
 from reconciler.ledger.state_directory import prepare_state_directory
 
 LOCK_FILE: Final = "controller.lock"
+_ATTEMPTS: Final = 10
+_PAUSE: Final = 0.05
+"""Seconds between attempts: whoever only asks who controls holds the lock for far less."""
 
 
 class ControllerLock:
@@ -32,16 +36,11 @@ class ControllerLock:
         prepare_state_directory(self._path.parent)
         descriptor = self._open()
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = _describe_holder(os.pread(descriptor, 4096, 0))
+            self._take(descriptor)
+        except BaseException:
             os.close(descriptor)
-            raise ControllerRunning(
-                f"{holder} already controls {self._path.parent}",
-                hint="let it finish or stop it first; plan, status and why work beside it",
-            ) from error
+            raise
         self._descriptor = descriptor
-        self._write_holder(descriptor)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -50,6 +49,17 @@ class ControllerLock:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+    def _take(self, descriptor: int) -> None:
+        for _attempt in range(_ATTEMPTS):
+            if _locked(descriptor, fcntl.LOCK_EX):
+                self._write_holder(descriptor)
+                return
+            self._clock.wait(threading.Event(), _PAUSE)
+        raise ControllerRunning(
+            f"{_describe_holder(os.pread(descriptor, 4096, 0))} already controls {self._path.parent}",
+            hint="let it finish or stop it first; plan, status and why work beside it",
+        )
 
     def _open(self) -> int:
         try:
@@ -62,8 +72,21 @@ class ControllerLock:
 
     def _write_holder(self, descriptor: int) -> None:
         holder = {"pid": os.getpid(), "command": self._purpose, "since": self._clock.now()}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        except OSError as error:
+            raise StateError(
+                f"{self._path} can't be written: {error.strerror}", hint=f"make room on the file system of {self._path}"
+            ) from error
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _describe_holder(content: bytes) -> str:
@@ -82,10 +105,6 @@ def controller_holder(state_dir: Path) -> str | None:
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _describe_holder(os.pread(descriptor, 4096, 0))
-    else:
-        return None
+        return None if _locked(descriptor, fcntl.LOCK_SH) else _describe_holder(os.pread(descriptor, 4096, 0))
     finally:
         os.close(descriptor)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -64,6 +67,34 @@ def test_holder_that_has_not_written_its_name_still_holds(tmp_path: Path) -> Non
         (tmp_path / LOCK_FILE).write_text("")
 
         assert controller_holder(tmp_path) == "another controller (just starting)"
+
+
+def test_controller_is_not_refused_because_somebody_just_asks_who_controls(tmp_path: Path) -> None:
+    """Asking takes a shared lock for a moment."""
+    (tmp_path / LOCK_FILE).touch()
+    asking = os.open(tmp_path / LOCK_FILE, os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)
+
+    class Asked(SystemClock):
+        def wait(self, event: threading.Event, timeout: float) -> bool:
+            fcntl.flock(asking, fcntl.LOCK_UN)
+            return super().wait(event, timeout)
+
+    with ControllerLock(tmp_path, "apply", Asked()):
+        os.close(asking)
+        assert "reconciler apply" in str(controller_holder(tmp_path))
+
+
+def test_lock_that_cannot_say_who_holds_it_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        with pytest.raises(StateError, match="No space left"), ControllerLock(tmp_path, "apply", SystemClock()):
+            pytest.fail("held without a name")
+
+    assert controller_holder(tmp_path) is None
 
 
 def test_lock_file_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
