@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, ValidationError
 from reconciler.errors import UsageError
 from reconciler.model.policy import Limits, Policy
 from reconciler.specfiles.yaml_documents import YamlError, parse
-from reconciler.specfiles.yaml_positions import locate
 
 LogFormat = Literal["console", "json"]
 Overrides = Mapping[str, str]
@@ -151,6 +150,8 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
         raise UsageError(
             f"configuration {file} can't be read: {error.strerror}", hint="name another one with --config"
         ) from error
+    from reconciler.specfiles.yaml_positions import locate  # noqa: PLC0415  PyYAML is seldom needed
+
     try:
         documents = [document for document in parse(text) if document.data is not None]
         index = locate(text)

@@ -24,7 +24,7 @@ from reconciler.cli.step_words import disk_images
 from reconciler.cli.summary import Verdict, verdict_of
 from reconciler.cli.terminal import stderr_terminal, stdout_terminal
 from reconciler.config import Settings
-from reconciler.daemon.session import Converged, View
+from reconciler.daemon.view import Converged, View
 from reconciler.errors import PreconditionFailed, UsageError
 
 

@@ -17,7 +17,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.ledger import LedgerView
 
 if TYPE_CHECKING:  # brings libvirt along, which validate and pause can do without
-    from reconciler.daemon.session import Converged, ConvergeObserver, View
+    from reconciler.daemon.view import Converged, ConvergeObserver, View
 
 
 class Session(Protocol):

@@ -16,7 +16,7 @@ from reconciler.cli.spec_notes import warn_of_problems
 from reconciler.cli.step_words import disk_images
 from reconciler.cli.tables import json_text
 from reconciler.cli.terminal import stderr_terminal, stdout_terminal
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.errors import UsageError
 
 CHANGES = 2

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from reconciler.cli.words import count
 from reconciler.clock import Clock
 from reconciler.config import Settings
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.errors import HostError
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.ledger.controller_lock import controller_holder

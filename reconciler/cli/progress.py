@@ -17,7 +17,7 @@ from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import clock_time, count, printable
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
-from reconciler.daemon.session import ConvergeObserver
+from reconciler.daemon.view import ConvergeObserver
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
 

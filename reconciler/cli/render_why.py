@@ -12,7 +12,7 @@ from reconciler.cli.render_unmet import unmet_details, unmet_sign, unmet_text
 from reconciler.cli.step_words import disk_images, phrase
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.words import age, clock_time, moment, printable, revision, wrapped
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.plan import Action
 from reconciler.model.resource import ObjectRef

@@ -10,7 +10,7 @@ from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.render_unmet import unmet_sign, unmet_text
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import count, names
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Unmet
 

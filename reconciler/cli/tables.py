@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-import yaml
-
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import printable
 from reconciler.errors import UsageError
@@ -105,5 +103,7 @@ def json_text(data: Any) -> str:
 
 def yaml_text(data: Any) -> str:
     """Block style YAML."""
+    import yaml  # noqa: PLC0415  for one format only
+
     text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=False)
     return text

@@ -12,7 +12,7 @@ from reconciler.cli.invocation import Invocation
 from reconciler.cli.references import parse_reference
 from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import stdout_terminal
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.errors import UsageError
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.resource import ObjectRef

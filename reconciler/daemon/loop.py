@@ -14,8 +14,9 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.passes import PassLog, new_pass_id
-from reconciler.daemon.session import Session, View, open_session
+from reconciler.daemon.session import Session, open_session
 from reconciler.daemon.triggers import Dirty, SpecsWatch
+from reconciler.daemon.view import View
 from reconciler.daemon.worker import Workers
 from reconciler.errors import ReconcilerError
 

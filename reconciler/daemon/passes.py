@@ -6,7 +6,7 @@ import uuid
 
 import structlog
 
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.model.desired_state import DesiredState, SpecProblem
 
 log = structlog.get_logger()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
+from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.errors import PreconditionFailed
 from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
@@ -22,13 +23,9 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import ImageFacts, Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Action, Plan, UnmetReason
+from reconciler.model.plan import Plan, UnmetReason
 from reconciler.model.policy import Policy
-from reconciler.model.status import FleetStatus
 from reconciler.observe.collector import Collector
-from reconciler.planner.fleet_status import fleet_status
-from reconciler.planner.plan_check import require_sound
-from reconciler.planner.planner import plan as make_plan
 from reconciler.specfiles.loader import LoadedSpecs, load
 
 if TYPE_CHECKING:
@@ -44,36 +41,6 @@ MAX_WAIT: Final = 60.0
 _PASSING: Final[frozenset[UnmetReason]] = frozenset({"in-progress", "shutting-down"})
 """Reasons that end by themselves, soon."""
 _PASSING_PAUSE: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """One look at the fleet; `at` is wall time in seconds."""
-
-    desired: DesiredState
-    inventory: Inventory
-    ledger: LedgerView
-    plan: Plan
-    status: FleetStatus
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Converged:
-    """How a convergence ended: `settled` says that nothing was left to do."""
-
-    view: View
-    outcomes: tuple[Outcome, ...]
-    settled: bool
-
-
-class ConvergeObserver(Protocol):
-    """Told of what `converge` does; called from several threads."""
-
-    def planned(self, plan: Plan) -> None: ...
-    def action_started(self, action: Action) -> None: ...
-    def action_progress(self, action_id: str, done: int, total: int) -> None: ...
-    def action_ended(self, action: Action, outcome: Outcome) -> None: ...
 
 
 class Session:
@@ -121,12 +88,15 @@ class Session:
         """
         desired = self._load()
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
-        inventory = self._collector.collect(desired, self._image_facts(desired), timeout=timeout, refresh=refresh)
+        round_ = self._collector.begin(desired, refresh=refresh)
+        # While the hosts answer: what needs no host, and the import of what is needed next.
+        images = self._image_facts(desired)
+        decide = import_module("reconciler.daemon.decision").decide
+        usual = self._ledger.view().read_seconds if self._writer is None else {}
+        inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual)
         ledger = replace(self._remembered(inventory), in_flight=in_flight)
         now = self._clock.now()
-        plan = make_plan(desired, inventory, ledger, self._policy, now)
-        require_sound(plan, desired, inventory, ledger, self._policy)
-        status = fleet_status(desired, inventory, ledger, self._policy, plan, now)
+        plan, status = decide(desired, inventory, ledger, self._policy, now)
         status = replace(status, controller=controller_holder(self._state_dir) or "" if not self._writer else "")
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
 
@@ -177,7 +147,10 @@ class Session:
         if missing or unknown:
             # Placements first: a host counts as read only once all that was found on it is written down.
             adopt_marks(self._ledger, inventory, fleet, now)
-            self._ledger.note_host_read(unknown)
+        slower = self._new_speeds(view, inventory)
+        if slower:
+            self._ledger.note_host_read(slower)
+        if missing or slower:
             return self._ledger.view()
         return view
 
@@ -204,6 +177,15 @@ class Session:
 
         executor = replace(self._carrier(), on_event=tell, on_progress=progress)
         return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
+
+    def _new_speeds(self, view: LedgerView, inventory: Inventory) -> dict[str, float]:
+        """Hosts that are new to the ledger, or whose usual seconds it has wrong; few, so that it is seldom written."""
+        measured = {name: seconds for name, seconds in self._collector.seconds.items() if name in inventory.hosts}
+        return {
+            name: max(seconds, 0.7 * view.read_seconds.get(name, 0.0))
+            for name, seconds in measured.items()
+            if name not in view.hosts_read or not view.read_seconds[name] / 2 <= seconds <= view.read_seconds[name]
+        }
 
     def record_pass(self, pass_id: str, view: View) -> None:
         """Remember what this pass decided, for `why`."""

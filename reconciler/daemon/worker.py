@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from reconciler.daemon.session import Session, View
+from reconciler.daemon.session import Session
+from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan

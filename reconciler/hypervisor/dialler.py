@@ -142,7 +142,7 @@ class Dialler:
             if hung:
                 deadline = f"connecting took more than {self._open_deadline:g} s"
                 raise HostTimeout(deadline, host=self._name, hint="check that libvirtd answers there") from error
-            raise translate(error, host=self._name, lost=True) from error
+            raise translate(error, host=self._name, lost=True, uri=self._uri) from error
         return self._line_of(session, self._current_ends() - before)
 
     def _line_of(self, session: Session, ends: frozenset[int]) -> Line:

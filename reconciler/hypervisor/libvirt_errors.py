@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Final, Protocol
 
 from reconciler.errors import (
@@ -63,16 +64,29 @@ _MISSING: Final = {
 _HINTS_BY_TEXT: Final = (
     ("virt type 'kvm'", "load the kvm module on the host, or write domainType: qemu"),
     ("Unable to find any firmware", "install the UEFI firmware on the host (Debian: ovmf), or write firmware: bios"),
+    ("-sock': Permission denied", "put this user into the group that may use libvirt: usermod -aG libvirt USER"),
+    ("polkit", "put this user into the group that may use libvirt: usermod -aG libvirt USER"),
+    (
+        "Permission denied (",
+        "put this user's public ssh key into ~/.ssh/authorized_keys there, or name the key: keyfile=…",
+    ),
     ("Permission denied", "check the rights of the path on the host"),
     ("Network not found", "define the network on that host, or check the selector in the Network spec"),
     ("Cannot get interface MTU", "create the bridge on the host"),
     ("Storage source conflict", "another pool of the host uses that target; use it with type: existing"),
     ("already in use by interface", "another network of the host uses that subnet; choose another one"),
     ("uthentication", "check the credentials for the host's URI"),
+    (
+        "IDENTIFICATION HAS CHANGED",
+        "ask whoever runs the host whether its key is new; if so, as this user: ssh-keygen -R HOST, then ssh HOST once",
+    ),
     ("Host key verification failed", "log in to the host by ssh once, as this user, and check its key"),
+    ("nc: not found", "install libvirt's daemon on the host (Debian: libvirt-daemon-system)"),
 )
+_SSH_BANNER: Final = re.compile(r"@{9,}.*?(REMOTE HOST IDENTIFICATION HAS CHANGED)!.*?(Host key verification failed)")
+"""The page that ssh fills about a changed host key; its first and last words say it."""
 _HINTS: Final[dict[type[HostError], str]] = {
-    HostUnreachable: "check that libvirtd runs there and that `virsh -c URI list` works from here",
+    HostUnreachable: "check that libvirtd runs there and that `virsh -c {uri} list` works from here",
     HostBusy: "nothing to do: it is tried again",
     HostFault: "look at the VM's log on the host: /var/log/libvirt/qemu/NAME.log; it is tried again",
     ObjectConflict: "rename the spec, or remove or adopt what has that name on the host",
@@ -95,9 +109,10 @@ def classify(error: RawError, target: str) -> type[HostError]:
     return _RULES_BY_CODE.get(code, HostRefused)
 
 
-def translate(error: RawError, *, host: str, target: str = "", lost: bool = False) -> HostError:
-    """Our error for one of libvirt's; `lost` says that the connection has ended with it."""
+def translate(error: RawError, *, host: str, target: str = "", lost: bool = False, uri: str = "URI") -> HostError:
+    """Our error for one of libvirt's; `lost` says that the connection to `uri` has ended with it."""
     text = " ".join((error.get_error_message() or "libvirt gave no reason").split())
+    text = _SSH_BANNER.sub(r"\1: \2", text)
     kind = HostUnreachable if lost else classify(error, target)
     hint = next((hint for part, hint in _HINTS_BY_TEXT if part in text), _HINTS[kind])
-    return kind(text, host=host, target=target, hint=hint)
+    return kind(text, host=host, target=target, hint=hint.replace("{uri}", shlex.quote(uri)))

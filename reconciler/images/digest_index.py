@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,11 @@ class DigestIndex:
         self._update(lambda files: {path: known for path, known in files.items() if Path(path).exists()})
 
     def _update(self, change: Callable[[dict[str, KnownFile]], dict[str, KnownFile]]) -> None:
+        # Looking at a fleet must work on a full disk too; the digest is computed again next time.
+        with suppress(OSError):
+            self._try_to_update(change)
+
+    def _try_to_update(self, change: Callable[[dict[str, KnownFile]], dict[str, KnownFile]]) -> None:
         if not self._can_be_kept():
             return
         for _attempt in range(_ATTEMPTS):

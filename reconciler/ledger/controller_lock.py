@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from reconciler.clock import Clock
 from reconciler.errors import ControllerRunning, StateError
-from reconciler.ledger.state_directory import prepare_state_directory
+from reconciler.ledger.state_directory import next_step, prepare_state_directory
 
 LOCK_FILE: Final = "controller.lock"
 _ATTEMPTS: Final = 10
@@ -67,7 +67,7 @@ class ControllerLock:
         except OSError as error:
             raise StateError(
                 f"{self._path} can't be opened: {error.strerror}",
-                hint="run as the user that owns the state directory, or name another one with --state-dir",
+                hint=next_step(error, self._path.parent),
             ) from error
 
     def _write_holder(self, descriptor: int) -> None:

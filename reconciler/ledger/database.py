@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.errors import LedgerError
+from reconciler.ledger.state_directory import next_step
 
 LEDGER_FILE: Final = "ledger.sqlite3"
 _APPLICATION_ID: Final = 0x72636E6C  # "rcnl": another program's SQLite file is never taken for a ledger
@@ -81,7 +82,7 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise LedgerError(
             f"ledger {path} can't be opened: {error.strerror}",
-            hint="run as the user that owns the state directory, or name another one with --state-dir",
+            hint=next_step(error, path.parent),
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def prepare_state_directory(path: Path) -> Path:
     except OSError as error:
         raise StateError(
             f"state directory {path} can't be used: {error.strerror}",
-            hint="run as a user that may write there, or name another one with --state-dir",
+            hint=next_step(error, path),
         ) from error
     check_state_directory(path)
     return path
@@ -31,3 +32,12 @@ def check_state_directory(path: Path) -> None:
             f"state directory {path} is writable by everybody, so anybody could forge what this program remembers",
             hint=f"run: chmod 700 {path}",
         )
+
+
+def next_step(error: OSError, path: Path) -> str:
+    """What helps after `error` within the state directory `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"make room on the file system of {path}"
+    if error.errno == errno.EROFS:
+        return f"look why the file system of {path} is read-only, or name another directory with --state-dir"
+    return "run as the user that owns the state directory, or name another one with --state-dir"

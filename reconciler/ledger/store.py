@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
@@ -120,10 +120,10 @@ class Ledger:
         with self._writing() as connection:
             connection.execute("DELETE FROM placement WHERE vm = ? AND host = coalesce(?, host)", (vm, host))
 
-    def note_host_read(self, names: Iterable[str]) -> None:
-        """Remember that these hosts were read: from now on 'no placement' is knowledge about them."""
+    def note_host_read(self, seconds: Mapping[str, float]) -> None:
+        """Remember that these hosts were read, and in how many seconds: 'no placement' is now knowledge about them."""
         with self._writing() as connection:
-            connection.executemany("INSERT OR IGNORE INTO host_read VALUES (?)", [(name,) for name in names])
+            connection.executemany("REPLACE INTO host_read (host, seconds) VALUES (?, ?)", tuple(seconds.items()))
 
     # -- volumes ---------------------------------------------------------------------------------------------------
     def begin_volume(self, pool: str, volume: str, host: str) -> None:
@@ -227,9 +227,11 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
 
     placements = [Placement(*row) for row in connection.execute("SELECT vm, host, epoch, since FROM placement")]
     failures = [_failure(row) for row in connection.execute("SELECT * FROM failure")]
+    read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
-        hosts_read=frozenset(row[0] for row in rows("SELECT host FROM host_read")),
+        hosts_read=frozenset(read),
+        read_seconds=read,
         failures={failure.key: failure for failure in failures},
         intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
         doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),

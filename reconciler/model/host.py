@@ -11,7 +11,8 @@ from reconciler.model.quantities import Size
 from reconciler.model.resource import Items, Line, Model, Resource
 
 _SCHEMES: Final = ("qemu", "qemu+ssh", "qemu+tls", "qemu+tcp", "qemu+unix")
-_PARAMETERS: Final = ("pkipath", "keyfile", "socket", "known_hosts", "sshauth", "mode")
+_PARAMETERS: Final = ("pkipath", "keyfile", "socket", "mode")
+_OF_LIBSSH: Final = ("known_hosts", "known_hosts_verify", "sshauth")
 _TEST_SCHEMES: Final = ("test", "test+unix", "test+tcp")
 
 
@@ -29,6 +30,9 @@ def _checked_uri(value: str) -> str:
     if parts.scheme in ("qemu+ssh", "qemu+tls", "qemu+tcp") and not parts.hostname:
         raise ValueError(f"{value!r} names no host, such as {parts.scheme}://h1.example/system")
     for key, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if key in _OF_LIBSSH:
+            # libvirt ignores them with its ssh transport: who writes them would believe in a check that is not made.
+            raise ValueError(f"{key!r} has no effect with qemu+ssh: ssh takes it from ~/.ssh of the controller's user")
         if key not in _PARAMETERS:
             raise ValueError(f"parameter {key!r} is not allowed in a host URI; allowed are {', '.join(_PARAMETERS)}")
     return value

@@ -56,6 +56,8 @@ class LedgerView:
     placements: Mapping[str, Placement] = field(default_factory=dict)
     hosts_read: frozenset[str] = frozenset()
     """Hosts that were read at least once since this ledger began: only then is 'no placement' knowledge."""
+    read_seconds: Mapping[str, float] = field(default_factory=dict)
+    """How long each of them usually takes to be read."""
     failures: Mapping[str, Failure] = field(default_factory=dict)
     intents: frozenset[VolumeIntent] = frozenset()
     doomed: frozenset[DoomedVolume] = frozenset()

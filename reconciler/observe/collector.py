@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -16,13 +16,25 @@ from reconciler.model.election import storage_host
 from reconciler.model.inventory import HostInventory, ImageFacts, Inventory, UnreadHost
 
 GRACE: Final = 1.0
-"""Seconds that the slowest hosts are given once all others have answered; see `Collector.collect`."""
+"""Seconds that a host of unknown speed is given once half of the others have answered; see `Collector.finish`."""
+_MARGIN: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
     host: str
     result: HostInventory | HostError
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Hosts that are being read; made by `Collector.begin`."""
+
+    hosts: frozenset[str]
+    begun: float
+    """Monotonic time."""
+    answers: SimpleQueue[_Reading]
 
 
 class Collector:
@@ -34,60 +46,52 @@ class Collector:
         self._last_seen: dict[str, float] = {}
         self._pending: dict[str, float] = {}
         self._lock = threading.Lock()
+        self._seconds: dict[str, float] = {}
 
-    def collect(
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """How long each host took when it was last read."""
+        return dict(self._seconds)
+
+    def begin(self, desired: DesiredState, *, refresh: bool = False) -> Round:
+        """Start to read every host of the specs at once; never waits, so that other work can be done meanwhile."""
+
+        def read(name: str) -> Callable[[], HostInventory]:
+            pools = _local_pools(desired, name)
+            return lambda: self._fleet.host(name).read(pools_with_volumes=pools, refresh=refresh)
+
+        return self._start({name: read(name) for name in sorted(desired.hosts)})
+
+    def finish(
         self,
+        round_: Round,
         desired: DesiredState,
         images: Mapping[str, ImageFacts],
         *,
         timeout: float,
-        patience: float = GRACE,
-        refresh: bool = False,
+        usual: Mapping[str, float] | None = None,
     ) -> Inventory:
-        """Read every host of the specs at once.
+        """Wait for a round that was begun, and return what it found.
 
-        Returns when all have answered, or after `timeout` seconds. Once half of the hosts have answered, the rest get
-        only `patience` seconds or as long again as the others took, whichever is more: a host that hangs must not hold
-        up the plan for those that don't. A host that has not answered is unread; its late answer is dropped.
+        Returns when all hosts have answered, or after `timeout` seconds. A host that hangs must not hold up the plan
+        for those that don't: once half of them have answered, the rest are given as long again, and a host that is
+        known to answer within `usual` seconds not much more than that; one of unknown speed GRACE seconds. A host that
+        has not answered by then is unread; its late answer is dropped.
         """
-        names = tuple(sorted(desired.hosts))
-        local_pools = {name: _local_pools(desired, name) for name in names}
-        readings = self._read_all(names, local_pools, timeout=timeout, patience=patience, refresh=refresh)
+        readings = self._await(round_, timeout=timeout, usual=usual or {})
         hosts = {name: result for name, result in readings.items() if isinstance(result, HostInventory)}
-        unread = {
-            name: self._unread(name, readings.get(name))
-            for name in names
-            if not isinstance(readings.get(name), HostInventory)
-        }
+        unread = {name: self._unread(name, readings.get(name)) for name in sorted(desired.hosts) if name not in hosts}
         self._read_shared_pools(desired, hosts, timeout=timeout)
         return Inventory(hosts=hosts, unread=unread, images=images)
 
-    def _read_all(
-        self,
-        names: Iterable[str],
-        pools: Mapping[str, tuple[str, ...]],
-        *,
-        timeout: float,
-        patience: float,
-        refresh: bool,
-    ) -> dict[str, HostInventory | HostError]:
-        def read(name: str) -> Callable[[], HostInventory]:
-            return lambda: self._fleet.host(name).read(pools_with_volumes=pools[name], refresh=refresh)
-
-        return self._gather({name: read(name) for name in names}, timeout=timeout, patience=patience)
-
-    def _gather(
-        self, calls: Mapping[str, Callable[[], HostInventory]], *, timeout: float, patience: float
-    ) -> dict[str, HostInventory | HostError]:
+    def _start(self, calls: Mapping[str, Callable[[], HostInventory]]) -> Round:
         answers: SimpleQueue[_Reading] = SimpleQueue()
-        awaited = 0
-        for name, call in calls.items():
-            if self._begin(name):
-                awaited += 1
-                threading.Thread(
-                    target=self._answer, args=(name, call, answers), name=f"read-{name}", daemon=True
-                ).start()
-        return self._await(answers, awaited, timeout=timeout, patience=patience)
+        begun = self._clock.monotonic()
+        asked = frozenset(name for name in calls if self._begin(name))
+        for name in sorted(asked):
+            arguments = (name, calls[name], answers, begun)
+            threading.Thread(target=self._answer, args=arguments, name=f"read-{name}", daemon=True).start()
+        return Round(asked, begun, answers)
 
     def _begin(self, name: str) -> bool:
         """A host that is still being read from an earlier pass gets no second reader: hung reads must not pile up."""
@@ -97,7 +101,9 @@ class Collector:
             self._pending[name] = self._clock.now()
             return True
 
-    def _answer(self, name: str, call: Callable[[], HostInventory], answers: SimpleQueue[_Reading]) -> None:
+    def _answer(
+        self, name: str, call: Callable[[], HostInventory], answers: SimpleQueue[_Reading], begun: float
+    ) -> None:
         try:
             result: HostInventory | HostError = call()
             self._last_seen[name] = self._clock.now()
@@ -106,23 +112,26 @@ class Collector:
         finally:
             with self._lock:
                 self._pending.pop(name, None)
-        answers.put(_Reading(name, result))
+        answers.put(_Reading(name, result, self._clock.monotonic() - begun))
 
     def _await(
-        self, answers: SimpleQueue[_Reading], awaited: int, *, timeout: float, patience: float
+        self, round_: Round, *, timeout: float, usual: Mapping[str, float]
     ) -> dict[str, HostInventory | HostError]:
-        begun = self._clock.monotonic()
-        deadline = begun + timeout
+        deadline = round_.begun + timeout
         found: dict[str, HostInventory | HostError] = {}
-        while len(found) < awaited:
+        slowest = 0.0
+        while len(found) < len(round_.hosts):
             try:
-                reading = answers.get(timeout=max(0.0, deadline - self._clock.monotonic()))
+                reading = round_.answers.get(timeout=max(0.0, deadline - self._clock.monotonic()))
             except Empty:
                 break
             found[reading.host] = reading.result
-            if 2 * len(found) >= awaited:
-                elapsed = self._clock.monotonic() - begun
-                deadline = min(deadline, begun + elapsed + max(patience, elapsed))
+            if isinstance(reading.result, HostInventory):
+                self._seconds[reading.host] = reading.seconds
+            slowest = max(slowest, reading.seconds)
+            if 2 * len(found) >= len(round_.hosts):
+                needed = (_allowance(slowest, usual.get(name)) for name in round_.hosts - found.keys())
+                deadline = min(round_.begun + timeout, round_.begun + max(needed, default=0.0))
         return found
 
     def _unread(self, name: str, result: HostInventory | HostError | None) -> UnreadHost:
@@ -161,12 +170,19 @@ class Collector:
                 observed = self._fleet.host(host.name).pool(name, refresh=refresh)
                 return replace(host, pools={**host.pools, name: observed})
 
-            result = self._gather({reader: call}, timeout=timeout, patience=timeout).get(reader)
+            result = self._await(self._start({reader: call}), timeout=timeout, usual={}).get(reader)
             if isinstance(result, HostInventory):
                 hosts[reader] = result
             else:
                 # Without the volumes the pool's VMs wait, the rest of the host is known all the same.
                 hosts[reader] = replace(host, pools={**host.pools, name: replace(host.pools[name], volumes=None)})
+
+
+def _allowance(slowest: float, usual: float | None) -> float:
+    """Seconds from the beginning that a host has, when the slowest that answered took `slowest`."""
+    if usual is None:
+        return slowest + max(GRACE, slowest)
+    return 2 * max(slowest, usual) + _MARGIN
 
 
 def _local_pools(desired: DesiredState, host: str) -> tuple[str, ...]:

@@ -160,7 +160,8 @@ class _Collection:
     def _finish_removal(self, name: str) -> None:
         ref = ObjectRef("VirtualMachine", name.split(".")[1])
         if self.world.is_paused(ref):
-            self.draft.wait(ref, "paused", f"volume {name} is to be deleted, and held", hint=f"reconciler resume {ref}")
+            hint = self.world.how_to_resume(ref)
+            self.draft.wait(ref, "paused", f"volume {name} is to be deleted, and held", hint=hint)
             return
         self.draft.act(
             DeleteVolume(pool=self.pool, volume=name),

@@ -346,7 +346,7 @@ def _is_held(world: World, draft: Draft, ref: ObjectRef, host: str) -> bool:
     """Say that the change waits, if the object is paused."""
     if not world.is_paused(ref):
         return False
-    draft.wait(ref, "paused", "held; changes wait", host=host, hint=f"reconciler resume {ref}")
+    draft.wait(ref, "paused", "held; changes wait", host=host, hint=world.how_to_resume(ref))
     return True
 
 

@@ -65,7 +65,7 @@ def ensure_base(
         why = facts.error if facts and facts.error else "it has not been inspected"
         return NoBase(f"image {image_name}: {why}", f"reconciler why {target}")
     if world.is_paused(target):
-        return NoBase(f"image {image_name} is held and not in pool {pool} yet", f"reconciler resume {target}")
+        return NoBase(f"image {image_name} is held and not in pool {pool} yet", world.how_to_resume(target))
     if world.desired.pools[pool].spec.type == "logical" and image.spec.format != "raw":
         return NoBase(
             f"image {image_name} is {image.spec.format}, but pool {pool} is logical and holds raw volumes only",

@@ -81,7 +81,7 @@ def _why_not_now(world: World, action: Action) -> Unmet | None:
     if action.host is not None and world.is_paused(ObjectRef("Host", action.host)):
         host = ObjectRef("Host", action.host)
         detail = f"{host} is held; changes on it wait"
-        return Unmet(action.target, "paused", detail, host=action.host, hint=f"reconciler resume {host}")
+        return Unmet(action.target, "paused", detail, host=action.host, hint=world.how_to_resume(host))
     failure = world.ledger.failures.get(action.id)
     if failure is None or world.now >= failure.not_before or failure.inputs != action_inputs(action):
         return None

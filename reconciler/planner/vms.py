@@ -344,4 +344,4 @@ def plan_vms(world: World, facilities: Facilities, rooms: dict[str, Room], draft
         before = draft.checkpoint()
         VmPlanner(world, facilities, rooms, draft, vm, world.copies.get(vm.name, ())).decide()
         if world.is_paused(ref) and draft.rollback(before):
-            draft.wait(ref, "paused", "held; changes wait", hint=f"reconciler resume {ref}")
+            draft.wait(ref, "paused", "held; changes wait", hint=world.how_to_resume(ref))

@@ -47,6 +47,14 @@ class World:
         """Whether the object, or the whole fleet, is held."""
         return is_held(self.desired, self.ledger, ref)
 
+    def how_to_resume(self, ref: ObjectRef) -> str:
+        """What lets changes of a held object go on."""
+        if "fleet" in self.ledger.paused:
+            return "reconciler resume"
+        if str(ref) in self.ledger.paused:
+            return f"reconciler resume {ref}"
+        return f"take the annotation reconciler/paused out of the spec of {ref}"
+
     def storage_host(self, pool: str, host: str) -> str:
         """The host through which volumes of `pool` are handled for a VM on `host`: one for all where it is shared."""
         return self.shared_pools.get(pool, host)

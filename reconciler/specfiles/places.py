@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.specfiles.problem_codes import CODES, Code
@@ -14,8 +14,10 @@ from reconciler.specfiles.redaction import (
     without_credentials,
     without_quotations,
 )
-from reconciler.specfiles.yaml_positions import PositionIndex, locate
 from reconciler.specfiles.yaml_text import Position, YamlError
+
+if TYPE_CHECKING:
+    from reconciler.specfiles.yaml_positions import PositionIndex
 
 Path = tuple[str | int, ...]
 
@@ -84,6 +86,8 @@ class Text:
 
     def _index(self) -> PositionIndex:
         if self._positions is None:
+            from reconciler.specfiles.yaml_positions import locate  # noqa: PLC0415  PyYAML is seldom needed
+
             self._positions = locate(self.content)
         return self._positions
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import yaml_rs
 
-from reconciler.specfiles.yaml_composer import compose
 from reconciler.specfiles.yaml_text import Limits, Position, YamlError, decode
 
 __all__ = ["Document", "Limits", "Position", "YamlError", "parse"]
@@ -68,6 +67,8 @@ def parse(text: bytes, *, limits: Limits | None = None) -> tuple[Document, ...]:
     values = _read_quickly(characters, bounds)
     if values is not None:
         return tuple(Document(index, None, value) for index, value in enumerate(values))
+    from reconciler.specfiles.yaml_composer import compose  # noqa: PLC0415  PyYAML is seldom needed
+
     roots = enumerate(compose(characters, bounds))
     return tuple(Document(index, root.position.line, root.data) for index, root in roots)
 

@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _ours(collector: Collector, desired: DesiredState) -> None:
-    inventory = collector.collect(desired, {}, timeout=_TIMEOUT, patience=_TIMEOUT)
+    inventory = collector.finish(collector.begin(desired), desired, {}, timeout=_TIMEOUT)
     assert not inventory.unread, next(iter(inventory.unread.values()))
 
 

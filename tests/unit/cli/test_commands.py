@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from reconciler.cli.app import app
 from reconciler.cli.outside import Outside
 from reconciler.config import Settings
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger

@@ -12,7 +12,7 @@ from reconciler.cli.check import check_line
 from reconciler.cli.preflight import Check, controller_checks, host_checks, latency_check, specs_check, version_words
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Settings
-from reconciler.daemon.session import View
+from reconciler.daemon.view import View
 from reconciler.errors import HostTimeout
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem

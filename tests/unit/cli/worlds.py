@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from reconciler.cli.outside import Outside, Session
 from reconciler.config import Settings
-from reconciler.daemon.session import Converged, ConvergeObserver, View
+from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger

@@ -96,9 +96,9 @@ class Controller:
 
     def look(self, desired: DesiredState) -> Plan:
         facts = {name: self.images.facts(image) for name, image in desired.images.items()}
-        inventory = self.collector.collect(desired, facts, timeout=30.0)
+        inventory = self.collector.finish(self.collector.begin(desired), desired, facts, timeout=30.0)
         adopt_marks(self.ledger, inventory, FLEET, self.clock.now())
-        self.ledger.note_host_read(inventory.hosts)
+        self.ledger.note_host_read(dict.fromkeys(inventory.hosts, 0.1))
         view = self.ledger.view()
         made = plan(desired, inventory, view, self.policy, self.clock.now())
         require_sound(made, desired, inventory, view, self.policy)

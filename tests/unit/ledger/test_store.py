@@ -38,7 +38,7 @@ def test_everything_written_is_there_after_reopening(tmp_path: Path) -> None:
     failure = Failure("a1", 2, "no", permanent=True, not_before=9.5, inputs="abc")
     with Ledger(tmp_path) as ledger:
         ledger.record_placement("web", "h1", 3, 1.5)
-        ledger.note_host_read(["h1", "h2"])
+        ledger.note_host_read({"h1": 0.1, "h2": 0.2})
         ledger.begin_volume("vms", "v", "h1")
         ledger.record_failure(failure)
         ledger.pause("VirtualMachine/web")
@@ -47,6 +47,7 @@ def test_everything_written_is_there_after_reopening(tmp_path: Path) -> None:
         assert ledger.view() == LedgerView(
             placements={"web": Placement("web", "h1", 3, 1.5)},
             hosts_read=frozenset({"h1", "h2"}),
+            read_seconds={"h1": 0.1, "h2": 0.2},
             failures={"a1": failure},
             intents=frozenset({VolumeIntent("vms", "v", "h1")}),
             paused=frozenset({"VirtualMachine/web"}),
@@ -246,7 +247,7 @@ def test_full_disk_is_said_and_nothing_half_written(tmp_path: Path) -> None:
         ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
 
         with pytest.raises(LedgerError, match="no space"):
-            ledger.note_host_read(f"host-{number}" for number in range(10_000))
+            ledger.note_host_read({f"host-{number}": 0.1 for number in range(10_000)})
 
         assert ledger.view().hosts_read == frozenset()
 
