@@ -1,0 +1,144 @@
+"""Every host is read at once, and none hides or holds up another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from reconciler.clock import SystemClock
+from reconciler.errors import HostUnreachable
+from reconciler.model.inventory import HostInventory, Inventory
+from reconciler.observe.collector import Collector
+from tests.support.fleets import desired, host, observed_host
+
+HOSTS = ("h1", "h2", "h3")
+SPECS = desired(*(host(name) for name in HOSTS))
+
+
+class SlowHost:
+    """A host whose answer comes when it is let go."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.answers = threading.Event()
+        self.answers.set()
+        self.fails = False
+        self.reads = 0
+
+    def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
+        """Wait to be let go, then answer or fail."""
+        del pools_with_volumes, refresh
+        self.reads += 1
+        self.answers.wait()
+        if self.fails:
+            raise HostUnreachable("no route", host=self.name, hint="look at the cable")
+        return observed_host(self.name)
+
+
+class SlowFleet:
+    """Hosts that answer when they are let go."""
+
+    def __init__(self) -> None:
+        self.hosts = {name: SlowHost(name) for name in HOSTS}
+
+    def host(self, name: str) -> Any:
+        """The host of that name."""
+        return self.hosts[name]
+
+    @contextmanager
+    def hanging(self, name: str) -> Iterator[None]:
+        """The host does not answer within the block."""
+        self.hosts[name].answers.clear()
+        try:
+            yield
+        finally:
+            self.hosts[name].answers.set()
+
+
+def _collect(collector: Collector, *, usual: Mapping[str, float] | None = None) -> Inventory:
+    return collector.finish(collector.begin(SPECS), SPECS, {}, timeout=30.0, usual=usual)
+
+
+def test_all_hosts_are_in_the_inventory() -> None:
+    """Three hosts that answer are three hosts seen."""
+    inventory = _collect(Collector(SlowFleet(), SystemClock()))
+
+    assert set(inventory.hosts) == set(HOSTS)
+    assert inventory.unread == {}
+
+
+def test_a_host_that_fails_has_an_error_and_no_absences() -> None:
+    """Its error and hint are kept; the others are seen."""
+    fleet = SlowFleet()
+    fleet.hosts["h2"].fails = True
+
+    inventory = _collect(Collector(fleet, SystemClock()))
+
+    assert set(inventory.hosts) == {"h1", "h3"}
+    assert (inventory.unread["h2"].error, inventory.unread["h2"].hint) == ("no route", "look at the cable")
+
+
+def test_a_host_that_hangs_is_unread_and_the_others_are_seen() -> None:
+    """Nobody waits for it until it answers."""
+    fleet = SlowFleet()
+    with fleet.hanging("h3"):
+        inventory = _collect(Collector(fleet, SystemClock()))
+
+    assert set(inventory.hosts) == {"h1", "h2"}
+    assert "has not answered" in inventory.unread["h3"].error
+
+
+def test_a_host_that_hangs_gets_one_reader_however_often_it_is_asked() -> None:
+    """Hung reads must not pile up."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    with fleet.hanging("h3"):
+        for _ in range(3):
+            _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+
+    assert fleet.hosts["h3"].reads == 1
+
+
+def test_a_host_that_answers_again_is_seen_again() -> None:
+    """The late answer is dropped; the next round reads afresh."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    with fleet.hanging("h3"):
+        _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+    _wait_until_idle()
+
+    inventory = _collect(collector)
+
+    assert set(inventory.hosts) == set(HOSTS)
+
+
+def test_when_a_host_was_last_seen_is_remembered() -> None:
+    """An unread host says since when."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    _collect(collector)
+    fleet.hosts["h1"].fails = True
+
+    inventory = _collect(collector)
+
+    assert inventory.unread["h1"].last_seen is not None
+
+
+def test_how_long_each_host_took_is_known_afterwards() -> None:
+    """Only of hosts that were read."""
+    fleet = SlowFleet()
+    fleet.hosts["h2"].fails = True
+    collector = Collector(fleet, SystemClock())
+
+    _collect(collector)
+
+    assert set(collector.seconds) == {"h1", "h3"}
+
+
+def _wait_until_idle() -> None:
+    """Until the reader of a host that was let go has ended."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("read-"):
+            thread.join()
