@@ -49,3 +49,44 @@ def test_each_error_of_libvirt_becomes_one_of_ours(raw: _Raw, target: str, expec
     assert raw.text in str(error)
     assert "h1" in str(error)
     assert error.hint
+
+
+_NO_ANSWER = "Cannot recv data: {} Connection reset by peer"
+_CHANGED_KEY = (
+    f"{'@' * 59}\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n{'@' * 59}\nIT IS POSSIBLE THAT SOMEONE"
+    " IS DOING SOMETHING NASTY!\nOffending ED25519 key in /root/.ssh/known_hosts:1\nHost key verification failed.:"
+)
+
+
+@pytest.mark.parametrize(
+    ("said_by_ssh", "next_step"),
+    [
+        ("Host key verification failed.:", "log in to the host by ssh once"),
+        (_CHANGED_KEY, "ssh-keygen -R HOST"),
+        ("root@h1: Permission denied (publickey,password).:", "authorized_keys"),
+        ("sh: 1: nc: not found:", "install libvirt's daemon"),
+    ],
+)
+def test_what_ssh_refuses_has_a_next_step_of_its_own(said_by_ssh: str, next_step: str) -> None:
+    error = translate(_Raw(38, 7, _NO_ANSWER.format(said_by_ssh)), host="h1", lost=True)
+
+    assert next_step in error.hint
+
+
+def test_the_page_that_ssh_fills_about_a_changed_key_becomes_a_line() -> None:
+    error = translate(_Raw(38, 7, _NO_ANSWER.format(_CHANGED_KEY)), host="h1", lost=True)
+
+    assert "REMOTE HOST IDENTIFICATION HAS CHANGED: Host key verification failed" in error.message
+    assert "NASTY" not in error.message
+
+
+def test_a_socket_that_may_not_be_opened_names_the_group() -> None:
+    text = "Failed to connect socket to '/var/run/libvirt/libvirt-sock': Permission denied"
+
+    assert "usermod -aG libvirt" in translate(_Raw(38, 7, text), host="h1", lost=True).hint
+
+
+def test_the_uri_to_try_by_hand_is_quoted_for_a_shell() -> None:
+    error = translate(_Raw(5, 7, "no route"), host="h1", lost=True, uri="qemu+ssh://h1/system?keyfile=/k&mode=auto")
+
+    assert "`virsh -c 'qemu+ssh://h1/system?keyfile=/k&mode=auto' list`" in error.hint

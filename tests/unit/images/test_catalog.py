@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -317,3 +318,15 @@ def test_two_fetches_of_one_image_download_it_once(tmp_path: Path, web: WebServe
         thread.join()
 
     assert len(web.requests) == 1
+
+
+def test_a_full_disk_does_not_hide_what_an_image_is(
+    store: ImageStore, qcow2: MakeQcow2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = qcow2()
+    monkeypatch.setattr("reconciler.images.digest_index.replace_file", full)
+
+    assert store.facts(path_image(path, image_format="qcow2")).digest == sha256(path.read_bytes())

@@ -102,3 +102,20 @@ def test_lock_file_that_is_a_symlink_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StateError), ControllerLock(tmp_path, "apply", SystemClock()):
         pytest.fail("followed a symlink")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "make room"), (errno.EROFS, "read-only"), (errno.EACCES, "run as the user that owns")],
+)
+def test_a_lock_file_that_cannot_be_opened_names_its_own_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+
+    with pytest.raises(StateError) as caught:
+        ControllerLock(tmp_path, "apply", SystemClock()).__enter__()
+    assert advice in caught.value.hint

@@ -78,15 +78,20 @@ def test_a_vm_that_needs_what_an_earlier_pass_is_at_waits_for_it() -> None:
     assert fleet.unmet()["in-progress"].detail == "waits for Image/debian: an earlier pass is still at it"
 
 
-@pytest.mark.parametrize("how", ["command", "annotation"])
-def test_a_held_vm_is_not_changed_and_what_only_it_needs_is_not_made(how: str) -> None:
+ANNOTATION = "take the annotation reconciler/paused out of the spec of VirtualMachine/web"
+
+
+@pytest.mark.parametrize(
+    ("how", "way_on"), [("command", "reconciler resume VirtualMachine/web"), ("annotation", ANNOTATION)]
+)
+def test_a_held_vm_is_not_changed_and_what_only_it_needs_is_not_made(how: str, way_on: str) -> None:
     notes = {"reconciler/paused": "true"} if how == "annotation" else {}
     fleet = story(vm(annotations=notes), hosts=1)
     held = fleet.with_ledger(paused=frozenset({WEB})) if how == "command" else fleet
 
     assert held.kinds("Image/debian") == []
     assert held.kinds(WEB) == []
-    assert held.unmet()["paused"].hint == "reconciler resume VirtualMachine/web"
+    assert held.unmet()["paused"].hint == way_on
 
 
 def test_a_held_vm_with_nothing_to_do_is_not_worth_a_word() -> None:
@@ -99,7 +104,8 @@ def test_a_held_fleet_changes_nothing_at_all() -> None:
     fleet = story(vm(), hosts=1).with_ledger(paused=frozenset({"fleet"}))
 
     assert fleet.plan().empty
-    assert {reason for unmet in fleet.plan().unmet for reason in [unmet.reason]} >= {"paused"}
+    held = [unmet for unmet in fleet.plan().unmet if unmet.reason == "paused"]
+    assert {unmet.hint for unmet in held} == {"reconciler resume"}
 
 
 def test_on_a_held_host_nothing_is_changed_and_no_new_vm_comes() -> None:

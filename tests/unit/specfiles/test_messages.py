@@ -64,6 +64,7 @@ def test_a_mistake_in_a_vm_is_told_with_what_would_be_right(tmp_path: Path, spec
         (document("Host", "h9", "uri: h9"), "S019", "use qemu+ssh://HOST/system"),
         (document("Host", "h9", "uri: 'qemu+ssh://h9/system?no_verify=1'"), "S019", "'no_verify' is not allowed"),
         (document("Host", "h9", "uri: 'qemu+ssh://h9/system?command=/bin/sh'"), "S019", "'command' is not allowed"),
+        (document("Host", "h9", "uri: 'qemu+ssh://h9/system?known_hosts=/k'"), "S019", "'known_hosts' has no effect"),
         (document("Host", "h9", "uri: 'qemu:///system', fencing: [{agent: /bin/sh}]"), "S019", "fence_ipmilan"),
         (document("StoragePool", "p", "type: dir"), "S020", "such as target: /srv/vms"),
         (document("StoragePool", "p", "type: dir, target: ../etc"), "S019", "is not an absolute path"),
