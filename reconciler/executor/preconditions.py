@@ -50,13 +50,11 @@ def check_ownership(context: ActionContext, domain: ObservedDomain) -> None:
 
 
 def check_true_copy(context: ActionContext, config: DomainConfig) -> None:
-    """Raise PreconditionFailed if the ledger knows a newer copy of the VM elsewhere: this one must never run."""
+    """Raise PreconditionFailed if the ledger says that the VM is elsewhere: this copy must never run."""
     placement = context.ledger.placement(config.mark.vm) if config.mark else None
     if placement is None or config.mark is None:
         return
-    if placement.epoch > config.mark.epoch or (
-        placement.epoch == config.mark.epoch and placement.host != context.action.host
-    ):
+    if placement.host != context.action.host and placement.epoch >= config.mark.epoch:
         raise context.refuse(f"its true copy is on {placement.host} (epoch {placement.epoch})")
 
 

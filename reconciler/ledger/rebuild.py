@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.ledger.store import Ledger
 from reconciler.model.identity import vm_uuid
@@ -10,24 +12,37 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView, Placement
 
 
-def unrecorded_placements(view: LedgerView, inventory: Inventory, fleet: str, now: float) -> tuple[Placement, ...]:
+def unrecorded_placements(
+    view: LedgerView, inventory: Inventory, fleet: str, now: float, in_flight: frozenset[str] = frozenset()
+) -> tuple[Placement, ...]:
     """Placements that the hosts know and the ledger does not, by VM.
 
     The highest epoch wins. Of equal ones, which only people can make, the running copy wins, then the first host by
     name; the planner reports the other. A mark with a higher epoch than the ledger's says that the ledger is an old
     backup: an epoch is always recorded before it is marked.
+
+    A VM that people moved is where it is now, with an epoch of its own, so that an older copy that comes back loses.
+    VMs of `in_flight` (`Kind/name`) are left out: what was observed of them may be outdated already.
     """
     found: dict[str, Placement] = {}
-    for placement, _active in sorted(_marked(inventory, fleet, now), key=_weakest_first):
-        recorded = view.placements.get(placement.vm)
+    copies = sorted(_marked(inventory, fleet, now), key=_weakest_first)
+    how_many = Counter(placement.vm for placement, _active in copies)
+    for placement, _active in copies:
+        vm, recorded = placement.vm, view.placements.get(placement.vm)
+        if f"VirtualMachine/{vm}" in in_flight:
+            continue
         if recorded is None or recorded.epoch < placement.epoch:
-            found[placement.vm] = placement
+            found[vm] = placement
+        elif how_many[vm] == 1 and _was_moved(placement, recorded, inventory, fleet):
+            found[vm] = replace(placement, epoch=recorded.epoch + 1)
     return tuple(found[vm] for vm in sorted(found))
 
 
-def adopt_marks(ledger: Ledger, inventory: Inventory, fleet: str, now: float) -> tuple[Placement, ...]:
+def adopt_marks(
+    ledger: Ledger, inventory: Inventory, fleet: str, now: float, in_flight: frozenset[str] = frozenset()
+) -> tuple[Placement, ...]:
     """Record `unrecorded_placements`, and return them."""
-    adopted = unrecorded_placements(ledger.view(), inventory, fleet, now)
+    adopted = unrecorded_placements(ledger.view(), inventory, fleet, now, in_flight)
     for placement in adopted:
         ledger.record_placement(placement.vm, placement.host, placement.epoch, placement.since)
     return adopted
@@ -45,3 +60,12 @@ def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Plac
 def _weakest_first(candidate: tuple[Placement, bool]) -> tuple[int, bool]:
     placement, active = candidate
     return placement.epoch, active
+
+
+def _was_moved(copy: Placement, recorded: Placement, inventory: Inventory, fleet: str) -> bool:
+    """Whether this is the copy of the recorded host, which was read and has nothing of that name or UUID any more."""
+    before = inventory.hosts.get(recorded.host)
+    if before is None or recorded.epoch != copy.epoch or recorded.host == copy.host:
+        return False
+    uuid = vm_uuid(fleet, copy.vm)
+    return copy.vm not in before.domains and all(domain.uuid != uuid for domain in before.domains.values())

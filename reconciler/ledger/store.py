@@ -18,6 +18,7 @@ from reconciler.ledger.state_directory import check_state_directory, prepare_sta
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
 FLEET_TARGET: Final = "fleet"
+_PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran FROM placement"
 
 
 class Ledger:
@@ -77,8 +78,8 @@ class Ledger:
         with self._reading() as connection:
             if connection is None:
                 return None
-            row = connection.execute("SELECT vm, host, epoch, since FROM placement WHERE vm = ?", (vm,)).fetchone()
-        return Placement(*row) if row else None
+            row = connection.execute(f"{_PLACEMENTS} WHERE vm = ?", (vm,)).fetchone()
+        return _placement(row) if row else None
 
     def has_volume_intent(self, pool: str, volume: str, host: str | None) -> bool:
         """Whether the making of the volume was begun (on any host for None) and not finished."""
@@ -99,10 +100,10 @@ class Ledger:
             return History(connection).passes(limit) if connection else ()
 
     # -- placements ------------------------------------------------------------------------------------------------
-    def record_placement(self, vm: str, host: str, epoch: int, at: float) -> None:
+    def record_placement(self, vm: str, host: str, epoch: int, at: float, *, ran: bool = True) -> None:
         """Remember that `vm` is put on `host`; written before the domain is defined there.
 
-        Raises PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
+        `ran` is false for a domain that was surely never started. Raises PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
         """
         with self._writing() as connection:
             known = connection.execute("SELECT host, epoch FROM placement WHERE vm = ?", (vm,)).fetchone()
@@ -112,8 +113,15 @@ class Ledger:
                     f" epoch {epoch} on {host} would be a second copy",
                     hint="plan again",
                 )
-            if known != (host, epoch):
-                connection.execute("REPLACE INTO placement VALUES (?, ?, ?, ?)", (vm, host, epoch, at))
+            if known == (host, epoch):
+                connection.execute("UPDATE placement SET ran = ? WHERE vm = ?", (ran, vm))
+            else:
+                connection.execute("REPLACE INTO placement VALUES (?, ?, ?, ?, ?)", (vm, host, epoch, at, ran))
+
+    def note_start(self, vm: str) -> None:
+        """Remember that `vm` ran; written before it is started."""
+        with self._writing() as connection:
+            connection.execute("UPDATE placement SET ran = 1 WHERE vm = ?", (vm,))
 
     def forget_placement(self, vm: str, host: str | None = None) -> None:
         """Forget where `vm` is; only if that is `host`, where one is named. Written after the domain is gone."""
@@ -225,7 +233,7 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
     def rows(sql: str) -> list[tuple[str, ...]]:
         return connection.execute(sql).fetchall()
 
-    placements = [Placement(*row) for row in connection.execute("SELECT vm, host, epoch, since FROM placement")]
+    placements = [_placement(row) for row in connection.execute(_PLACEMENTS)]
     failures = [_failure(row) for row in connection.execute("SELECT * FROM failure")]
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
@@ -237,6 +245,11 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
         paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
     )
+
+
+def _placement(row: tuple[str, str, int, float, int]) -> Placement:
+    vm, host, epoch, since, ran = row
+    return Placement(vm, host, epoch, since, ran=bool(ran))
 
 
 def _failure(row: tuple[str, int, str, int, float, str]) -> Failure:

@@ -14,6 +14,8 @@ class Placement:
     host: str
     epoch: int
     since: float
+    ran: bool = True
+    """Whether it was ever started there; true also where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from reconciler.model.inventory import HostInventory, ImageFacts, Inventory, Unr
 
 GRACE: Final = 1.0
 """Seconds that a host of unknown speed is given once half of the others have answered; see `Collector.finish`."""
-_MARGIN: Final = 0.05
+_MARGIN: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class Collector:
         if isinstance(result, HostError):
             return UnreadHost(name, result.message, result.hint, self._last_seen.get(name))
         since = self._pending.get(name)
-        waited = "" if since is None else f" for {self._clock.now() - since:.0f} s"
+        waited = "" if since is None else f" within {max(0.1, self._clock.now() - since):.1f} s"
         return UnreadHost(
             name,
             f"has not answered{waited}",

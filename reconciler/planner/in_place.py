@@ -79,7 +79,7 @@ class InPlace:
         redefine = self.draft.act(
             RedefineDomain(
                 config=replace(
-                    marked(config, self.vm, fleet=self.world.fleet, epoch=self.copy.mark.epoch, generation=generation),
+                    marked(config, self.vm, fleet=self.world.fleet, epoch=self._epoch, generation=generation),
                     machine=self._kept_machine(config),
                 ),
                 expect_fingerprint=domain.fingerprint,
@@ -120,10 +120,17 @@ class InPlace:
         mark = self.copy.mark
         pairs = (
             ("applied spec", mark.spec_hash, spec_hash(config)),
+            ("epoch", str(mark.epoch), str(self._epoch)),
             ("deletionPolicy", mark.deletion_policy, self.vm.spec.deletion_policy),
             ("prune", mark.prune, "disabled" if self.vm.metadata.prune_disabled else "enabled"),
         )
         return tuple(FieldChange(name, old, new, "none") for name, old, new in pairs if old != new)
+
+    @property
+    def _epoch(self) -> int:
+        """The ledger's, where the VM was moved by hand: then the copy's own is that of its former place."""
+        placement = self.world.ledger.placements.get(self.vm.name)
+        return max(self.copy.mark.epoch, placement.epoch if placement else 0)
 
     def _why(self, config: DomainConfig) -> Why:
         return "drift" if self.copy.mark.spec_hash == spec_hash(config) else "spec-change"

@@ -154,8 +154,13 @@ def _no_start_beside_a_copy(subject: _Subject) -> Iterator[str]:
             yield f"{action.id}: {name} was placed on {placement.host}, which was not read"
         domain = subject.domain(action.host, action.step.uuid)
         mark = domain.config.mark if domain else None
-        if placement is not None and mark is not None and mark.epoch < placement.epoch:
-            yield f"{action.id} would start a stale copy of {name}: epoch {mark.epoch}, the true one {placement.epoch}"
+        if (
+            placement is not None
+            and mark is not None
+            and placement.host != action.host
+            and mark.epoch <= placement.epoch
+        ):
+            yield f"{action.id} would start a stale copy of {name}: the true one is on {placement.host}"
         if domain is None and not any(
             isinstance(subject.by_id[before].step, DefineDomain)
             for before in subject.comes_before(action)

@@ -152,15 +152,17 @@ class VmPlanner:
         return True
 
     def is_stale(self) -> bool:
-        """The ledger knows of a later copy: this one must never run."""
+        """By the ledger the VM is elsewhere: this copy must never be run by us."""
         placement = self.world.ledger.placements.get(self.vm.name)
-        if placement is None or not self.copies or self.copies[0].mark.epoch >= placement.epoch:
+        if placement is None or not self.copies or self.copies[0].host == placement.host:
             return False
         copy = self.copies[0]
+        if copy.mark.epoch > placement.epoch:
+            return False
         self._block(
             "conflict",
             f"the copy on {copy.host} (epoch {copy.mark.epoch}, {copy.domain.state}) is stale: the VM was placed on"
-            f" {placement.host} after it (epoch {placement.epoch})",
+            f" {placement.host} (epoch {placement.epoch})",
             copy.host,
             f"once it is off: virsh -c {self._uri(copy.host)} undefine {self.vm.name}",
         )

@@ -31,7 +31,7 @@ def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) 
             target=str(context.action.target),
             hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
         )
-    context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now())
+    context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now(), ran=False)
     context.ledger.doom_volumes(mark.vm, ())  # the VM is wanted again, and with it its disks
     context.settle(
         lambda: host.define_domain(step.config),

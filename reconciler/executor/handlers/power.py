@@ -32,6 +32,7 @@ def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) ->
         )
         return
     if not domain.active:
+        context.ledger.note_start(context.action.target.name)
         context.settle(
             lambda: host.start_domain(step.uuid),
             lambda: host.domain_state(step.uuid) in ACTIVE_STATES,

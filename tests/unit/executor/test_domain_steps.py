@@ -18,7 +18,7 @@ def test_defined_domain_is_marked_and_its_placement_known(bench: Bench) -> None:
 
     assert outcome.status == "done"
     assert bench.h1.domain(UUID).config.mark == OwnershipMark(FLEET, "web", 3, "s1", "g1")
-    assert bench.ledger.placement("web") == Placement("web", "h1", 3, bench.clock.now())
+    assert bench.ledger.placement("web") == Placement("web", "h1", 3, bench.clock.now(), ran=False)
 
 
 def test_placement_is_on_disk_before_the_host_is_touched(bench: Bench) -> None:

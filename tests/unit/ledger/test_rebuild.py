@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from reconciler.ledger.rebuild import adopt_marks
@@ -96,3 +97,62 @@ def test_domains_of_others_and_clones_are_not_adopted(tmp_path: Path) -> None:
         )
 
         assert adopt_marks(ledger, found, "f", 0.0) == ()
+
+
+def test_vm_that_was_moved_by_hand_is_where_it_is_now_and_an_older_copy_loses(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0)
+
+        adopt_marks(ledger, inventory(h1=[], h2=[domain("a", 1, state="running")]), "f", 5.0)
+
+        assert ledger.placement("a") == Placement("a", "h2", 2, 5.0)
+
+
+def test_vm_is_not_taken_for_moved_while_the_host_that_it_was_on_is_unread(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0)
+
+        assert adopt_marks(ledger, inventory(h2=[domain("a", 1, state="running")]), "f", 5.0) == ()
+
+
+def test_vm_is_not_taken_for_moved_while_the_host_that_it_was_on_has_a_copy(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0)
+        unmarked = replace(domain("a", 1), config=replace(domain("a", 1).config, mark=None))
+
+        for left in (domain("a", 1), unmarked):
+            assert adopt_marks(ledger, inventory(h1=[left], h2=[domain("a", 1)]), "f", 5.0) == ()
+
+
+def test_vm_is_not_taken_for_moved_where_it_has_two_copies(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0)
+
+        assert adopt_marks(ledger, inventory(h1=[], h2=[domain("a", 1)], h3=[domain("a", 1)]), "f", 5.0) == ()
+
+
+def test_nothing_is_learned_of_a_vm_that_is_being_worked_on(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        found = inventory(h1=[domain("a", 1)])
+
+        assert adopt_marks(ledger, found, "f", 5.0, in_flight=frozenset({"VirtualMachine/a"})) == ()
+
+
+def test_vm_that_was_found_counts_as_having_run(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("b", "h1", 1, 0.0, ran=False)
+        adopt_marks(ledger, inventory(h1=[domain("a", 1)]), "f", 0.0)
+
+        assert {vm: placement.ran for vm, placement in ledger.view().placements.items()} == {"a": True, "b": False}
+
+
+def test_vm_counts_as_having_run_from_its_start_until_it_is_placed_anew(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0, ran=False)
+        ledger.note_start("a")
+        started = ledger.placement("a")
+        ledger.record_placement("a", "h1", 1, 0.0, ran=False)
+
+        assert started is not None
+        assert started.ran
+        assert ledger.placement("a") == Placement("a", "h1", 1, 0.0, ran=False)
