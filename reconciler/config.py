@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,12 @@ class Settings:
                 "no directory of specs was named",
                 hint="name it: reconciler COMMAND DIR, --specs DIR, RECONCILER_SPECS, or specs: in the configuration",
             )
+        try:
+            kind = self.specs.stat().st_mode
+        except OSError as error:
+            raise _no_specs(self.specs, (error.strerror or "can't be read").lower()) from error
+        if not stat.S_ISDIR(kind):
+            raise _no_specs(self.specs, "not a directory")
         return self.specs
 
 
@@ -119,6 +126,11 @@ def load_settings(
         verbosity=verbosity,
         origins=tuple(_origins(options, sources)),
     )
+
+
+def _no_specs(directory: Path, what: str) -> UsageError:
+    hint = "name the directory that holds the specs; reconciler init DIR makes a first one"
+    return UsageError(f"{directory}: {what}", hint=hint)
 
 
 def setting_keys() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from reconciler.daemon.view import View
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.plan import Action
 from reconciler.model.resource import ObjectRef
-from reconciler.model.status import VmStatus
+from reconciler.model.status import ImageStatus, VmStatus
 
 _LABEL: Final = 10
 _BODY: Final = " " * (_LABEL + 2)
@@ -92,7 +92,7 @@ def _host_now(story: Story) -> list[str]:
 
 
 def _image_now(story: Story) -> list[str]:
-    image = next((image for image in story.view.status.images if image.name == story.target.name), None)
+    image = _image_status(story)
     if image is None:
         return ["nothing is known of it"]
     line = f"{image.sync} · in {', '.join(image.pools) or 'no pool yet'}{f' · {image.digest}' if image.digest else ''}"
@@ -150,6 +150,12 @@ def _inaction(story: Story) -> list[str]:
     vm = _vm_status(story)
     if vm is not None and (vm.health == "unknown" or vm.sync == "unknown"):
         return ["nothing: it could not be seen, so nothing is known that could be decided on"]
+    if story.target.kind == "Host" and story.target.name in view.inventory.unread:
+        hint = view.inventory.unread[story.target.name].hint
+        return ["nothing: it could not be seen, and its VMs are left as they are", *([f"→ {hint}"] if hint else [])]
+    image = _image_status(story)
+    if image is not None and image.sync == "blocked":
+        return ["nothing: no VM can be made of it until that is mended; VMs made before run on"]
     if story.target not in view.desired.sources:
         return ["nothing: it is not in the specs, and nothing of it is left to remove"]
     last = next((event for event in story.events if event.event.endswith("done")), None)
@@ -159,3 +165,9 @@ def _inaction(story: Story) -> list[str]:
 
 def _vm_status(story: Story) -> VmStatus | None:
     return next((vm for vm in story.view.status.vms if vm.name == story.target.name), None)
+
+
+def _image_status(story: Story) -> ImageStatus | None:
+    if story.target.kind != "Image":
+        return None
+    return next((image for image in story.view.status.images if image.name == story.target.name), None)

@@ -23,7 +23,7 @@ def warn_of_problems(desired: DesiredState, verbosity: int) -> None:
     for problem in shown:
         label = terminal.paint(f"{problem.severity}[{problem.code}]", "bad" if problem.severity == "error" else "warn")
         subject = ": ".join(part for part in (problem.target, problem.field) if part)
-        click.echo(f"{label} {problem.where} {subject}: {problem.message}", err=True)
+        click.echo(f"{label} {problem.where}{f' {subject}' if subject else ''}: {problem.message}", err=True)
     warnings = len(desired.problems) - len(errors)
     left = [
         *([count(len(errors) - _SHOWN, "more error")] if len(errors) > len(shown) else []),

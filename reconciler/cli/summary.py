@@ -70,7 +70,9 @@ def verdict_of(
     if plan.actions or not settled:
         return ended(FAILED, f"not converged: {did}, {len(plan.actions)} still to do", "bad")
     if waiting or plan.unseen:
-        held = [*([f"{len(waiting)} waiting"] if waiting else []), *(["hosts not seen"] if plan.unseen else [])]
+        counts = ((severity, sum(item.severity == severity for item in waiting)) for severity in ("blocked", "waiting"))
+        held = [f"{number} {severity}" for severity, number in counts if number]
+        held += ["hosts not seen"] if plan.unseen else []
         return ended(WAITING, f"as far as it goes: {did}, {', '.join(held)}", "warn")
     return Verdict(CONVERGED, f"converged: {did}, planning again is empty", "good")
 

@@ -90,3 +90,13 @@ def test_no_directory_of_specs_is_an_error_that_says_how_to_name_one() -> None:
         load_settings(environ={}).specs_directory()
 
     assert "RECONCILER_SPECS" in caught.value.hint
+
+
+def test_specs_in_a_file_are_refused_with_what_to_name_instead(tmp_path: Path) -> None:
+    file = tmp_path / "web.yaml"
+    file.touch()
+
+    with pytest.raises(UsageError, match="not a directory") as caught:
+        load_settings({"specs": str(file)}, environ={}).specs_directory()
+
+    assert "directory that holds the specs" in caught.value.hint

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import Terminal
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.ledger import Placement
+from reconciler.model.status import ImageStatus
 from tests.conftest import Golden
 from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, plan, ref
 from tests.unit.cli.worlds import TROUBLED, look
@@ -80,6 +83,23 @@ def test_a_vm_on_a_host_that_was_not_seen_is_not_called_in_sync() -> None:
 
     assert "could not be seen" in text
     assert "in sync since" not in text
+
+
+def test_a_host_that_was_not_seen_is_not_called_in_sync() -> None:
+    text = story("Host/h4", made=plan(unseen=("h4",)), status=TROUBLED, sources={"Host/h4": "hosts.yaml:1:1"})
+
+    assert "ssh h4 systemctl status libvirtd" in text
+    assert "in sync" not in text
+
+
+def test_an_image_that_cannot_be_used_is_not_called_in_sync() -> None:
+    refused = ImageStatus("alpine", "blocked", None, None, ("vms",), "checksum mismatch")
+    broken = replace(TROUBLED, images=(refused,))
+
+    text = story("Image/alpine", status=broken, sources={"Image/alpine": "images.yaml:1:1"})
+
+    assert "until that is mended" in text
+    assert "in sync" not in text
 
 
 def test_a_beginning_is_left_out_where_its_end_is_told() -> None:
