@@ -15,8 +15,8 @@ import click
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.log_setup import configure_logs
 from reconciler.cli.outside import Session
-from reconciler.cli.plan import page_of
 from reconciler.cli.plan_json import read_plan_fingerprint
+from reconciler.cli.plan_page import page_of
 from reconciler.cli.progress import progress_for
 from reconciler.cli.render_plan import render_plan
 from reconciler.cli.spec_notes import warn_of_problems

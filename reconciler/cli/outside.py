@@ -26,8 +26,8 @@ class Session(Protocol):
     @property
     def fleet(self) -> Fleet: ...
 
-    def look(self) -> View:
-        """Observe and plan; changes nothing."""
+    def look(self, *, meanwhile: Callable[[], None] | None = None) -> View:
+        """Observe and plan; changes nothing; `meanwhile` is done while the hosts answer."""
         ...
 
     def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None) -> Converged:

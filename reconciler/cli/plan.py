@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from importlib import import_module
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from reconciler.cli.invocation import Invocation
-from reconciler.cli.plan_json import plan_json, write_plan_file
-from reconciler.cli.plan_lines import Detail
-from reconciler.cli.plan_markdown import plan_markdown
-from reconciler.cli.render_plan import PlanPage, render_plan
-from reconciler.cli.spec_notes import warn_of_problems
-from reconciler.cli.step_words import disk_images
-from reconciler.cli.tables import json_text
-from reconciler.cli.terminal import stderr_terminal, stdout_terminal
-from reconciler.daemon.view import View
+from reconciler.cli.terminal import stderr_terminal
 from reconciler.errors import UsageError
 
 CHANGES = 2
@@ -39,29 +33,24 @@ def run(
     settings = invocation.settings(directory)
     specs = settings.specs_directory()
     with invocation.doors().open_session(settings, None) as session:
-        view = session.look()
+        view = session.look(meanwhile=_import_rendering)
+    from reconciler.cli.plan_json import write_plan_file  # noqa: PLC0415  see _import_rendering
+    from reconciler.cli.plan_page import plan_text  # noqa: PLC0415
+    from reconciler.cli.spec_notes import warn_of_problems  # noqa: PLC0415
+
     warn_of_problems(view.desired, invocation.verbosity)
     if out is not None:
         write_plan_file(out, view.plan, view.inventory.unread)
-    detail: Detail = "short" if short else "verbose" if verbose else "normal"
-    click.echo(_text(view, json=json, markdown=markdown, detail=detail), nl=False)
+    detail: Literal["short", "normal", "verbose"] = "short" if short else "verbose" if verbose else "normal"
+    click.echo(plan_text(view, json=json, markdown=markdown, detail=detail), nl=False)
     if not json and not markdown and view.plan.actions and invocation.verbosity >= 0:
         _suggest(specs, out)
     return CHANGES if view.plan.actions and not exit_zero else 0
 
 
-def page_of(view: View) -> PlanPage:
-    """What the plan's text is made from."""
-    unread = tuple(view.inventory.unread[name] for name in sorted(view.inventory.unread))
-    return PlanPage(plan=view.plan, at=view.at, images=disk_images(view.desired), unread=unread)
-
-
-def _text(view: View, *, json: bool, markdown: bool, detail: Detail) -> str:
-    if json:
-        return json_text(plan_json(view.plan, view.inventory.unread))
-    if markdown:
-        return plan_markdown(page_of(view))
-    return render_plan(page_of(view), stdout_terminal(), detail=detail)
+def _import_rendering() -> None:
+    """Import what prints the plan while the hosts are answering: that time is had for nothing."""
+    import_module("reconciler.cli.plan_page")
 
 
 def _suggest(specs: Path, out: Path | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -80,11 +80,12 @@ class Session:
         timeout: float = HOSTS_TIMEOUT,
         in_flight: frozenset[str] = frozenset(),
         refresh: bool = False,
+        meanwhile: Callable[[], None] | None = None,
     ) -> View:
         """Load the specs, read every host, plan, and check the plan; changes nothing on any host.
 
-        `in_flight` are objects that an earlier pass is still at. Raises LedgerError, and PlanRejected for a plan that
-        breaks an invariant.
+        `in_flight` are objects that an earlier pass is still at; `meanwhile` is done while the hosts answer. Raises
+        LedgerError, and PlanRejected for a plan that breaks an invariant.
         """
         desired = self._load()
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
@@ -92,6 +93,8 @@ class Session:
         # While the hosts answer: what needs no host, and the import of what is needed next.
         images = self._image_facts(desired)
         decide = import_module("reconciler.daemon.decision").decide
+        if meanwhile is not None:
+            meanwhile()
         usual = self._ledger.view().read_seconds if self._writer is None else {}
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual)
         ledger = replace(self._remembered(inventory), in_flight=in_flight)

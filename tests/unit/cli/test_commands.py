@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,19 @@ def test_apply_exits_3_where_something_waits(specs: Path) -> None:
     assert "waiting: restart pending" in result.stderr
 
 
+def test_apply_counts_what_is_blocked_apart_from_what_waits(specs: Path) -> None:
+    result = invoke("apply", specs, "--yes", onto=FakeSession([look(plan(unmet=(RESTART, NO_HOST)))]))
+
+    assert "0 actions done, 1 blocked, 1 waiting" in result.stderr
+
+
+def test_a_directory_that_is_not_there_is_no_empty_plan(tmp_path: Path) -> None:
+    result = invoke("plan", tmp_path / "flet", onto=FakeSession([look(plan())]))
+
+    assert result.exit_code == 1
+    assert "flet: no such file or directory" in result.stderr
+
+
 def test_apply_exits_3_where_a_host_was_not_seen(specs: Path) -> None:
     result = invoke("apply", specs, "--yes", onto=FakeSession([look(plan(unseen=("h4",)))]))
 
@@ -194,7 +208,8 @@ def test_status_exits_2_where_anything_is_not_as_it_should_be(specs: Path, view:
 
 
 class _WatchedUntilCtrlC(FakeSession):
-    def look(self) -> View:
+    def look(self, *, meanwhile: Callable[[], None] | None = None) -> View:
+        del meanwhile
         if not self.looks:
             raise KeyboardInterrupt
         return self.looks.pop(0)
@@ -354,7 +369,8 @@ def test_a_wrong_command_line_is_one_line_and_never_exit_2(arguments: list[str])
 
 
 class _Broken(FakeSession):
-    def look(self) -> object:  # type: ignore[override]
+    def look(self, *, meanwhile: Callable[[], None] | None = None) -> object:  # type: ignore[override]
+        del meanwhile
         raise self.error
 
     error: Exception = HostUnreachable("no connection", host="h1", target="VirtualMachine/a", hint="start libvirtd")

@@ -133,7 +133,9 @@ class FakeSession:
     def fleet(self) -> Fleet:
         raise AssertionError("no host is behind this")
 
-    def look(self) -> View:
+    def look(self, *, meanwhile: Callable[[], None] | None = None) -> View:
+        if meanwhile is not None:
+            meanwhile()
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
     def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None = None) -> Converged:

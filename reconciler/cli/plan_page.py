@@ -1,0 +1,27 @@
+"""The plan of a look, in whatever form was asked for."""
+
+from __future__ import annotations
+
+from reconciler.cli.plan_json import plan_json
+from reconciler.cli.plan_lines import Detail
+from reconciler.cli.plan_markdown import plan_markdown
+from reconciler.cli.render_plan import PlanPage, render_plan
+from reconciler.cli.step_words import disk_images
+from reconciler.cli.tables import json_text
+from reconciler.cli.terminal import stdout_terminal
+from reconciler.daemon.view import View
+
+
+def page_of(view: View) -> PlanPage:
+    """What the plan's text is made from."""
+    unread = tuple(view.inventory.unread[name] for name in sorted(view.inventory.unread))
+    return PlanPage(plan=view.plan, at=view.at, images=disk_images(view.desired), unread=unread)
+
+
+def plan_text(view: View, *, json: bool, markdown: bool, detail: Detail) -> str:
+    """One text, ending in a line end."""
+    if json:
+        return json_text(plan_json(view.plan, view.inventory.unread))
+    if markdown:
+        return plan_markdown(page_of(view))
+    return render_plan(page_of(view), stdout_terminal(), detail=detail)
