@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from reconciler.ledger.store import Ledger
 from reconciler.model.identity import vm_uuid
-from reconciler.model.inventory import Inventory
+from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView, Placement
 
 
@@ -26,14 +26,14 @@ def unrecorded_placements(
     """
     found: dict[str, Placement] = {}
     copies = sorted(_marked(inventory, fleet, now), key=_weakest_first)
-    how_many = Counter(placement.vm for placement, _active in copies)
-    for placement, _active in copies:
+    how_many = Counter(placement.vm for placement, _domain in copies)
+    for placement, domain in copies:
         vm, recorded = placement.vm, view.placements.get(placement.vm)
         if f"VirtualMachine/{vm}" in in_flight:
             continue
         if recorded is None or recorded.epoch < placement.epoch:
             found[vm] = placement
-        elif how_many[vm] == 1 and _was_moved(placement, recorded, inventory, fleet):
+        elif how_many[vm] == 1 and _was_moved(placement, domain, recorded, inventory):
             found[vm] = replace(placement, epoch=recorded.epoch + 1)
     return tuple(found[vm] for vm in sorted(found))
 
@@ -48,24 +48,29 @@ def adopt_marks(
     return adopted
 
 
-def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Placement, bool]]:
+def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Placement, ObservedDomain]]:
     for host in sorted(inventory.hosts, reverse=True):
         for domain in inventory.hosts[host].domains.values():
             mark = domain.config.mark
             # A copy made with virt-clone has our mark too, but never the UUID that follows from it.
             if mark is not None and mark.fleet == fleet and domain.uuid == vm_uuid(fleet, mark.vm):
-                yield Placement(mark.vm, host, mark.epoch, now), domain.active
+                yield Placement(mark.vm, host, mark.epoch, now), domain
 
 
-def _weakest_first(candidate: tuple[Placement, bool]) -> tuple[int, bool]:
-    placement, active = candidate
-    return placement.epoch, active
+def _weakest_first(candidate: tuple[Placement, ObservedDomain]) -> tuple[int, bool]:
+    placement, domain = candidate
+    return placement.epoch, domain.active
 
 
-def _was_moved(copy: Placement, recorded: Placement, inventory: Inventory, fleet: str) -> bool:
-    """Whether this is the copy of the recorded host, which was read and has nothing of that name or UUID any more."""
-    before = inventory.hosts.get(recorded.host)
-    if before is None or recorded.epoch != copy.epoch or recorded.host == copy.host:
+def _was_moved(copy: Placement, domain: ObservedDomain, recorded: Placement, inventory: Inventory) -> bool:
+    """Whether people moved the VM: of two hosts with equal epochs, the recorded one surely does not run it.
+
+    That is so where it was read and has no such domain, and where the VM runs in sight: a guest that is still being
+    migrated is paused at its destination.
+    """
+    if recorded.epoch != copy.epoch or recorded.host == copy.host:
         return False
-    uuid = vm_uuid(fleet, copy.vm)
-    return copy.vm not in before.domains and all(domain.uuid != uuid for domain in before.domains.values())
+    before = inventory.hosts.get(recorded.host)
+    if before is None:
+        return domain.state == "running"
+    return copy.vm not in before.domains and all(other.uuid != domain.uuid for other in before.domains.values())

@@ -103,7 +103,8 @@ class Ledger:
     def record_placement(self, vm: str, host: str, epoch: int, at: float, *, ran: bool = True) -> None:
         """Remember that `vm` is put on `host`; written before the domain is defined there.
 
-        `ran` is false for a domain that was surely never started. Raises PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
+        `ran` is false for a domain that was surely never started. Raises PreconditionFailed if a higher epoch is
+        recorded, or this one elsewhere: that copy is the true one.
         """
         with self._writing() as connection:
             known = connection.execute("SELECT host, epoch FROM placement WHERE vm = ?", (vm,)).fetchone()

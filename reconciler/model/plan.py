@@ -48,6 +48,7 @@ UnmetReason = Literal[
     "immutable",  # the field can't be changed on an existing object
     "shutting-down",  # the guest was asked and has not finished
     "guest-paused",  # paused by somebody or by an I/O error; never resumed blindly
+    "end-unknown",  # off, and whether it failed is not known any more
     "in-progress",  # an action of an earlier pass is still at it
     "not-wanted-here",  # it runs on a host that its placement no longer allows
 ]

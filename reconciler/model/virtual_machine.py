@@ -123,7 +123,7 @@ class VirtualMachineSpec(Model):
     """What the VM is and how it is run."""
 
     run_strategy: RunStrategy = "Always"
-    """`Always` on; `RerunOnFailure` again after a crash only; `Manual` left to people; `Halted` off."""
+    """`Always` on; `RerunOnFailure` again after a failure that is certain; `Manual` left to people; `Halted` off."""
     domain_type: Literal["kvm", "qemu"] = "kvm"
     """`qemu` is emulation, for hosts without KVM."""
     machine: Annotated[str, Field(pattern=r"^[a-z0-9.-]{1,64}$")] = "q35"

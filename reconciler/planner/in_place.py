@@ -21,8 +21,10 @@ from reconciler.planner.world import World
 
 _PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
 """Reasons of being paused that end by themselves."""
-_ENDED_BY_ITSELF: Final = frozenset({"crashed", "failed", "unknown", ""})
-"""Reasons of being off after which RerunOnFailure runs the VM again; `unknown` is a VM that never ran."""
+_FAILED: Final = frozenset({"crashed", "failed", "daemon"})
+"""Reasons of being off after which RerunOnFailure runs the VM again; `daemon` is a QEMU that libvirtd gave up on."""
+_FORGOTTEN: Final = frozenset({"unknown", ""})
+"""Reasons of a VM that never ran, and of all that are off once libvirtd was restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,32 @@ class InPlace:
 
     def _should_start(self) -> bool:
         strategy, domain = self.vm.spec.run_strategy, self.copy.domain
-        if strategy == "Always":
+        if strategy == "Always" or self._start_failed():
             return True
-        failed = domain.state == "crashed" or domain.reason in _ENDED_BY_ITSELF
-        return strategy == "RerunOnFailure" and failed
+        if strategy != "RerunOnFailure":
+            return False
+        if domain.state == "crashed" or domain.reason in _FAILED:
+            return True
+        return domain.reason in _FORGOTTEN and self._never_ran()
+
+    def _start_failed(self) -> bool:
+        """Whether we wanted it on and could not have it, as after a restart of ours that ended half-way."""
+        return f"start-domain:{self.target}@{self.copy.host}" in self.world.ledger.failures
+
+    def _never_ran(self) -> bool:
+        """What ran is not run again unless it surely failed: work that was finished must not be done twice."""
+        placement = self.world.ledger.placements.get(self.vm.name)
+        if placement is not None and not placement.ran:
+            return True
+        self.draft.wait(
+            self.target,
+            "end-unknown",
+            "it is off, and libvirt no longer knows whether it failed; RerunOnFailure starts it only if it did",
+            severity="info",
+            host=self.copy.host,
+            hint=f"virsh -c {self._uri()} start {self.vm.name}",
+        )
+        return False
 
     def _can_start(self, config: DomainConfig) -> bool:
         """Whether the host has what the VM is plugged into, and nobody else writes to its disks."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from reconciler.ledger.rebuild import unrecorded_placements
 from reconciler.model import identity
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
@@ -237,6 +238,11 @@ class Story:
         """All actions of the plan have succeeded."""
         inventory, ledger = apply_plan(self.inventory, self.ledger, self.plan(), self.specs)
         return replace(self, inventory=inventory, ledger=ledger)
+
+    def noticed(self) -> Story:
+        """The controller has looked at the hosts, and remembers what it found there."""
+        found = unrecorded_placements(self.ledger, self.inventory, FLEET, self.now)
+        return self.with_ledger(placements={**self.ledger.placements, **{made.vm: made for made in found}})
 
     def converged(self, rounds: int = 6) -> Story:
         """Passes until nothing is left to do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.errors import HostTimeout
 from reconciler.model import steps
 from reconciler.model.domain import OwnershipMark
 from reconciler.model.identity import vm_uuid
@@ -149,6 +150,24 @@ def test_running_domain_is_not_started_again(bench: Bench) -> None:
 
     assert bench.run_one(START).status == "done"
     assert bench.fleet.calls == calls
+
+
+def test_vm_counts_as_having_run_from_before_its_start(bench: Bench) -> None:
+    bench.with_vm()
+    bench.fleet.fail_next("h1", "start_domain", HostTimeout("no answer", host="h1"))
+
+    bench.run_one(START)
+
+    placement = bench.ledger.placement("web")
+    assert placement is not None
+    assert placement.ran
+
+
+def test_vm_that_people_moved_here_is_started_with_the_mark_of_its_former_place(bench: Bench) -> None:
+    bench.with_vm()
+    bench.ledger.record_placement("web", "h1", 7, 0.0)
+
+    assert bench.run_one(START).status == "done"
 
 
 def test_stale_copy_is_never_started(bench: Bench) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from reconciler.ledger.rebuild import adopt_marks
 from reconciler.ledger.store import Ledger
 from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
@@ -108,11 +110,21 @@ def test_vm_that_was_moved_by_hand_is_where_it_is_now_and_an_older_copy_loses(tm
         assert ledger.placement("a") == Placement("a", "h2", 2, 5.0)
 
 
-def test_vm_is_not_taken_for_moved_while_the_host_that_it_was_on_is_unread(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["shutoff", "paused"])
+def test_vm_that_does_not_run_in_sight_may_still_run_on_its_unread_host(tmp_path: Path, state: DomainState) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record_placement("a", "h1", 1, 0.0)
 
-        assert adopt_marks(ledger, inventory(h2=[domain("a", 1, state="running")]), "f", 5.0) == ()
+        assert adopt_marks(ledger, inventory(h2=[domain("a", 1, state=state)]), "f", 5.0) == ()
+
+
+def test_vm_that_runs_in_sight_was_moved_from_a_host_that_is_not_read(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0)
+
+        adopt_marks(ledger, inventory(h2=[domain("a", 1, state="running")]), "f", 5.0)
+
+        assert ledger.placement("a") == Placement("a", "h2", 2, 5.0)
 
 
 def test_vm_is_not_taken_for_moved_while_the_host_that_it_was_on_has_a_copy(tmp_path: Path) -> None:

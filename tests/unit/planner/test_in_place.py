@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.domain import DiskConfig, DomainState, NicConfig
+from reconciler.model.ledger import Failure
 from reconciler.model.plan import FieldChange
 from reconciler.model.steps import RedefineDomain, StopDomain
 from tests.support.fleets import GIB, Story, host, image, network, observed_network, pool, story, vm
@@ -176,6 +177,7 @@ def test_a_new_generation_alone_changes_nothing() -> None:
         ("Always", "crashed", ["start-domain"]),
         ("RerunOnFailure", "crashed", ["start-domain"]),
         ("RerunOnFailure", "failed", ["start-domain"]),
+        ("RerunOnFailure", "daemon", ["start-domain"]),
         ("RerunOnFailure", "shutdown", []),
         ("RerunOnFailure", "destroyed", []),
         ("Manual", "crashed", []),
@@ -186,6 +188,31 @@ def test_what_is_off_is_started_as_its_run_strategy_says(strategy: str, reason: 
     fleet = stopped(running(runStrategy=strategy), reason)
 
     assert fleet.kinds() == expected
+
+
+@pytest.mark.parametrize("reason", ["unknown", ""])
+def test_what_ran_is_not_run_again_where_nobody_knows_how_it_ended(reason: str) -> None:
+    """A restart of libvirtd makes it forget; the work may have been finished."""
+    fleet = stopped(running(runStrategy="RerunOnFailure"), reason)
+
+    assert fleet.plan().empty
+    assert fleet.unmet()["end-unknown"].severity == "info"
+
+
+def test_what_never_ran_is_started_after_its_start_was_cut_off() -> None:
+    fleet = stopped(running(runStrategy="RerunOnFailure"), "unknown")
+    never = replace(fleet.ledger.placements["web"], ran=False)
+
+    assert fleet.with_ledger(placements={"web": never}).kinds() == ["start-domain"]
+
+
+@pytest.mark.parametrize(("strategy", "expected"), [("RerunOnFailure", True), ("Manual", True), ("Halted", False)])
+def test_a_vm_whose_start_failed_after_a_restart_of_ours_is_started_again(strategy: str, expected: bool) -> None:
+    key = "start-domain:VirtualMachine/web@h1"
+    failure = Failure(key, 1, "no memory", permanent=False, not_before=0.0, inputs="")
+    fleet = stopped(running(runStrategy=strategy), "shutdown").with_ledger(failures={key: failure})
+
+    assert ("start-domain" in fleet.kinds()) is expected
 
 
 def test_a_halted_vm_is_shut_down() -> None:

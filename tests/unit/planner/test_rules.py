@@ -207,7 +207,7 @@ def test_with_a_fresh_ledger_an_idle_copy_is_not_started_while_a_host_was_never_
 
 
 def test_a_copy_that_runs_in_sight_is_converged_whoever_else_is_out_of_sight() -> None:
-    fleet = running().placed("web", "h2").losing_sight_of("h2").edited(memory=1 << 29)
+    fleet = running().placed("web", "h2").losing_sight_of("h2").edited(memory=1 << 29).noticed()
 
     assert fleet.kinds() == ["redefine-domain"]
 
@@ -238,9 +238,29 @@ def test_a_stale_copy_is_never_started() -> None:
 
 def test_a_vm_moved_by_hand_is_converged_where_it_is_now() -> None:
     fleet = running()
-    moved = fleet.without_domain().with_domain(fleet.domain(), on="h2").edited(on="h2", memory=1 << 29)
+    moved = fleet.without_domain().with_domain(fleet.domain(), on="h2").edited(on="h2", memory=1 << 29).noticed()
 
     assert moved.action("redefine-domain").host == "h2"
+
+
+def test_a_vm_moved_by_hand_gets_an_epoch_that_a_copy_left_behind_does_not_have() -> None:
+    fleet = running()
+    moved = fleet.without_domain().with_domain(fleet.domain(), on="h2").noticed().converged()
+    back = moved.with_domain(fleet.domain(), on="h1")
+
+    assert moved.domain(on="h2").config.mark.epoch == 2  # type: ignore[union-attr]
+    assert back.plan().empty
+    assert "undefine web" in back.unmet()["conflict"].hint
+    assert "h1" in back.unmet()["conflict"].hint
+
+
+def test_a_vm_that_may_be_on_its_recorded_host_too_is_left_alone() -> None:
+    fleet = running()
+    unmarked = replace(fleet.domain(), config=replace(fleet.domain().config, mark=None))
+    both = fleet.with_domain(unmarked).with_domain(fleet.domain(), on="h2").edited(on="h2", memory=1 << 29).noticed()
+
+    assert both.plan().empty
+    assert "the VM was placed on h1" in both.unmet()["conflict"].detail
 
 
 def test_a_vm_undefined_while_off_is_made_again_on_its_host_with_the_same_epoch() -> None:
