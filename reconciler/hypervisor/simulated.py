@@ -92,7 +92,7 @@ class SimulatedFleet:
         with self.world.lock:
             state.faults.powered = False
             for entry in tuple(state.domains.values()):
-                stop(self.world, state, entry)
+                stop(self.world, state, entry, "unknown")
             for pool in state.pools.values():
                 pool.active = False
                 pool.seen = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.errors import HostError, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
 from reconciler.model.domain import DiskConfig, DomainConfig
 
@@ -73,13 +73,15 @@ def start(world: World, host: HostState, uuid: str) -> None:
     name = entry.config.name
     if entry.active:
         raise _refused(host, name, "domain is already running")
-    _check_networks(host, entry)
-    _check_memory(host, entry)
-    for disk in _all_disks(entry.config):
-        _check_disk(world, host, name, disk)
+    try:
+        _check_needs(world, host, entry)
+    except HostError:
+        entry.reason = "failed"
+        raise
     if any(other.config.uuid == uuid for _host, other in world.active_domains()):
         world.violations.append(f"domain {name} was started on {host.name} while a copy of it runs elsewhere")
-    entry.live, entry.state, entry.off_at = entry.config, "running", None
+    entry.live, entry.off_at = entry.config, None
+    entry.state, entry.reason = "running", ""
     entry.boots += 1
     world.emit(host.name, "domain", name, "started")
 
@@ -89,7 +91,7 @@ def resume(world: World, host: HostState, uuid: str) -> None:
     entry = find(host, uuid)
     if not entry.active:
         raise _refused(host, entry.config.name, "domain is not running")
-    entry.state = "running"
+    entry.state, entry.reason = "running", ""
     world.emit(host.name, "domain", entry.config.name, "resumed")
 
 
@@ -102,11 +104,12 @@ def request_shutdown(world: World, host: HostState, uuid: str) -> None:
         entry.off_at = world.clock.monotonic() + host.shutdown_seconds
 
 
-def stop(world: World, host: HostState, entry: DomainEntry) -> None:
-    """Have the domain off now; a transient one is gone with that."""
+def stop(world: World, host: HostState, entry: DomainEntry, reason: str) -> None:
+    """Have the domain off now, for a `reason` in libvirt's words; a transient one is gone with that."""
     if not entry.active:
         return
-    entry.live, entry.state, entry.off_at = None, "shutoff", None
+    entry.live, entry.off_at = None, None
+    entry.state, entry.reason = "shutoff", reason
     if not entry.persistent:
         del host.domains[entry.config.uuid]
     world.emit(host.name, "domain", entry.config.name, "stopped")
@@ -117,7 +120,7 @@ def settle(world: World, host: HostState) -> None:
     now = world.clock.monotonic()
     for entry in tuple(host.domains.values()):
         if entry.off_at is not None and entry.off_at <= now:
-            stop(world, host, entry)
+            stop(world, host, entry, "shutdown")
 
 
 def grow_disk(host: HostState, uuid: str, path: str, capacity: int) -> None:
@@ -132,6 +135,13 @@ def grow_disk(host: HostState, uuid: str, path: str, capacity: int) -> None:
     if capacity < file.capacity:
         raise _refused(host, name, "shrinking a disk is not supported")
     file.capacity = capacity
+
+
+def _check_needs(world: World, host: HostState, entry: DomainEntry) -> None:
+    _check_networks(host, entry)
+    _check_memory(host, entry)
+    for disk in _all_disks(entry.config):
+        _check_disk(world, host, entry.config.name, disk)
 
 
 def _check_networks(host: HostState, entry: DomainEntry) -> None:

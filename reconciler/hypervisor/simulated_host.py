@@ -217,7 +217,7 @@ class SimulatedHost:
 
     def destroy_domain(self, uuid: str) -> None:
         with self._mutation("destroy_domain", uuid):
-            domains.stop(self._world, self._state, domains.find(self._state, uuid))
+            domains.stop(self._world, self._state, domains.find(self._state, uuid), "destroyed")
 
     def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
         with self._mutation("grow_disk", uuid):

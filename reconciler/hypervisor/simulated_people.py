@@ -57,9 +57,21 @@ class People:
         return True
 
     def destroy(self, name: str) -> None:
-        """As `virsh destroy`, or a crash of QEMU."""
+        """As `virsh destroy`."""
         with self._world.lock:
-            domains.stop(self._world, self._state, self.entry(name))
+            domains.stop(self._world, self._state, self.entry(name), "destroyed")
+
+    def crash(self, name: str) -> None:
+        """QEMU is killed."""
+        with self._world.lock:
+            domains.stop(self._world, self._state, self.entry(name), "crashed")
+
+    def restart_libvirtd(self) -> None:
+        """Guests run on; why those that are off went off is forgotten."""
+        with self._world.lock:
+            for entry in self._state.domains.values():
+                if not entry.active:
+                    entry.reason = "unknown"
 
     def undefine(self, name: str) -> None:
         with self._world.lock:
@@ -67,7 +79,8 @@ class People:
 
     def suspend(self, name: str) -> None:
         with self._world.lock:
-            self.entry(name).state = "paused"
+            entry = self.entry(name)
+            entry.state, entry.reason = "paused", "user"
             self._world.emit(self._state.name, "domain", name, "suspended")
 
     def deafen(self, name: str) -> None:

@@ -81,6 +81,8 @@ class DomainEntry:
     persistent: bool = True
     live: DomainConfig | None = None
     state: DomainState = "shutoff"
+    reason: str = "unknown"
+    """libvirt's reason for the state, as the driver puts it into words."""
     unowned: str = ""
     """What people put into the XML that a spec doesn't express."""
     restricted: tuple[str, ...] = ()
@@ -102,6 +104,7 @@ class DomainEntry:
             config=self.config,
             live=replace(self.live, autostart=self.config.autostart) if self.live else None,
             fingerprint=identity.hexdigest()[:16],
+            reason=self.reason,
             restricted=self.restricted,
         )
 

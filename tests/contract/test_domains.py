@@ -168,6 +168,20 @@ def test_destroying_a_domain_that_is_off_is_fine(host: Hypervisor) -> None:
     assert host.domain_state(uuid_of("web-1")) == "shutoff"
 
 
+def test_what_is_off_says_why(host: Hypervisor) -> None:
+    config = domain_config()
+    host.define_domain(config)
+    defined = host.domain(config.uuid).reason
+    host.start_domain(config.uuid)
+    running = host.domain(config.uuid).reason
+    host.destroy_domain(config.uuid)
+
+    destroyed = host.domain(config.uuid).reason
+
+    assert (defined, running, destroyed) == ("unknown", "", "destroyed")
+    assert host.read().domains[config.name].reason == "destroyed"
+
+
 def test_an_undefined_domain_is_gone(host: Hypervisor) -> None:
     host.define_domain(domain_config())
 

@@ -81,6 +81,18 @@ class TestDomains:
         running.clock.wait(threading.Event(), 2.0)
         assert h1.domain_state(UUID) == "shutoff"
 
+    def test_what_ended_says_how_until_libvirtd_is_restarted(self, running: SimulatedFleet) -> None:
+        h1, people = running.host("h1"), running.people("h1")
+        people.crash("web")
+        crashed = h1.domain(UUID).reason
+        people.start("web")
+        people.suspend("web")
+        paused = h1.domain(UUID).reason
+        h1.destroy_domain(UUID)
+        people.restart_libvirtd()
+
+        assert (crashed, paused, h1.domain(UUID).reason) == ("crashed", "user", "unknown")
+
     def test_unknown_domain_is_not_found(self, fleet: SimulatedFleet) -> None:
         with pytest.raises(ObjectNotFound):
             fleet.host("h1").domain(UUID)
