@@ -36,8 +36,14 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
     if not yes:
         _refuse_where_nobody_answers(settings)
     configure_logs(settings)
-    with invocation.doors().open_session(settings, "apply") as session:
+    doors = invocation.doors()
+    with doors.open_session(settings, "apply") as session:
         view = session.look()
+        if view.ledger.failures and expect is None:
+            # Whoever runs apply may just have mended what failed: it is tried now, not in ten minutes.
+            with doors.write_ledger(settings.state_dir) as ledger:
+                ledger.forget_failures_except(())
+            view = session.look()
         warn_of_problems(view.desired, settings.verbosity)
         _refuse_other_plan(view, expect, plan)
         if settings.verbosity >= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
@@ -42,6 +42,7 @@ class LedgerBook(Protocol):
     def view(self) -> LedgerView: ...
     def pause(self, target: str = ...) -> None: ...
     def resume(self, target: str = ...) -> bool: ...
+    def forget_failures_except(self, keys: Iterable[str]) -> None: ...
     def record_event(self, event: LedgerEvent) -> None: ...
 
 

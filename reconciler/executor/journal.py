@@ -35,7 +35,7 @@ class Journal:
                     self.ledger.failure(action.id),
                     key=action.id,
                     inputs=action_inputs(action),
-                    message=outcome.message,
+                    message=f"{outcome.message}; {outcome.hint}" if outcome.hint else outcome.message,
                     permanent=not outcome.transient,
                     now=now,
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from reconciler.daemon.view import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
+from reconciler.model.ledger import Failure, LedgerView
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Summary
 from tests.unit.cli.plans import EVERY_ACTION, NOW, SECRET, plan
@@ -113,6 +115,20 @@ def test_apply_exits_0_once_everything_is_as_specified(specs: Path) -> None:
     assert result.exit_code == 0
     assert "converged" in result.stderr
     assert "VirtualMachine/web-3 on h2: define … done 0.2s" in result.stderr
+
+
+def test_apply_tries_again_at_once_what_failed_before(specs: Path, tmp_path: Path) -> None:
+    failure = Failure("start-domain:VirtualMachine/web-3@h2", 1, "no space", permanent=True, not_before=9e9, inputs="x")
+    with Ledger(tmp_path / "state") as ledger:
+        ledger.record_failure(failure)
+    failed = replace(look(plan(unmet=(RESTART,))), ledger=LedgerView(failures={failure.key: failure}))
+    session = FakeSession([failed, CHANGES, EMPTY])
+
+    result = invoke("--state-dir", tmp_path / "state", "apply", specs, "--yes", onto=session)
+
+    assert result.exit_code == 0
+    with Ledger(tmp_path / "state") as ledger:
+        assert ledger.view().failures == {}
 
 
 def test_apply_without_anybody_to_ask_is_refused(specs: Path) -> None:

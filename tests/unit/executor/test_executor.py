@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from reconciler.errors import HostRefused, HostUnreachable, LedgerError
+from reconciler.errors import HostRefused, HostUnreachable, LedgerError, NoSpace
 from reconciler.hypervisor.simulated_world import MutatingCall, SimulatedCrashError
 from reconciler.model import steps
 from reconciler.model.identity import vm_uuid
@@ -90,6 +90,14 @@ def test_permanent_failure_is_remembered_as_such(bench: Bench) -> None:
 
     assert not outcomes[0].transient
     assert bench.ledger.view().failures["a"].permanent
+
+
+def test_a_failure_is_remembered_with_its_remedy(bench: Bench) -> None:
+    bench.fleet.fail_next("h1", "define_domain", NoSpace("disk full", host="h1", hint="free space in the pool"))
+
+    bench.run(action(define("web"), id="a"))
+
+    assert bench.ledger.view().failures["a"].message == "disk full; free space in the pool"
 
 
 def test_success_forgets_the_failure(bench: Bench) -> None:
