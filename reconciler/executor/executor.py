@@ -89,16 +89,23 @@ class _Pass:
         self._fatal: BaseException | None = None
 
     def run(self) -> tuple[Outcome, ...]:
+        self._forget_what_is_not_wanted()
         with (
             self._executor.occupancy.listening(lambda: self._finished.put(None)),
             closing(self._schedule),
             ThreadPoolExecutor(self._workers, thread_name_prefix="action") as pool,
         ):
             self._dispatch(pool)
+        if self._fatal is None:
+            self._close_remaining()
         if self._fatal is not None:
             raise self._fatal
-        self._close_remaining()
         return tuple(self._outcomes[action.id] for action in self._plan.actions)
+
+    def _forget_what_is_not_wanted(self) -> None:
+        """A failure to do what no plan wants any more must not be taken for one that stands."""
+        wanted = (*(action.id for action in self._plan.actions), *self._plan.held)
+        self._executor.ledger.forget_failures_except(wanted, on_hosts=self._plan.unseen)
 
     def _dispatch(self, pool: ThreadPoolExecutor) -> None:
         running = 0
@@ -156,28 +163,26 @@ class _Pass:
             self._fatal = self._fatal or finished.fatal
             return
         succeeded = finished.outcome.status == "done"
-        for skipped, cause in self._schedule.finish(finished.action, succeeded=succeeded):
-            self._outcomes[skipped.id] = Outcome(skipped.id, "skipped", f"needs {cause}, which did not succeed", True)
-        self._outcomes[finished.action.id] = finished.outcome
-        if self._fatal is None:
-            self._record(finished.action, finished.outcome)
+        never = self._schedule.finish(finished.action, succeeded=succeeded)
+        self._end(finished.action, finished.outcome)
+        for skipped, cause in never:
+            # Told at once: until then its object counts as being worked on, which a long upload can make hours.
+            self._end(skipped, Outcome(skipped.id, "skipped", f"needs {cause}, which did not succeed", True))
 
-    def _record(self, action: Action, outcome: Outcome) -> None:
-        try:
-            self._journal.ended(action, outcome)
-        except LedgerError as error:
-            self._fatal = error
+    def _end(self, action: Action, outcome: Outcome) -> None:
+        self._outcomes[action.id] = outcome
+        if self._fatal is None:
+            try:
+                self._journal.ended(action, outcome)
+            except LedgerError as error:
+                self._fatal = error
 
     def _close_remaining(self) -> None:
         for action in self._schedule.remaining():
             if self._stop.is_set():
-                outcome = Outcome(action.id, "handed-back", "not begun", transient=True)
+                self._outcomes[action.id] = Outcome(action.id, "handed-back", "not begun", transient=True)
             else:
-                outcome = Outcome(action.id, "skipped", "what it needs is not in the plan", transient=True)
-            self._outcomes[action.id] = outcome
-        for action in self._plan.actions:
-            if self._outcomes[action.id].status == "skipped":
-                self._journal.ended(action, self._outcomes[action.id])
+                self._end(action, Outcome(action.id, "skipped", "what it needs is not in the plan", transient=True))
 
 
 def _judge(action: Action, context: ActionContext) -> Outcome:

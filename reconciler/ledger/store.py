@@ -168,12 +168,16 @@ class Ledger:
         with self._writing(durable=False) as connection:
             connection.execute("DELETE FROM failure WHERE key = ?", (key,))
 
-    def forget_failures_except(self, keys: Iterable[str]) -> None:
-        """Forget failures of actions that no plan wants any more; `keys` are the ones to keep."""
-        kept = frozenset(keys)
+    def forget_failures_except(self, keys: Iterable[str], *, on_hosts: Iterable[str] = ()) -> None:
+        """Forget failures of actions that no plan wants any more.
+
+        Kept are those of `keys`, and all of `on_hosts`, such as hosts out of sight, for which nothing can be planned.
+        """
+        kept, hosts = frozenset(keys), frozenset(on_hosts)
         with self._writing(durable=False) as connection:
-            known = [row[0] for row in connection.execute("SELECT key FROM failure")]
-            connection.executemany("DELETE FROM failure WHERE key = ?", [(key,) for key in known if key not in kept])
+            known = [str(row[0]) for row in connection.execute("SELECT key FROM failure")]
+            unwanted = [key for key in known if key not in kept and key.rpartition("@")[2] not in hosts]
+            connection.executemany("DELETE FROM failure WHERE key = ?", [(key,) for key in unwanted])
 
     # -- pauses ----------------------------------------------------------------------------------------------------
     def pause(self, target: str = FLEET_TARGET) -> None:

@@ -44,6 +44,7 @@ def define_network(step: DefineNetwork, context: ActionContext, host: Hypervisor
     if known is not None and known.uuid != uuid:
         raise _foreign(context, "network", name, known.uuid)
     if known is not None and known.active and step.redefine:
+        _check_network_unused(context, host, name)
         # libvirt applies a network's new definition only when it starts.
         context.settle(lambda: host.stop_network(name), lambda: not _active(host, name), "the network does not stop")
 
@@ -85,6 +86,13 @@ def _find_pool(host: Hypervisor, name: str) -> ObservedPool | None:
 
 def _find_network(host: Hypervisor, name: str) -> ObservedNetwork | None:
     return host.read().networks.get(name)
+
+
+def _check_network_unused(context: ActionContext, host: Hypervisor, name: str) -> None:
+    """Raise PreconditionFailed if a guest was started on the network since the plan was made: it would be cut off."""
+    for domain in host.read().domains.values():
+        if domain.live is not None and any(nic.network == name for nic in domain.live.nics):
+            raise context.refuse(f"running domain {domain.name} uses the network", "it is redefined once nothing does")
 
 
 def _active(host: Hypervisor, name: str) -> bool:

@@ -152,8 +152,8 @@ def _kind(text: str) -> Kind:
     return text  # type: ignore[return-value]
 
 
-def plan_of(*actions: Action) -> Plan:
-    return Plan("g1", actions, (), Summary(0, 0, 0, 0, 0, 0, 0), "x")
+def plan_of(*actions: Action, unseen: tuple[str, ...] = ()) -> Plan:
+    return Plan("g1", actions, (), Summary(0, 0, 0, 0, 0, 0, 0), "x", unseen)
 
 
 class Bench:
@@ -183,8 +183,8 @@ class Bench:
             on_progress=lambda *told: self.progress.append(told),
         )
 
-    def run(self, *actions: Action) -> tuple[Outcome, ...]:
-        return self.executor.execute(plan_of(*actions), self.desired, stop=self.stop, pass_id=RUN_ID)
+    def run(self, *actions: Action, unseen: tuple[str, ...] = ()) -> tuple[Outcome, ...]:
+        return self.executor.execute(plan_of(*actions, unseen=unseen), self.desired, stop=self.stop, pass_id=RUN_ID)
 
     def run_one(self, step: steps.Step, target: str = "VirtualMachine/web", host: str | None = "h1") -> Outcome:
         return self.run(action(step, target, host=host))[0]

@@ -11,6 +11,7 @@ from reconciler.errors import HostRefused, HostUnreachable, LedgerError, NoSpace
 from reconciler.hypervisor.simulated_world import MutatingCall, SimulatedCrashError
 from reconciler.model import steps
 from reconciler.model.identity import vm_uuid
+from reconciler.model.ledger import Failure
 from reconciler.model.outcome import Outcome
 from tests.unit.executor.bench import FLEET, POOL, Bench, action, config, create_step, disk_volume, upload_step
 
@@ -52,6 +53,31 @@ def test_action_whose_predecessor_failed_is_skipped_and_says_which(bench: Bench)
 
     assert statuses(outcomes) == ["failed", "skipped", "done"]
     assert "disk" in outcomes[1].message
+
+
+def test_object_whose_actions_were_skipped_is_let_go_before_the_plan_ends(bench: Bench) -> None:
+    bench.run(
+        action(create_step(), id="disk"),  # fails: there is no pool
+        action(steps.DefineDomain(config("web")), id="define", after=["disk"]),
+        action(steps.DefineDomain(config("db")), "VirtualMachine/db", id="other"),
+    )
+
+    assert [f"{event.action.id} {event.phase}" for event in bench.events] == [
+        "disk started",
+        "disk failed",
+        "define skipped",
+        "other started",
+        "other done",
+    ]
+
+
+def test_failure_of_what_no_plan_wants_any_more_is_forgotten(bench: Bench) -> None:
+    for key in ("define-domain:VirtualMachine/old@h1", "define-domain:VirtualMachine/web@h9"):
+        bench.ledger.record_failure(Failure(key, 1, "no", permanent=False, not_before=0.0, inputs=""))
+
+    bench.run(action(define("web"), id="a"), unseen=("h9",))
+
+    assert list(bench.ledger.view().failures) == ["define-domain:VirtualMachine/web@h9"]
 
 
 def test_host_that_is_down_does_not_hold_up_another(parallel: Bench) -> None:

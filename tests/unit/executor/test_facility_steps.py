@@ -76,6 +76,17 @@ def test_redefined_network_is_stopped_first_so_that_the_change_takes_effect(benc
     assert bench.h1.read().networks["lan"].subnet == "10.0.0.0/24"
 
 
+def test_network_that_a_guest_was_started_on_meanwhile_is_not_stopped(bench: Bench) -> None:
+    bench.with_vm(running=True)
+
+    changed = replace(NETWORK_CONFIG, subnet="10.0.0.0/24")
+    outcome = bench.run_one(steps.DefineNetwork(changed, redefine=True), NETWORK_TARGET)
+
+    assert (outcome.status, outcome.transient) == ("refused", True)
+    assert "web" in outcome.message
+    assert bench.h1.read().networks["lan"].active
+
+
 def test_stopped_network_is_started(bench: Bench) -> None:
     bench.with_pool_and_network()
     bench.fleet.people("h1").set_network_active("lan", active=False)
