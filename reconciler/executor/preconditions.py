@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from reconciler.errors import ObjectConflict, ObjectNotFound
 from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import DomainConfig
+from reconciler.model.identity import vm_uuid, volume_prefix
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
 
 POOL_PATIENCE: Final = 600.0
@@ -61,7 +63,8 @@ def check_true_copy(context: ActionContext, config: DomainConfig) -> None:
 def check_unused(context: ActionContext, host: Hypervisor, pool: str, volume: ObservedVolume) -> None:
     """Raise PreconditionFailed if a domain of the host, or a volume of the pool, refers to `volume`.
 
-    Overlays live in their base's own pool, so in a shared pool this sees the overlays of every host.
+    Overlays live in their base's own pool, so in a shared pool this sees the overlays of every host. There the VM that
+    the volume belongs to is looked for on the other hosts too; one that can't be asked raises its own HostError.
     """
     for domain in host.read().domains.values():
         if volume.path in domain_paths(domain):
@@ -69,6 +72,24 @@ def check_unused(context: ActionContext, host: Hypervisor, pool: str, volume: Ob
     for name, other in (host.pool(pool).volumes or {}).items():
         if other.backing_path == volume.path:
             raise context.refuse(f"volume {volume.name} is the base of volume {name}")
+    for domain, where in _owners_elsewhere(context, host, pool, volume.name):
+        if any(path.rpartition("/")[2] == volume.name for path in domain_paths(domain)):
+            raise context.refuse(f"volume {volume.name} is a disk of domain {domain.name} on {where}")
+
+
+def _owners_elsewhere(
+    context: ActionContext, host: Hypervisor, pool: str, volume: str
+) -> Iterator[tuple[ObservedDomain, str]]:
+    """The domain of the volume's VM on each other host of a shared pool; one look-up a host, as there may be many."""
+    spec = context.desired.pools.get(pool)
+    vm = volume.removeprefix(volume_prefix(context.fleet_name)).partition(".")[0]
+    if spec is None or not spec.spec.shared:
+        return
+    for name, other in context.desired.hosts.items():
+        if name != host.name and spec.spec.hosts.matches(name, other.metadata.labels):
+            domain = find_domain(context.fleet.host(name), vm_uuid(context.fleet_name, vm))
+            if domain is not None:
+                yield domain, name
 
 
 def check_not_running_on(context: ActionContext, inventory: HostInventory, volume: ObservedVolume) -> None:

@@ -18,6 +18,7 @@ from reconciler.ledger.store import Ledger
 from reconciler.model import identity, steps
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.inventory import ImageFacts
 from reconciler.model.outcome import Outcome
@@ -62,8 +63,20 @@ def pool_spec(*, shared: bool) -> StoragePool:
     )
 
 
+def host_spec(name: str) -> Host:
+    return Host.model_validate(
+        {
+            "apiVersion": "reconciler/v1",
+            "kind": "Host",
+            "metadata": {"name": name},
+            "spec": {"uri": f"qemu+ssh://{name}.example/system"},
+        }
+    )
+
+
 def desired(*, shared: bool = True) -> DesiredState:
-    return DesiredState("g1", images={"debian": IMAGE}, pools={POOL: pool_spec(shared=shared)})
+    hosts = {name: host_spec(name) for name in ("h1", "h2")}
+    return DesiredState("g1", hosts=hosts, images={"debian": IMAGE}, pools={POOL: pool_spec(shared=shared)})
 
 
 @dataclass

@@ -247,6 +247,29 @@ def test_disk_of_a_domain_is_not_deleted(bench: Bench) -> None:
     assert disk_volume("web") in bench.volumes()
 
 
+def test_disk_of_a_domain_on_another_host_of_a_shared_pool_is_not_deleted(bench: Bench) -> None:
+    bench.with_base()
+    bench.run_one(create_step())
+    bench.fleet.people("h2").define(config("web"))
+
+    outcome = bench.run_one(steps.DeleteVolume(POOL, disk_volume("web")))
+
+    assert outcome.status == "refused"
+    assert "web on h2" in outcome.message
+    assert disk_volume("web") in bench.volumes()
+
+
+def test_disk_in_a_shared_pool_is_not_deleted_while_a_host_of_the_pool_is_silent(bench: Bench) -> None:
+    bench.with_base()
+    bench.run_one(create_step())
+    bench.fleet.cut_network("h2")
+
+    outcome = bench.run_one(steps.DeleteVolume(POOL, disk_volume("web")))
+
+    assert (outcome.status, outcome.transient) == ("failed", True)
+    assert disk_volume("web") in bench.volumes()
+
+
 def test_base_of_a_disk_is_not_deleted(bench: Bench) -> None:
     bench.with_base()
     bench.run_one(create_step())
