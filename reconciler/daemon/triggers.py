@@ -7,10 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import structlog
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from reconciler.clock import Clock
+
+log = structlog.get_logger()
 
 _LOOKING: Final = frozenset({"opened", "closed_no_write"})
 """Kinds of file events that our own reading causes."""
@@ -75,10 +78,10 @@ class SpecsWatch:
         self._dirty = dirty
         self._observer = Observer()
         self._inode: tuple[int, int] | None = None
+        self._trouble = ""
 
     def __enter__(self) -> Self:
         self._observer.start()
-        self._watch_parent()
         self.renew()
         return self
 
@@ -94,20 +97,30 @@ class SpecsWatch:
         return self._directory
 
     def renew(self) -> None:
-        """Watch the directory that the path leads to now, if it is another one; called in every pass."""
+        """Watch the directory that the path leads to now, if it is another one; called in every pass.
+
+        Where it can't be watched (it vanished, or the kernel's limit of watches is reached) the passes that come by
+        themselves look at it all the same, and try again.
+        """
         inode = self._current_inode()
         if inode == self._inode:
             return
-        self._inode = inode
+        try:
+            self._watch(inode)
+        except OSError as error:
+            self._inode = None
+            if str(error) != self._trouble:
+                log.warning("specs.not_watched", directory=str(self._directory), error=str(error))
+            self._trouble = str(error)
+        else:
+            self._inode, self._trouble = inode, ""
+            self._dirty.mark("specs")
+
+    def _watch(self, inode: tuple[int, int] | None) -> None:
         self._observer.unschedule_all()
         self._watch_parent()
         if inode is not None:
-            try:
-                self._observer.schedule(self._handler, str(self._directory.resolve()), recursive=True)
-            except OSError:
-                # It vanished in between: the parent's watch, or the next pass, finds it again.
-                self._inode = None
-        self._dirty.mark("specs")
+            self._observer.schedule(self._handler, str(self._directory.resolve()), recursive=True)
 
     def _watch_parent(self) -> None:
         parent = self._directory.absolute().parent

@@ -61,7 +61,14 @@ class ImageCache:
         return final
 
     def collect(self, used_digests: Collection[str]) -> tuple[str, ...]:
-        """Remove what belongs to none of `used_digests` and is not being fetched; returns the names removed, sorted."""
+        """Remove what belongs to none of `used_digests` and is not being fetched; returns the names removed, sorted.
+
+        Raises StateError.
+        """
+        with storage_errors(self.directory):
+            return self._collect(used_digests)
+
+    def _collect(self, used_digests: Collection[str]) -> tuple[str, ...]:
         used = {_hex(digest) for digest in used_digests}
         unused: dict[str, list[Path]] = {}
         removed: list[str] = []

@@ -41,13 +41,16 @@ def locked_if_free(path: Path) -> Iterator[bool]:
 
 def _try_lock(path: Path) -> int | None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    with suppress(BlockingIOError, FileNotFoundError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The holder before us unlinked the file when it was done: only a lock on what the name now means counts.
-        if os.fstat(descriptor).st_ino == path.stat().st_ino:
-            return descriptor
-    os.close(descriptor)
-    return None
+    held = False
+    try:
+        with suppress(BlockingIOError, FileNotFoundError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder before us unlinked the file when it was done: only a lock on what the name now means counts.
+            held = os.fstat(descriptor).st_ino == path.stat().st_ino
+    finally:
+        if not held:
+            os.close(descriptor)
+    return descriptor if held else None
 
 
 def _release(path: Path, descriptor: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from watchdog.observers import Observer
 
 from reconciler.clock import SystemClock
 from reconciler.daemon.triggers import Dirty, SpecsWatch
@@ -114,6 +116,36 @@ def test_a_directory_that_is_gone_comes_back(watch: SpecsWatch, dirty: Dirty) ->
     watch.directory.mkdir()
 
     assert dirty.wait(WAIT) == ("specs",)
+
+
+def test_a_directory_that_cannot_be_watched_does_not_wake_again_and_again(
+    specs: Path, dirty: Dirty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+    monkeypatch.setattr(Observer, "schedule", full)
+    with SpecsWatch(specs, dirty) as watch:
+        watch.renew()
+
+        assert dirty.wait(QUIET) == ()
+
+
+def test_a_directory_that_could_not_be_watched_is_watched_once_it_can(
+    specs: Path, dirty: Dirty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Observer, "schedule", full)
+        watch = SpecsWatch(specs, dirty).__enter__()
+    watch.renew()
+    dirty.wait(WAIT)
+    (specs / "vms" / "db.yaml").write_text("kind: VirtualMachine\n")
+
+    assert dirty.wait(WAIT) == ("specs",)
+    watch.__exit__(None, None, None)
 
 
 def test_marks_from_many_threads_are_one_burst(dirty: Dirty) -> None:
