@@ -61,7 +61,9 @@ def test_exposure_of_the_service_is_low() -> None:
 def test_systemd_accepts_every_line_of_the_unit(tmp_path: Path, service: configparser.SectionProxy) -> None:
     unit = tmp_path / _UNIT.name
     # Where the program is not installed, systemd would say only that.
-    unit.write_text(_UNIT.read_text().replace(service["ExecStart"].split()[0], "/usr/bin/true"))
+    unit.write_text(
+        _UNIT.read_text().replace(f"ExecStart={service['ExecStart'].split()[0]}", "ExecStart=/usr/bin/true")
+    )
 
     complaints = _run("systemd-analyze", "verify", "--man=no", unit)
 
