@@ -49,8 +49,11 @@ def _level(verbosity: int, *, daemon: bool) -> int:
 
 
 def _renderers(settings: Settings) -> list[structlog.typing.Processor]:
-    if settings.log_format == "json":
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
-    colour = stderr_terminal().colour
     # Locals stay out of tracebacks: a frame may hold a seed's secrets.
+    if settings.log_format == "json":
+        tracebacks = structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
+        return [tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    colour = stderr_terminal().colour
     return [structlog.dev.ConsoleRenderer(colors=colour, exception_formatter=structlog.dev.plain_traceback)]

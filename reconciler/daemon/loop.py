@@ -64,7 +64,7 @@ class Loop:
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
-        self._workers = Workers(session, on_end=lambda: dirty.mark("actions ended"))
+        self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"))
         self._passes = PassLog()
         self._refreshed = clock.monotonic()
 

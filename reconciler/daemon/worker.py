@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from reconciler.clock import Clock
 from reconciler.daemon.session import Session
 from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
@@ -23,8 +24,9 @@ _LEVELS: Final = {"done": "info", "skipped": "info", "handed-back": "info", "ref
 class Workers:
     """One thread a plan; `targets` are the objects (`Kind/name`) that plans in flight are still at."""
 
-    def __init__(self, session: Session, on_end: Callable[[], None]) -> None:
+    def __init__(self, session: Session, clock: Clock, on_end: Callable[[], None]) -> None:
         self._session = session
+        self._clock = clock
         self._on_end = on_end
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -34,7 +36,7 @@ class Workers:
     @property
     def targets(self) -> frozenset[str]:
         with self._lock:
-            return frozenset(+self._open)
+            return frozenset(self._open)
 
     def start(self, view: View, pass_id: str) -> None:
         """Begin the plan of `view`; its objects are in flight from here until each one's last action has ended."""
@@ -50,8 +52,9 @@ class Workers:
         self._stop.set()
         with self._lock:
             threads = list(self._threads)
+        deadline = self._clock.monotonic() + seconds
         for thread in threads:
-            thread.join(timeout=seconds)
+            thread.join(timeout=max(0.0, deadline - self._clock.monotonic()))
 
     def _carry_out(self, view: View, pass_id: str) -> None:
         observer = _Observer(self)
@@ -60,16 +63,25 @@ class Workers:
             self._session.execute(view, observer=observer, stop=self._stop, pass_id=pass_id)
         except ReconcilerError as error:
             log.error("plan.failed", plan=view.plan.fingerprint, error=str(error))  # noqa: TRY400  the text says it all; a traceback is for mistakes of ours
+        except Exception:
+            # A mistake of ours: the next pass plans again what was not done.
+            log.exception("plan.failed", plan=view.plan.fingerprint)
         finally:
             with self._lock:
-                self._open.subtract(observer.not_ended(view.plan))
+                self._open = +(self._open - Counter(observer.not_ended(view.plan)))
                 self._threads.discard(threading.current_thread())
             self._on_end()
 
     def ended(self, action: Action) -> None:
-        """One action of a plan in flight has ended."""
+        """One action of a plan in flight has ended; with its last one the object may be planned for again."""
+        target = str(action.target)
         with self._lock:
-            self._open[str(action.target)] -= 1
+            self._open[target] -= 1
+            is_free = self._open[target] <= 0
+            if is_free:
+                del self._open[target]
+        if is_free:
+            self._on_end()
 
 
 class _Observer:
