@@ -236,9 +236,16 @@ def _origins(options: _Options, sources: Mapping[str, str]) -> Iterator[Origin]:
     flat = {key: value for key, value in dumped.items() if key != "limits"}
     flat |= {f"limits.{key}": value for key, value in dumped["limits"].items()}
     for key in sorted(flat):
-        value = flat[key]
-        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        yield Origin(key, text, sources.get(key, "default"))
+        yield Origin(key, _text(flat[key]), sources.get(key, "default"))
+
+
+def _text(value: object) -> str:
+    """As an environment variable would hold it."""
+    if isinstance(value, list):
+        return ":".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
 
 
 def _alias(name: str) -> str:

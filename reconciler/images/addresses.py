@@ -53,7 +53,7 @@ class AddressPolicy:
             if not _is_public(candidate) and not self.allow_private:
                 raise AddressRefused(
                     f"{host} leads to {address}, a loopback, link-local or private address",
-                    hint="set allow_private_addresses in the controller's policy if images are served there",
+                    hint="set allowPrivateAddresses: true in the controller's configuration if images are served there",
                 )
 
 

@@ -163,7 +163,7 @@ class Attempt:
             self._partial.drop()
             raise ImageTooLarge(
                 f"the file is larger than policy allows ({approximate_size(self._rules.max_size)})",
-                hint="raise max_image_size in the controller's configuration if that is meant",
+                hint="raise maxImageSize in the controller's configuration if that is meant",
             )
 
     def _receive(self, response: httpx2.Response, file: BinaryIO, done: int, total: int | None) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -20,7 +21,8 @@ from reconciler.images.fetch import download
 from reconciler.images.fetch_rules import FetchLimits, FetchRules, Progress, Wanted
 from reconciler.images.file_lock import locked
 from reconciler.images.inspect import ImageFormat, inspect, inspect_file, open_regular
-from reconciler.images.refusals import ImageChanged, ImageTooLarge, ImageUnavailable
+from reconciler.images.places import is_within
+from reconciler.images.refusals import ForbiddenPlace, ImageChanged, ImageTooLarge, ImageUnavailable
 from reconciler.model.image import Image
 from reconciler.model.inventory import ImageFacts
 from reconciler.model.policy import Policy
@@ -91,7 +93,7 @@ class ImageStore:
 
         Raises a subclass of UnsafeImage, or ImageUnavailable.
         """
-        with open_regular(path, str(path)) as file:
+        with self._opened(path, str(path)) as file:
             known = self._index.recall(path, identity_of(os.fstat(file.fileno())))
             if declared in known.virtual_sizes:
                 return known.virtual_sizes[declared]
@@ -109,7 +111,7 @@ class ImageStore:
         if facts.path is None or facts.digest is None:
             raise ImageUnavailable(f"{_subject(image)}: not on the controller yet", hint="fetch it first")
         path = Path(facts.path)
-        with open_regular(path, _subject(image)) as file:
+        with self._opened(path, _subject(image), ours=path.parent == self._cache.directory) as file:
             length = os.fstat(file.fileno()).st_size
             content = VerifiedContent(path, os.dup(file.fileno()), length, facts.digest, _subject(image))
         return io.BufferedReader(content, _READ_AHEAD), length
@@ -193,7 +195,7 @@ class ImageStore:
 
     def _known(self, image: Image, path: Path, algorithm: str, *, ours: bool) -> KnownFile:
         """What the file is, from memory where it has not changed; completed by reading where something is missing."""
-        with open_regular(path, _subject(image)) as file:
+        with self._opened(path, _subject(image), ours=ours) as file:
             identity = identity_of(os.fstat(file.fileno()))
             known = self._index.recall(path, identity)
             if algorithm in known.digests and image.spec.format in known.virtual_sizes:
@@ -205,6 +207,21 @@ class ImageStore:
                 )
         self._index.remember(path, known, ours=ours)
         return known
+
+    @contextmanager
+    def _opened(self, path: Path, subject: str, *, ours: bool = False) -> Iterator[BinaryIO]:
+        """The file, open; one that is not of our cache must be where the policy allows.
+
+        What was opened is looked at, not what the path meant before: a link may be switched in between.
+        """
+        with open_regular(path, subject) as file:
+            allowed = self._policy.image_directories
+            if allowed and not ours and not is_within(file, path, allowed):
+                raise ForbiddenPlace(
+                    f"{subject}: {path} is in none of the folders that images may be in ({', '.join(allowed)})",
+                    hint="put the image into one of them, or add its folder to imageDirectories in the configuration",
+                )
+            yield file
 
     def _read(self, image: Image, file: BinaryIO, known: KnownFile, algorithm: str) -> KnownFile:
         virtual_size = self._inspected(file, image.spec.format, _subject(image))

@@ -62,7 +62,7 @@ class FetchRules:
         if parts.scheme != "https" and not (parts.scheme == "http" and self.allow_http):
             raise AddressRefused(
                 f"{parts.scheme or 'no scheme'}: images are fetched over https",
-                hint="use https, or set allow_http in the controller's policy for http",
+                hint="use https, or set allowHttp: true in the controller's configuration",
             )
         if not parts.hostname:
             raise AddressRefused("the url names no host", hint="correct the url")

@@ -172,7 +172,7 @@ def _inspected_qcow2(file: BinaryIO, head: bytes, file_size: int, max_virtual_si
     if header.virtual_size > max_virtual_size:
         raise ImageTooLarge(
             f"describes a disk larger than policy allows ({approximate_size(max_virtual_size)})",
-            hint="raise max_image_size in the controller's configuration if that is meant",
+            hint="raise maxImageSize in the controller's configuration if that is meant",
         )
     qcow2_header.check(header, head, file_size)
     if header.virtual_size > max(_NEVER_A_BOMB, file_size * _MAX_EXPANSION):

@@ -2,6 +2,7 @@
 
 UnsafeImage
 ├── NotARegularFile, EmptyImage, TruncatedImage
+├── ForbiddenPlace       outside the folders that policy names
 ├── WrongFormat          the content is of another format than declared
 ├── AmbiguousFormat      the content is of two formats at once
 ├── BackingFile          qcow2 that names another file …
@@ -29,6 +30,10 @@ from reconciler.errors import DownloadFailed, ImageError, UnsafeImage
 
 class NotARegularFile(UnsafeImage):
     """A directory, device, FIFO or socket."""
+
+
+class ForbiddenPlace(UnsafeImage):
+    """The file is not in a folder that the policy allows."""
 
 
 class EmptyImage(UnsafeImage):

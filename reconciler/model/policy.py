@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pathlib import PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from reconciler.model.quantities import Duration
 from reconciler.model.resource import Model, Name
+
+
+def _absolute(value: str) -> str:
+    if PurePosixPath(value).is_absolute():
+        return value
+    raise ValueError(f"{value!r} is not an absolute path")
+
+
+def _listed(value: object) -> object:
+    """A list, or as one text with colons, the way environment variables hold paths."""
+    if isinstance(value, str):
+        return tuple(part for part in value.split(":") if part)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Folders = Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], BeforeValidator(_listed)]
 
 
 class Limits(Model):
@@ -30,6 +49,9 @@ class Policy(Model):
     """Whether images may be fetched over plain http (their checksum is required either way)."""
     allow_private_addresses: bool = False
     """Whether images may be fetched from loopback, link-local and private addresses."""
+    image_directories: Folders = ()
+    """Folders on the controller that images named by `path` must be in, links followed; anywhere where none is named.
+    Name some where people who may not read the controller's files write specs."""
     max_image_size: int = Field(default=1 << 40, ge=1 << 20)
     """Largest image that is fetched or inspected, in bytes."""
     limits: Limits = Limits()

@@ -55,6 +55,17 @@ def test_each_origin_is_told(file: Path) -> None:
     assert origins["maxImageSize"] == "default"
 
 
+def test_folders_are_a_list_in_the_file_and_one_text_in_a_variable(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("imageDirectories: [/srv/images, /var/images]\n")
+    variable = {"RECONCILER_IMAGE_DIRECTORIES": "/srv/images:/var/images"}
+
+    for settings in (load_settings(environ={}, config_file=file), load_settings(environ=variable)):
+        assert settings.policy.image_directories == ("/srv/images", "/var/images")
+        shown = {origin.key: origin.value for origin in settings.origins}
+        assert shown["imageDirectories"] == "/srv/images:/var/images"
+
+
 def test_every_key_has_a_variable_of_its_own() -> None:
     assert len({environment_variable(key) for key in setting_keys()}) == len(setting_keys())
 
@@ -67,6 +78,7 @@ def test_every_key_has_a_variable_of_its_own() -> None:
         ("fleet: [\n", ":1:"),
         ("- a\n", "one mapping"),
         ("fleet: Lab Two\n", "is not a name"),
+        ("imageDirectories: [images]\n", "is not an absolute path"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path, text: str, told: str) -> None:

@@ -330,3 +330,31 @@ def test_a_full_disk_does_not_hide_what_an_image_is(
     monkeypatch.setattr("reconciler.images.digest_index.replace_file", full)
 
     assert store.facts(path_image(path, image_format="qcow2")).digest == sha256(path.read_bytes())
+
+
+def test_a_file_outside_the_folders_of_the_policy_is_refused(tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    (tmp_path / "outside").write_bytes(content)
+    (folder / "inside").write_bytes(content)
+    (folder / "link").symlink_to(tmp_path / "outside")
+    store = ImageStore(tmp_path / "state", LOCAL.model_copy(update={"image_directories": (str(folder),)}))
+
+    errors = {name: store.facts(path_image(folder / name)).error for name in ("inside", "link", "../outside")}
+
+    assert errors["inside"] is None
+    assert "imageDirectories" in str(errors["link"])
+    assert "imageDirectories" in str(errors["../outside"])
+    with pytest.raises(refusals.ForbiddenPlace):
+        store.virtual_size(folder / "link", "raw")
+
+
+def test_a_downloaded_image_needs_no_folder_of_the_policy(tmp_path: Path, web: WebServer) -> None:
+    policy = LOCAL.model_copy(update={"image_directories": ("/nowhere",)})
+    store = ImageStore(tmp_path / "state", policy)
+    fetch(store, web)
+
+    stream, length = store.open(url_image(web.url(), sha256(web.content)))
+
+    with stream:
+        assert length == len(web.content)
