@@ -1,0 +1,25 @@
+"""Plan, check the plan, and sum up: everything of a pass that is decided once the fleet was seen."""
+
+from __future__ import annotations
+
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.inventory import Inventory
+from reconciler.model.ledger import LedgerView
+from reconciler.model.plan import Plan
+from reconciler.model.policy import Policy
+from reconciler.model.status import FleetStatus
+from reconciler.planner.fleet_status import fleet_status
+from reconciler.planner.plan_check import require_sound
+from reconciler.planner.planner import plan as make_plan
+
+
+def decide(
+    desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float
+) -> tuple[Plan, FleetStatus]:
+    """The plan, which keeps all invariants, and the status that follows from it.
+
+    Raises PlanRejected for a plan that breaks an invariant.
+    """
+    plan = make_plan(desired, inventory, ledger, policy, now)
+    require_sound(plan, desired, inventory, ledger, policy)
+    return plan, fleet_status(desired, inventory, ledger, policy, plan, now)
