@@ -50,7 +50,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """The existing ledger at `path`, beside whoever writes it; raises LedgerError as `open_for_writing` does."""
+    """The existing ledger at `path`, beside whoever writes it; raises LedgerError as `open_for_writing` does.
+
+    One of an older schema is read as a copy on the newest: looking must work before the upgrade is begun.
+    """
     with explained(path):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro",
@@ -61,10 +64,20 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         )
         try:
             _check_identity(connection, path)
+            if 0 < schema_version(connection) < migrations()[-1][0]:
+                return _migrated_copy(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.backup(copy)
+    connection.close()
+    _migrate(copy)
+    return copy
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

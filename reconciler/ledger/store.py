@@ -35,9 +35,14 @@ class Ledger:
         if not readonly:
             prepare_state_directory(state_dir)
             self._connection = open_for_writing(self._path)
-        elif self._path.exists():
+        elif self._is_there():
             check_state_directory(state_dir)
             self._connection = open_for_reading(self._path)
+
+    def _is_there(self) -> bool:
+        # `exists` raises where the state directory is another user's.
+        with explained(self._path):
+            return self._path.exists()
 
     @classmethod
     def open_readonly(cls, state_dir: Path) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
 from pathlib import Path
@@ -231,6 +232,21 @@ def test_newer_ledger_is_refused(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
+def test_an_older_ledger_can_be_looked_at_before_it_is_migrated(tmp_path: Path) -> None:
+    number, script = migrations()[0]
+    with sqlite3.connect(tmp_path / LEDGER_FILE) as connection:
+        connection.executescript(f"{script}\nPRAGMA application_id = 0x72636e6c; PRAGMA user_version = {number};")
+        connection.execute("INSERT INTO placement (vm, host, epoch, since) VALUES ('web', 'h1', 3, 5.0)")
+    connection.close()
+
+    with Ledger.open_readonly(tmp_path) as reader:
+        assert reader.view().placements["web"].epoch == 3
+
+    with sqlite3.connect(tmp_path / LEDGER_FILE) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (number,)
+    connection.close()
+
+
 def test_foreign_sqlite_file_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / LEDGER_FILE) as connection:
         connection.executescript("CREATE TABLE t (a); PRAGMA user_version = 1;")
@@ -283,3 +299,14 @@ def test_maker_killed_before_the_first_migration_leaves_an_empty_ledger(tmp_path
     with Ledger(tmp_path) as writer:
         writer.pause()
         assert writer.view().paused == {"fleet"}
+
+
+def test_a_state_directory_of_another_user_is_no_empty_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(_: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", forbidden)
+
+    with pytest.raises(LedgerError, match="Permission denied") as caught:
+        Ledger.open_readonly(tmp_path)
+    assert "run as the user that owns" in caught.value.hint
