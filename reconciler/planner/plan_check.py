@@ -5,25 +5,25 @@ Written from the promises, not from the planner's code; it reads only the plan a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.desired_state import DesiredState
-from reconciler.model.inventory import Inventory, ObservedDomain
+from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.steps import (
-    CreateVolume,
     DefineDomain,
-    DeleteVolume,
     RedefineDomain,
     SetAutostart,
     StartDomain,
     StopDomain,
     UndefineDomain,
 )
+from reconciler.planner.plan_check_volumes import data_goes_only_where_asked, finished_disks_stay, only_our_volumes_go
+from reconciler.planner.plan_subject import Subject
 
 
 class PlanRejected(ReconcilerError):
@@ -37,52 +37,13 @@ class PlanRejected(ReconcilerError):
         self.violations = violations
 
 
-class _Subject:
-    """The plan and its inputs, indexed once: a plan may have ten thousand actions."""
-
-    def __init__(
-        self, plan: Plan, desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy
-    ) -> None:
-        self.plan = plan
-        self.desired = desired
-        self.inventory = inventory
-        self.ledger = ledger
-        self.fleet = policy.fleet
-        self.by_id: Mapping[str, Action] = {action.id: action for action in plan.actions}
-        self.domains: dict[tuple[str, str], ObservedDomain] = {}
-        self.known_at: dict[str, list[str]] = {}
-        for host in inventory.hosts.values():
-            for domain in host.domains.values():
-                self.domains[host.name, domain.uuid] = domain
-                for identity in (domain.uuid, domain.name):
-                    self.known_at.setdefault(identity, []).append(host.name)
-
-    def domain(self, host: str | None, uuid: str) -> ObservedDomain | None:
-        return self.domains.get((host or "", uuid))
-
-    def is_ours(self, domain: ObservedDomain) -> bool:
-        mark = domain.config.mark
-        return mark is not None and mark.fleet == self.fleet and mark.vm == domain.name
-
-    def comes_before(self, action: Action) -> set[str]:
-        """Ids of all actions that must have succeeded before `action`."""
-        found: set[str] = set()
-        waiting = list(action.after)
-        while waiting:
-            before = waiting.pop()
-            if before not in found:
-                found.add(before)
-                waiting += self.by_id[before].after if before in self.by_id else ()
-        return found
-
-
 def check(
     plan: Plan, desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy
 ) -> tuple[str, ...]:
     """Every violation, as a sentence; empty for a good plan."""
     if not plan.actions:
         return ()
-    subject = _Subject(plan, desired, inventory, ledger, policy)
+    subject = Subject(plan, desired, inventory, ledger, policy)
     return tuple(violation for rule in _RULES for violation in rule(subject))
 
 
@@ -93,7 +54,7 @@ def require_sound(plan: Plan, desired: DesiredState, inventory: Inventory, ledge
         raise PlanRejected(violations)
 
 
-def _ids_are_unique_and_ordered(subject: _Subject) -> Iterator[str]:
+def _ids_are_unique_and_ordered(subject: Subject) -> Iterator[str]:
     seen: set[str] = set()
     for action in subject.plan.actions:
         if action.id in seen:
@@ -104,13 +65,13 @@ def _ids_are_unique_and_ordered(subject: _Subject) -> Iterator[str]:
         seen.add(action.id)
 
 
-def _hosts_were_read(subject: _Subject) -> Iterator[str]:
+def _hosts_were_read(subject: Subject) -> Iterator[str]:
     for action in subject.plan.actions:
         if action.host is not None and action.host not in subject.inventory.hosts:
             yield f"{action.id} acts on {action.host}, which was not read"
 
 
-def _one_definition_each(subject: _Subject) -> Iterator[str]:
+def _one_definition_each(subject: Subject) -> Iterator[str]:
     defined: dict[str, str] = {}
     for action in subject.plan.actions:
         if isinstance(action.step, DefineDomain):
@@ -120,7 +81,7 @@ def _one_definition_each(subject: _Subject) -> Iterator[str]:
             defined[name] = action.host or ""
 
 
-def _no_second_copy(subject: _Subject) -> Iterator[str]:
+def _no_second_copy(subject: Subject) -> Iterator[str]:
     for action in subject.plan.actions:
         if not isinstance(action.step, DefineDomain):
             continue
@@ -137,7 +98,7 @@ def _no_second_copy(subject: _Subject) -> Iterator[str]:
                 yield f"{action.id}: epoch {mark.epoch} does not exceed that of the copy on {placement.host}"
 
 
-def _no_start_beside_a_copy(subject: _Subject) -> Iterator[str]:
+def _no_start_beside_a_copy(subject: Subject) -> Iterator[str]:
     for action in subject.plan.actions:
         if not isinstance(action.step, StartDomain):
             continue
@@ -169,7 +130,7 @@ def _no_start_beside_a_copy(subject: _Subject) -> Iterator[str]:
             yield f"{action.id} starts a domain that was not seen on {action.host} and is not defined before"
 
 
-def _only_ours_is_touched(subject: _Subject) -> Iterator[str]:
+def _only_ours_is_touched(subject: Subject) -> Iterator[str]:
     touching = RedefineDomain | SetAutostart | StartDomain | StopDomain | UndefineDomain
     for action in subject.plan.actions:
         step = action.step
@@ -183,63 +144,7 @@ def _only_ours_is_touched(subject: _Subject) -> Iterator[str]:
             yield f"{action.id} acts on a domain that was not seen on {action.host}"
 
 
-def _only_our_volumes_go(subject: _Subject) -> Iterator[str]:
-    deletions = [action for action in subject.plan.actions if isinstance(action.step, DeleteVolume)]
-    users = _Users(subject) if deletions else None
-    for action in deletions:
-        assert isinstance(action.step, DeleteVolume)  # noqa: S101  selected above
-        if not action.step.volume.startswith(f"{subject.fleet}."):
-            yield f"{action.id} would delete {action.step.volume}, which is not ours"
-        if users is not None:
-            yield from users.of(action, action.step)
-
-
-class _Users:
-    """Who refers to which volume: domains by path, overlays by backing path."""
-
-    def __init__(self, subject: _Subject) -> None:
-        self.subject = subject
-        self.deleted = {
-            (action.host, action.step.pool, action.step.volume)
-            for action in subject.plan.actions
-            if isinstance(action.step, DeleteVolume)
-        }
-        self.domains: dict[str, list[tuple[str, ObservedDomain]]] = {}
-        for host in subject.inventory.hosts.values():
-            for domain in host.domains.values():
-                for path in _paths(domain):
-                    self.domains.setdefault(path, []).append((host.name, domain))
-
-    def of(self, action: Action, step: DeleteVolume) -> Iterator[str]:
-        host = self.subject.inventory.hosts.get(action.host or "")
-        pool = host.pools.get(step.pool) if host else None
-        volumes = (pool.volumes or {}) if pool else {}
-        volume = volumes.get(step.volume)
-        if volume is None:
-            return
-        spec = self.subject.desired.pools.get(step.pool)
-        shared = spec is not None and spec.spec.shared
-        before = self.subject.comes_before(action)
-        for where, domain in self.domains.get(volume.path, ()):
-            if (shared or where == action.host) and not self._is_gone_by_then(domain, where, before):
-                yield f"{action.id} would delete {step.volume}, which {domain.name} on {where} uses"
-        for sibling in volumes.values():
-            if sibling.backing_path == volume.path and (action.host, step.pool, sibling.name) not in self.deleted:
-                yield f"{action.id} would delete {step.volume}, which {sibling.name} is an overlay of"
-
-    def _is_gone_by_then(self, domain: ObservedDomain, host: str, before: set[str]) -> bool:
-        steps = [(self.subject.by_id[name].step, self.subject.by_id[name].host) for name in before]
-        stopped = any(isinstance(s, StopDomain) and s.uuid == domain.uuid and where == host for s, where in steps)
-        undefined = any(isinstance(s, UndefineDomain) and s.uuid == domain.uuid and where == host for s, where in steps)
-        return (undefined or not domain.persistent) and (stopped or not domain.active)
-
-
-def _paths(domain: ObservedDomain) -> set[str]:
-    configs = [config for config in (domain.config, domain.live) if config is not None]
-    return {disk.path for config in configs for disk in (*config.disks, config.seed) if disk is not None}
-
-
-def _removal_is_certain(subject: _Subject) -> Iterator[str]:
+def _removal_is_certain(subject: Subject) -> Iterator[str]:
     for action in subject.plan.actions:
         if not isinstance(action.step, UndefineDomain):
             continue
@@ -251,37 +156,7 @@ def _removal_is_certain(subject: _Subject) -> Iterator[str]:
             yield f"{action.id} removes a VM whose spec could not be read"
 
 
-def _data_goes_only_where_asked(subject: _Subject) -> Iterator[str]:
-    for action in subject.plan.actions:
-        if action.disruption != "data-loss" or not isinstance(action.step, DeleteVolume):
-            continue
-        if any((d.vm, d.volume) == (action.target.name, action.step.volume) for d in subject.ledger.doomed):
-            continue
-        domains = [
-            host.domains[action.target.name]
-            for host in subject.inventory.hosts.values()
-            if action.target.name in host.domains
-        ]
-        marks = [domain.config.mark for domain in domains if subject.is_ours(domain)]
-        if not any(mark is not None and mark.deletion_policy == "delete" for mark in marks):
-            yield f"{action.id} loses data of {action.target}, whose deletionPolicy does not say so"
-
-
-def _finished_disks_stay(subject: _Subject) -> Iterator[str]:
-    """A disk goes only with its VM, or where it was begun and never finished."""
-    unfinished = {(intent.pool, intent.volume) for intent in subject.ledger.intents}
-    for action in subject.plan.actions:
-        step = action.step
-        if isinstance(step, DeleteVolume) and action.disruption != "data-loss":
-            parts = step.volume.split(".")
-            is_disk = len(parts) == 4 and parts[3] in ("qcow2", "raw")
-            if is_disk and (step.pool, step.volume) not in unfinished:
-                yield f"{action.id} would delete the disk {step.volume}, which nobody asked for"
-        if isinstance(step, CreateVolume) and step.replace_partial and (step.pool, step.volume) not in unfinished:
-            yield f"{action.id} would replace {step.volume}, which is not known to be partial"
-
-
-def _held_is_held(subject: _Subject) -> Iterator[str]:
+def _held_is_held(subject: Subject) -> Iterator[str]:
     desired, paused = subject.desired, subject.ledger.paused
     held = {
         f"{kind}/{name}"
@@ -302,16 +177,16 @@ def _held_is_held(subject: _Subject) -> Iterator[str]:
             yield f"{action.id} acts on {action.host}, which is paused"
 
 
-_RULES: Final[tuple[Callable[[_Subject], Iterator[str]], ...]] = (
+_RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     _ids_are_unique_and_ordered,
     _hosts_were_read,
     _one_definition_each,
     _no_second_copy,
     _no_start_beside_a_copy,
     _only_ours_is_touched,
-    _only_our_volumes_go,
+    only_our_volumes_go,
     _removal_is_certain,
-    _data_goes_only_where_asked,
-    _finished_disks_stay,
+    data_goes_only_where_asked,
+    finished_disks_stay,
     _held_is_held,
 )

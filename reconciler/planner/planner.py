@@ -13,9 +13,11 @@ from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
 from reconciler.planner.collection import plan_collection
 from reconciler.planner.draft import Draft
-from reconciler.planner.facilities import plan_facilities
+from reconciler.planner.facilities import Facilities
+from reconciler.planner.networks import plan_networks
 from reconciler.planner.ordering import hold_back, ordered
 from reconciler.planner.placement import make_rooms
+from reconciler.planner.pools import plan_pools
 from reconciler.planner.removal import plan_removals
 from reconciler.planner.vms import plan_vms
 from reconciler.planner.world import World, make_world
@@ -25,7 +27,9 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     """Decide everything: which actions, in which order, and why each spec that stays unmet does. `now` is wall time."""
     world = make_world(desired, inventory, ledger, policy, now)
     draft = Draft()
-    facilities = plan_facilities(world, draft)
+    facilities = Facilities()
+    plan_pools(world, facilities, draft)
+    plan_networks(world, facilities, draft)
     plan_vms(world, facilities, make_rooms(world), draft)
     plan_removals(world, draft)
     plan_collection(world, draft)

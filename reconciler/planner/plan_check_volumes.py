@@ -1,0 +1,98 @@
+"""What a plan may do to volumes: only to ours, only to what nothing uses, and to data only where that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model.inventory import ObservedDomain
+from reconciler.model.plan import Action
+from reconciler.model.steps import CreateVolume, DeleteVolume, StopDomain, UndefineDomain
+from reconciler.planner.plan_subject import Subject
+
+
+def only_our_volumes_go(subject: Subject) -> Iterator[str]:
+    """A volume that is deleted has our name, and by then no user."""
+    deletions = [action for action in subject.plan.actions if isinstance(action.step, DeleteVolume)]
+    users = _Users(subject) if deletions else None
+    for action in deletions:
+        assert isinstance(action.step, DeleteVolume)  # noqa: S101  selected above
+        if not action.step.volume.startswith(f"{subject.fleet}."):
+            yield f"{action.id} would delete {action.step.volume}, which is not ours"
+        if users is not None:
+            yield from users.of(action, action.step)
+
+
+class _Users:
+    """Who refers to which volume: domains by path, overlays by backing path."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.deleted = {
+            (action.host, action.step.pool, action.step.volume)
+            for action in subject.plan.actions
+            if isinstance(action.step, DeleteVolume)
+        }
+        self.domains: dict[str, list[tuple[str, ObservedDomain]]] = {}
+        for host in subject.inventory.hosts.values():
+            for domain in host.domains.values():
+                for path in _paths(domain):
+                    self.domains.setdefault(path, []).append((host.name, domain))
+
+    def of(self, action: Action, step: DeleteVolume) -> Iterator[str]:
+        host = self.subject.inventory.hosts.get(action.host or "")
+        pool = host.pools.get(step.pool) if host else None
+        volumes = (pool.volumes or {}) if pool else {}
+        volume = volumes.get(step.volume)
+        if volume is None:
+            return
+        spec = self.subject.desired.pools.get(step.pool)
+        shared = spec is not None and spec.spec.shared
+        before = self.subject.comes_before(action)
+        for where, domain in self.domains.get(volume.path, ()):
+            if (shared or where == action.host) and not self._is_gone_by_then(domain, where, before):
+                yield f"{action.id} would delete {step.volume}, which {domain.name} on {where} uses"
+        for sibling in volumes.values():
+            if sibling.backing_path == volume.path and (action.host, step.pool, sibling.name) not in self.deleted:
+                yield f"{action.id} would delete {step.volume}, which {sibling.name} is an overlay of"
+
+    def _is_gone_by_then(self, domain: ObservedDomain, host: str, before: set[str]) -> bool:
+        steps = [(self.subject.by_id[name].step, self.subject.by_id[name].host) for name in before]
+        stopped = any(isinstance(s, StopDomain) and s.uuid == domain.uuid and where == host for s, where in steps)
+        undefined = any(isinstance(s, UndefineDomain) and s.uuid == domain.uuid and where == host for s, where in steps)
+        return (undefined or not domain.persistent) and (stopped or not domain.active)
+
+
+def _paths(domain: ObservedDomain) -> set[str]:
+    configs = [config for config in (domain.config, domain.live) if config is not None]
+    return {disk.path for config in configs for disk in (*config.disks, config.seed) if disk is not None}
+
+
+def data_goes_only_where_asked(subject: Subject) -> Iterator[str]:
+    """Data go only with a VM whose mark, or a removal already begun, says so."""
+    for action in subject.plan.actions:
+        if action.disruption != "data-loss" or not isinstance(action.step, DeleteVolume):
+            continue
+        if any((d.vm, d.volume) == (action.target.name, action.step.volume) for d in subject.ledger.doomed):
+            continue
+        domains = [
+            host.domains[action.target.name]
+            for host in subject.inventory.hosts.values()
+            if action.target.name in host.domains
+        ]
+        marks = [domain.config.mark for domain in domains if subject.is_ours(domain)]
+        if not any(mark is not None and mark.deletion_policy == "delete" for mark in marks):
+            yield f"{action.id} loses data of {action.target}, whose deletionPolicy does not say so"
+
+
+def finished_disks_stay(subject: Subject) -> Iterator[str]:
+    """A disk goes only with its VM, or where it was begun and never finished."""
+    unfinished = {(intent.pool, intent.volume) for intent in subject.ledger.intents}
+    for action in subject.plan.actions:
+        step = action.step
+        if isinstance(step, DeleteVolume) and action.disruption != "data-loss":
+            parts = step.volume.split(".")
+            is_disk = len(parts) == 4 and parts[3] in ("qcow2", "raw")
+            if is_disk and (step.pool, step.volume) not in unfinished:
+                yield f"{action.id} would delete the disk {step.volume}, which nobody asked for"
+        if isinstance(step, CreateVolume) and step.replace_partial and (step.pool, step.volume) not in unfinished:
+            yield f"{action.id} would replace {step.volume}, which is not known to be partial"

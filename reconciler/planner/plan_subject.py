@@ -1,0 +1,50 @@
+"""A finished plan and the raw inputs it was made from, indexed for those who check it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.inventory import Inventory, ObservedDomain
+from reconciler.model.ledger import LedgerView
+from reconciler.model.plan import Action, Plan
+from reconciler.model.policy import Policy
+
+
+class Subject:
+    """The plan and its inputs, indexed once: a plan may have ten thousand actions."""
+
+    def __init__(
+        self, plan: Plan, desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy
+    ) -> None:
+        self.plan = plan
+        self.desired = desired
+        self.inventory = inventory
+        self.ledger = ledger
+        self.fleet = policy.fleet
+        self.by_id: Mapping[str, Action] = {action.id: action for action in plan.actions}
+        self.domains: dict[tuple[str, str], ObservedDomain] = {}
+        self.known_at: dict[str, list[str]] = {}
+        for host in inventory.hosts.values():
+            for domain in host.domains.values():
+                self.domains[host.name, domain.uuid] = domain
+                for identity in (domain.uuid, domain.name):
+                    self.known_at.setdefault(identity, []).append(host.name)
+
+    def domain(self, host: str | None, uuid: str) -> ObservedDomain | None:
+        return self.domains.get((host or "", uuid))
+
+    def is_ours(self, domain: ObservedDomain) -> bool:
+        mark = domain.config.mark
+        return mark is not None and mark.fleet == self.fleet and mark.vm == domain.name
+
+    def comes_before(self, action: Action) -> set[str]:
+        """Ids of all actions that must have succeeded before `action`."""
+        found: set[str] = set()
+        waiting = list(action.after)
+        while waiting:
+            before = waiting.pop()
+            if before not in found:
+                found.add(before)
+                waiting += self.by_id[before].after if before in self.by_id else ()
+        return found
