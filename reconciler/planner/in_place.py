@@ -1,30 +1,22 @@
-"""A VM that is there: its configuration, its disks, whether it is on."""
+"""A VM that is there: its configuration and its disks; whether it is on follows from that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
 
 from reconciler.model.domain import DomainConfig
 from reconciler.model.plan import FieldChange, Why
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import RedefineDomain, SetAutostart, StartDomain, StopDomain
+from reconciler.model.steps import RedefineDomain, SetAutostart
 from reconciler.model.virtual_machine import VirtualMachine
-from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.disks import DiskPlanner
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.ownership import Copy
+from reconciler.planner.power import Power
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
 from reconciler.planner.world import World
-
-_PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
-"""Reasons of being paused that end by themselves."""
-_FAILED: Final = frozenset({"crashed", "failed", "daemon"})
-"""Reasons of being off after which RerunOnFailure runs the VM again; `daemon` is a QEMU that libvirtd gave up on."""
-_FORGOTTEN: Final = frozenset({"unknown", ""})
-"""Reasons of a VM that never ran, and of all that are off once libvirtd was restarted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +51,8 @@ class InPlace:
         if redefined is None:
             return
         self._autostart(config)
-        self._power(config, (*redefined, *self._facilities_first(config)))
+        power = Power(self.world, self.facilities, self.draft, self.vm, self.copy)
+        power.converge(config, (*redefined, *self._facilities_first(config)))
 
     def _configure(self, config: DomainConfig) -> tuple[str, ...] | None:
         """Actions after which the persistent configuration is right; None if that can't be had now."""
@@ -101,7 +94,7 @@ class InPlace:
             return "note what was applied"
         if not self.copy.domain.persistent:
             return "define it persistently"
-        if self.copy.domain.active and not self._may_restart():
+        if self.copy.domain.active and self.vm.spec.update_policy != "restart":
             return "stage for the next boot"
         return "redefine"
 
@@ -137,14 +130,6 @@ class InPlace:
     def _why(self, config: DomainConfig) -> Why:
         return "drift" if self.copy.mark.spec_hash == spec_hash(config) else "spec-change"
 
-    def _may_restart(self) -> bool:
-        return self.vm.spec.update_policy == "restart"
-
-    def _pending(self, config: DomainConfig) -> tuple[FieldChange, ...]:
-        """What the running guest does not have yet."""
-        live = self.copy.domain.live
-        return () if live is None else diff(config, live, live=True)
-
     def _autostart(self, config: DomainConfig) -> None:
         observed = self.copy.domain.config.autostart
         if observed == config.autostart or not self.copy.domain.persistent:
@@ -159,135 +144,6 @@ class InPlace:
             changes=(FieldChange("autostart", _yes_no(observed), _yes_no(config.autostart), "none"),),
         )
 
-    def _power(self, config: DomainConfig, after: tuple[str, ...]) -> None:
-        state = self.copy.domain.state
-        wanted = self.vm.spec.run_strategy
-        if state == "shutdown":
-            self.draft.wait(self.target, "shutting-down", "the guest is shutting down", host=self.copy.host)
-        elif wanted == "Halted":
-            if self.copy.domain.active:
-                self._stop(after)
-        elif self.copy.domain.active:
-            self._while_running(config, after)
-        elif self._should_start() and self._can_start(config):
-            self._start(after, why="run-strategy")
-
-    def _should_start(self) -> bool:
-        strategy, domain = self.vm.spec.run_strategy, self.copy.domain
-        if strategy == "Always" or self._start_failed():
-            return True
-        if strategy != "RerunOnFailure":
-            return False
-        if domain.state == "crashed" or domain.reason in _FAILED:
-            return True
-        return domain.reason in _FORGOTTEN and self._never_ran()
-
-    def _start_failed(self) -> bool:
-        """Whether we wanted it on and could not have it, as after a restart of ours that ended half-way."""
-        return f"start-domain:{self.target}@{self.copy.host}" in self.world.ledger.failures
-
-    def _never_ran(self) -> bool:
-        """What ran is not run again unless it surely failed: work that was finished must not be done twice."""
-        placement = self.world.ledger.placements.get(self.vm.name)
-        if placement is not None and not placement.ran:
-            return True
-        self.draft.wait(
-            self.target,
-            "end-unknown",
-            "it is off, and libvirt no longer knows whether it failed; RerunOnFailure starts it only if it did",
-            severity="info",
-            host=self.copy.host,
-            hint=f"virsh -c {self._uri()} start {self.vm.name}",
-        )
-        return False
-
-    def _can_start(self, config: DomainConfig) -> bool:
-        """Whether the host has what the VM is plugged into, and nobody else writes to its disks."""
-        for nic in config.nics:
-            if (nic.network, self.copy.host) not in self.facilities.networks:
-                key = ("Network", nic.network, self.copy.host)
-                trouble = self.facilities.trouble.get(key, "the specs don't give it one")
-                self.draft.wait(
-                    self.target,
-                    "network-unavailable",
-                    f"network {nic.network} on {self.copy.host}: {trouble}",
-                    severity="blocked",
-                    host=self.copy.host,
-                    hint=f"reconciler why Network/{nic.network}",
-                )
-                return False
-        return not report_disk_collision(self.world, self.draft, self.vm, config, self.copy.host)
-
-    def _while_running(self, config: DomainConfig, after: tuple[str, ...]) -> None:
-        if self.copy.domain.reason in _PASSING:
-            self.draft.wait(
-                self.target,
-                "in-progress",
-                f"paused while libvirt does its work ({self.copy.domain.reason})",
-                host=self.copy.host,
-            )
-            return
-        if self.copy.domain.state == "paused":
-            why = "by an I/O error" if self.copy.domain.reason == "ioerror" else "by somebody"
-            self.draft.wait(
-                self.target,
-                "guest-paused",
-                f"the guest is paused {why}; it is not resumed blindly",
-                severity="blocked",
-                host=self.copy.host,
-                hint=f"virsh -c {self._uri()} resume {self.vm.name}",
-            )
-            return
-        pending = self._pending(config)
-        if not pending:
-            return
-        if self._may_restart() and not self._can_start(config):
-            return
-        if self._may_restart():
-            stop = self._stop(after, changes=pending, restart=True)
-            self._start((stop,), why="spec-change")
-            return
-        self.draft.wait(
-            self.target,
-            "restart-pending",
-            "staged; takes effect when the guest stops and is started again",
-            host=self.copy.host,
-            hint="updatePolicy: restart lets the controller do it, or shut the guest down from inside",
-            changes=pending,
-        )
-
-    def _stop(self, after: tuple[str, ...], *, changes: tuple[FieldChange, ...] = (), restart: bool = False) -> str:
-        return self.draft.act(
-            StopDomain(
-                domain=self.vm.name,
-                uuid=self.copy.domain.uuid,
-                timeout=self.world.policy.shutdown_timeout,
-                force=True,
-            ),
-            target=self.target,
-            host=self.copy.host,
-            sign="change",
-            why="spec-change" if restart else "run-strategy",
-            detail="shut down for a restart" if restart else "shut down",
-            disruption="reboot",
-            changes=changes or (FieldChange("state", self.copy.domain.state, "shutoff", "reboot"),),
-            after=after,
-        )
-
-    def _start(self, after: tuple[str, ...], *, why: Why) -> None:
-        restart = why == "spec-change"
-        self.draft.act(
-            StartDomain(domain=self.vm.name, uuid=self.copy.domain.uuid),
-            target=self.target,
-            host=self.copy.host,
-            sign="change",
-            why=why,
-            detail="start",
-            disruption="reboot" if restart else "none",
-            changes=() if restart else (FieldChange("state", self.copy.domain.state, "running", "none"),),
-            after=after,
-        )
-
     def _wait_for_pools(self, missing: list[str]) -> None:
         pool = missing[0]
         trouble = self.facilities.trouble.get(("StoragePool", pool, self.copy.host), "the specs don't give it one")
@@ -299,9 +155,6 @@ class InPlace:
             host=self.copy.host,
             hint=f"reconciler why StoragePool/{pool}",
         )
-
-    def _uri(self) -> str:
-        return self.world.desired.hosts[self.copy.host].spec.uri
 
 
 def _yes_no(value: bool) -> str:
