@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -12,7 +11,7 @@ from reconciler.model.resource import Model, Name
 
 
 def _absolute(value: str) -> str:
-    if PurePosixPath(value).is_absolute():
+    if value.startswith("/"):
         return value
     raise ValueError(f"{value!r} is not an absolute path")
 
