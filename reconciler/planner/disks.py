@@ -1,4 +1,4 @@
-"""Volumes of one VM: made when missing, kept when there, grown, never shrunk, never moved."""
+"""Disks of one VM: made when missing, kept when there, grown, never shrunk, never moved."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 from reconciler.model import identity
 from reconciler.model.domain import DiskConfig, DomainConfig
-from reconciler.model.inventory import ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.inventory import ObservedDomain, ObservedVolume
 from reconciler.model.plan import FieldChange, Sign, UnmetReason
 from reconciler.model.quantities import approximate_size, format_size
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import CreateVolume, GrowDisk, GrowVolume, WriteSeed
+from reconciler.model.steps import CreateVolume, GrowDisk, GrowVolume
 from reconciler.model.virtual_machine import Disk, VirtualMachine
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.image_distribution import Base, NoBase, ensure_base, image_digest
-from reconciler.planner.vm_domain import seed_content, seed_name
+from reconciler.planner.seeds import SeedPlanner
 from reconciler.planner.world import World
 
 
@@ -47,7 +47,9 @@ class DiskPlanner:
             else:
                 before += made
         if usable and config.seed is not None:
-            before += self._seed(config.seed)
+            before += SeedPlanner(
+                self.world, self.facilities, self.draft, self.vm, self.host, self.domain, self.sign
+            ).prepare(config.seed)
         return tuple(before) if usable else None
 
     def _disk(self, disk: Disk, wanted: DiskConfig) -> tuple[str, ...] | None:
@@ -268,37 +270,6 @@ class DiskPlanner:
             f"disk {disk.name} is {format_size(size)}, but image {disk.image} needs {format_size(needed)}",
             hint=f"write size: {format_size(needed)} or more, or leave size out",
         )
-
-    def _seed(self, wanted: DiskConfig) -> tuple[str, ...]:
-        pool_name = self.vm.spec.disks[0].pool
-        storage = self.world.storage_host(pool_name, self.host)
-        pool = self.world.observed_pool(pool_name, self.host)
-        volume = wanted.path.rpartition("/")[2]
-        if self._has_seed(pool, pool_name, volume, storage):
-            return ()
-        content = seed_content(self.world.fleet, self.vm)
-        # A seed of before that is to be left alone can't be made again: what it said is not known any more.
-        if content is None or volume != seed_name(self.world.fleet, self.vm):
-            return ()
-        ready = self.facilities.pool_actions.get((pool_name, storage))
-        write = self.draft.act(
-            WriteSeed(pool=pool_name, volume=volume, content=content),
-            target=self.target,
-            host=storage,
-            sign=self.sign,
-            why="missing",
-            detail="cloud-init seed",
-            after=(ready,) if ready else (),
-        )
-        return (write,)
-
-    def _has_seed(self, pool: ObservedPool | None, pool_name: str, volume: str, storage: str) -> bool:
-        """Whether the seed is there and whole, or was when its pool was last active."""
-        configs = (self.domain.config, self.domain.live) if self.domain else ()
-        attached = any(config and config.seed and config.seed.path.endswith(f"/{volume}") for config in configs)
-        if pool is None or pool.volumes is None:
-            return attached
-        return volume in pool.volumes and (attached or not self.world.is_unfinished(pool_name, volume, storage))
 
     def _wait(self, reason: UnmetReason, detail: str, hint: str = "") -> None:
         self.draft.wait(self.target, reason, detail, severity="blocked", host=self.host, hint=hint)
