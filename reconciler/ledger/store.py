@@ -129,6 +129,11 @@ class Ledger:
         with self._writing() as connection:
             connection.execute("UPDATE placement SET ran = 1 WHERE vm = ?", (vm,))
 
+    def note_restart(self, vm: str) -> None:
+        """Remember that `vm` is stopped only to be started again; written before it is stopped."""
+        with self._writing() as connection:
+            connection.execute("UPDATE placement SET ran = 0 WHERE vm = ?", (vm,))
+
     def forget_placement(self, vm: str, host: str | None = None) -> None:
         """Forget where `vm` is; only if that is `host`, where one is named. Written after the domain is gone."""
         with self._writing() as connection:

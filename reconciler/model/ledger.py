@@ -15,7 +15,7 @@ class Placement:
     epoch: int
     since: float
     ran: bool = True
-    """Whether it was ever started there; true also where that is not known."""
+    """Whether it was started there, and not stopped by us to be started again; true also where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,19 +59,23 @@ class Power:
             return True
         if strategy != "RerunOnFailure":
             return False
-        if domain.state == "crashed" or domain.reason in _FAILED:
+        if domain.state == "crashed" or domain.reason in _FAILED or self._is_yet_to_run():
             return True
-        return domain.reason in _FORGOTTEN and self._never_ran()
+        if domain.reason in _FORGOTTEN:
+            self._report_unknown_end()
+        return False
 
     def _start_failed(self) -> bool:
-        """Whether we wanted it on and could not have it, as after a restart of ours that ended half-way."""
+        """Whether we wanted it on and could not have it."""
         return f"start-domain:{self.target}@{self.copy.host}" in self.world.ledger.failures
 
-    def _never_ran(self) -> bool:
-        """What ran is not run again unless it surely failed: work that was finished must not be done twice."""
+    def _is_yet_to_run(self) -> bool:
+        """Whether it was never started, or stopped by us to be started again, and we were cut off in between."""
         placement = self.world.ledger.placements.get(self.vm.name)
-        if placement is not None and not placement.ran:
-            return True
+        return placement is not None and not placement.ran
+
+    def _report_unknown_end(self) -> None:
+        """What ran is not run again unless it surely failed: work that was finished must not be done twice."""
         self.draft.wait(
             self.target,
             "end-unknown",
@@ -80,7 +84,6 @@ class Power:
             host=self.copy.host,
             hint=f"virsh -c {self._uri()} start {self.vm.name}",
         )
-        return False
 
     def _can_start(self, config: DomainConfig) -> bool:
         """Whether the host has what the VM is plugged into, and nobody else writes to its disks."""

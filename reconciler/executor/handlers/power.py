@@ -41,11 +41,16 @@ def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) ->
 
 
 def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> None:
-    """Killed while waiting: the guest goes on shutting down, and the next plan asks again or finds it off."""
+    """Killed while waiting: the guest goes on shutting down, and the next plan asks again or finds it off.
+
+    That a start is to follow is written down first: the plan to restart is not made again for a guest that is off.
+    """
     domain = find_domain(host, step.uuid)
     if domain is None or not domain.active:
         return
     check_ownership(context, domain)
+    if any(isinstance(follower.step, StartDomain) for follower in context.followers):
+        context.ledger.note_restart(context.action.target.name)
     if _shut_down(step, context, host):
         return
     if not step.force:

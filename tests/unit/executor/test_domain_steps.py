@@ -330,3 +330,32 @@ def test_foreign_domain_is_not_undefined(bench: Bench) -> None:
 
     assert (outcome.status, outcome.transient) == ("failed", False)
     assert bench.h1.domain(UUID) is not None
+
+
+def test_vm_that_is_stopped_for_a_restart_is_yet_to_run_until_it_is_started(bench: Bench) -> None:
+    bench.with_vm(running=True)
+    bench.fleet.fail_next("h1", "start_domain", HostTimeout("no answer", host="h1"))
+    seen: list[bool] = []
+    bench.fleet.world.on_mutation = lambda _call, _phase: seen.append(_ran(bench))
+
+    bench.run(
+        action(steps.StopDomain("web", UUID, timeout=60, force=True), id="stop"),
+        action(START, id="start", after=["stop"]),
+    )
+
+    assert not seen[0]
+    assert _ran(bench)
+
+
+def test_vm_that_is_stopped_for_good_has_run(bench: Bench) -> None:
+    bench.with_vm(running=True)
+
+    bench.run(action(steps.StopDomain("web", UUID, timeout=60, force=True), id="stop"))
+
+    assert _ran(bench)
+
+
+def _ran(bench: Bench) -> bool:
+    placement = bench.ledger.placement("web")
+    assert placement is not None
+    return placement.ran

@@ -199,8 +199,10 @@ def test_what_ran_is_not_run_again_where_nobody_knows_how_it_ended(reason: str) 
     assert fleet.unmet()["end-unknown"].severity == "info"
 
 
-def test_what_never_ran_is_started_after_its_start_was_cut_off() -> None:
-    fleet = stopped(running(runStrategy="RerunOnFailure"), "unknown")
+@pytest.mark.parametrize("reason", ["unknown", "shutdown", "destroyed"])
+def test_what_is_yet_to_run_is_started_after_we_were_cut_off(reason: str) -> None:
+    """It was just defined, or shut down by us for a restart."""
+    fleet = stopped(running(runStrategy="RerunOnFailure"), reason)
     never = replace(fleet.ledger.placements["web"], ran=False)
 
     assert fleet.with_ledger(placements={"web": never}).kinds() == ["start-domain"]
