@@ -157,7 +157,8 @@ def _inaction(story: Story) -> list[str]:
     if image is not None and image.sync == "blocked":
         return ["nothing: no VM can be made of it until that is mended; VMs made before run on"]
     if story.target not in view.desired.sources:
-        return ["nothing: it is not in the specs, and nothing of it is left to remove"]
+        kept = _kept_volumes(story)
+        return ["nothing: it is not in the specs, and nothing of it is left to remove", *kept]
     last = next((event for event in story.events if event.event.endswith("done")), None)
     since = f" since {moment(last.at)}" if last is not None else ""
     return [f"nothing to do: in sync{since}"]
@@ -171,3 +172,17 @@ def _image_status(story: Story) -> ImageStatus | None:
     if story.target.kind != "Image":
         return None
     return next((image for image in story.view.status.images if image.name == story.target.name), None)
+
+
+def _kept_volumes(story: Story) -> list[str]:
+    """The disks that a VM left behind: what else would tell of them?"""
+    if story.target.kind != "VirtualMachine":
+        return []
+    start = f"{story.view.status.fleet}.{story.target.name}."
+    return [
+        f"kept: {volume} in pool {pool.name} on {host.name}; its spec brings it back"
+        for host in story.view.inventory.hosts.values()
+        for pool in host.pools.values()
+        for volume in sorted(pool.volumes or ())
+        if volume.startswith(start)
+    ]

@@ -9,9 +9,11 @@ import pytest
 from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import Terminal
 from reconciler.ledger.records import LedgerEvent
+from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import Placement
 from reconciler.model.status import ImageStatus
 from tests.conftest import Golden
+from tests.support.fleets import observed_host, observed_pool, volume
 from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, plan, ref
 from tests.unit.cli.worlds import TROUBLED, look
 
@@ -115,3 +117,14 @@ def test_an_object_that_left_the_specs_is_told_as_such() -> None:
     text = story("VirtualMachine/gone", *_EVENTS)
 
     assert "not in the specs" in text
+    assert "kept" not in text
+
+
+def test_disks_that_a_vm_left_behind_are_told_of() -> None:
+    pool = observed_pool(volumes=[volume("default.gone.root.qcow2"), volume("default.other.root.qcow2")])
+    view = replace(look(), inventory=Inventory(hosts={"h1": observed_host("h1", pools=[pool])}))
+
+    text = render_why(Story(ref("VirtualMachine/gone"), view, _EVENTS), _PLAIN)
+
+    assert "kept: default.gone.root.qcow2 in pool vms on h1" in text
+    assert "default.other" not in text

@@ -137,6 +137,17 @@ def test_how_long_each_host_took_is_known_afterwards() -> None:
     assert set(collector.seconds) == {"h1", "h3"}
 
 
+def test_how_long_a_host_takes_is_measured_while_it_has_to_be_connected_to() -> None:
+    """Whoever looks later opens a connection too, and would else give up before ssh has."""
+    collector = Collector(SlowFleet(), SystemClock())
+    _collect(collector)
+    at_first = collector.seconds
+
+    _collect(collector)
+
+    assert collector.seconds == at_first
+
+
 def _wait_until_idle() -> None:
     """Until the reader of a host that was let go has ended."""
     for thread in threading.enumerate():
