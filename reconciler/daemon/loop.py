@@ -20,8 +20,10 @@ from reconciler.daemon.view import View
 from reconciler.daemon.worker import Workers
 from reconciler.errors import ReconcilerError
 
-SWEEP: Final = 10.0
-"""Seconds between passes when nothing calls for one: libvirt tells of many changes by no event at all."""
+SWEEP: Final = 5.0
+"""Seconds between passes when nothing calls for one: two calls a host."""
+RESYNC: Final = 30.0
+"""Seconds after which a host is read in full again: libvirt tells of many changes by no event at all."""
 REFRESH: Final = 300.0
 """Seconds between passes that have libvirt look at the storage itself."""
 PASS_TIMEOUT: Final = 20.0
@@ -37,6 +39,7 @@ class Timing:
     """How often the loop looks, in seconds."""
 
     sweep: float = SWEEP
+    resync: float = RESYNC
     refresh: float = REFRESH
 
 
@@ -49,7 +52,7 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     stop = threading.Event()
     dirty = Dirty(clock)
     with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
-        session.fleet.subscribe(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
+        session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
         with SpecsWatch(settings.specs_directory(), dirty) as watch:
             Loop(session, watch, dirty, clock, timing or Timing()).run(stop)
 
@@ -99,7 +102,12 @@ class Loop:
         self._watch.renew()
         begun = self._clock.monotonic()
         refresh = begun - self._refreshed >= self._timing.refresh
-        view = self._session.look(timeout=PASS_TIMEOUT, in_flight=self._workers.targets, refresh=refresh)
+        view = self._session.look(
+            timeout=PASS_TIMEOUT,
+            in_flight=self._workers.targets,
+            refresh=refresh,
+            resync_after=self._timing.resync,
+        )
         if refresh:
             self._refreshed = begun
             self._session.collect_images(view)

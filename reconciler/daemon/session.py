@@ -13,7 +13,7 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.errors import PreconditionFailed
-from reconciler.hypervisor.interface import Fleet
+from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.images.catalog import ImageStore
 from reconciler.ledger.controller_lock import ControllerLock, controller_holder
@@ -80,16 +80,18 @@ class Session:
         timeout: float = HOSTS_TIMEOUT,
         in_flight: frozenset[str] = frozenset(),
         refresh: bool = False,
+        resync_after: float = 0.0,
         meanwhile: Callable[[], None] | None = None,
     ) -> View:
         """Load the specs, read every host, plan, and check the plan; changes nothing on any host.
 
-        `in_flight` are objects that an earlier pass is still at; `meanwhile` is done while the hosts answer. Raises
-        LedgerError, and PlanRejected for a plan that breaks an invariant.
+        `in_flight` are objects that an earlier pass is still at; `meanwhile` is done while the hosts answer. For
+        `refresh` and `resync_after` see Collector. Raises LedgerError, and PlanRejected for a plan that breaks an
+        invariant.
         """
         desired = self._load()
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
-        round_ = self._collector.begin(desired, refresh=refresh)
+        round_ = self._collector.begin(desired, refresh=refresh, resync_after=resync_after)
         # While the hosts answer: what needs no host, and the import of what is needed next.
         images = self._image_facts(desired)
         decide = import_module("reconciler.daemon.decision").decide
@@ -170,6 +172,8 @@ class Session:
         """Carry out the plan of `view`; several may be under way at once, as long as they share no object."""
 
         def tell(event: ActionEvent) -> None:
+            if event.action.host is not None:
+                self._collector.touch(event.action.host)
             if event.outcome is None:
                 observer.action_started(event.action)
             else:
@@ -189,6 +193,15 @@ class Session:
             for name, seconds in measured.items()
             if name not in view.hosts_read or not view.read_seconds[name] / 2 <= seconds <= view.read_seconds[name]
         }
+
+    def watch(self, notify: Callable[[HostEvent], None]) -> None:
+        """Have `notify` called, from any thread, for what happens on the hosts; such a host is then read in full."""
+
+        def tell(event: HostEvent) -> None:
+            self._collector.touch(event.host)
+            notify(event)
+
+        self.fleet.subscribe(tell)
 
     def record_pass(self, pass_id: str, view: View) -> None:
         """Remember what this pass decided, for `why`."""

@@ -14,6 +14,7 @@ from reconciler.hypervisor.interface import Fleet
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.election import storage_host
 from reconciler.model.inventory import HostInventory, ImageFacts, Inventory, UnreadHost
+from reconciler.observe.memory import HostMemory
 
 GRACE: Final = 1.0
 """Seconds that a host of unknown speed is given once half of the others have answered; see `Collector.finish`."""
@@ -47,18 +48,30 @@ class Collector:
         self._pending: dict[str, float] = {}
         self._lock = threading.Lock()
         self._seconds: dict[str, float] = {}
+        self._memory = HostMemory(clock)
 
     @property
     def seconds(self) -> Mapping[str, float]:
         """How long each host took when it was first read: it was connected to, as by every command that only looks."""
         return dict(self._seconds)
 
-    def begin(self, desired: DesiredState, *, refresh: bool = False) -> Round:
-        """Start to read every host of the specs at once; never waits, so that other work can be done meanwhile."""
+    def touch(self, host: str) -> None:
+        """Something happened on `host`, or is about to: read it in full the next time."""
+        self._memory.touch(host)
+
+    def begin(self, desired: DesiredState, *, refresh: bool = False, resync_after: float = 0.0) -> Round:
+        """Start to read every host of the specs at once; never waits, so that other work can be done meanwhile.
+
+        A host that was read in full within the last `resync_after` seconds and was not touched since is swept: two
+        calls, and what is known of it stands if they tell nothing new. `refresh` has libvirt look at the storage.
+        """
 
         def read(name: str) -> Callable[[], HostInventory]:
+            uri = desired.hosts[name].spec.uri
             pools = _local_pools(desired, name)
-            return lambda: self._fleet.host(name).read(pools_with_volumes=pools, refresh=refresh)
+            return lambda: self._memory.read(
+                self._fleet.host(name), uri, pools, refresh=refresh, resync_after=resync_after
+            )
 
         return self._start({name: read(name) for name in sorted(desired.hosts)})
 
@@ -165,10 +178,15 @@ class Collector:
             if reader is None or name not in hosts[reader].pools or not hosts[reader].pools[name].active:
                 continue
             host = hosts[reader]
+            known = self._memory.shared_pool(name, host)
+            if known is not None:
+                hosts[reader] = replace(host, pools={**host.pools, name: known})
+                continue
             alone = len([n for n in hosts if pool.spec.hosts.matches(n, desired.hosts[n].metadata.labels)]) == 1
 
             def call(host: HostInventory = host, name: str = name, *, refresh: bool = not alone) -> HostInventory:
                 observed = self._fleet.host(host.name).pool(name, refresh=refresh)
+                self._memory.keep_shared_pool(observed, host)
                 return replace(host, pools={**host.pools, name: observed})
 
             result = self._await(self._start({reader: call}), timeout=timeout, usual={}).get(reader)

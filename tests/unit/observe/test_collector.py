@@ -9,8 +9,12 @@ from typing import Any
 
 from reconciler.clock import SystemClock
 from reconciler.errors import HostUnreachable
-from reconciler.model.inventory import HostInventory, Inventory
+from reconciler.hypervisor.interface import DomainSummary
+from reconciler.hypervisor.simulated_clock import FakeClock
+from reconciler.model.domain import DomainState
+from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
 from reconciler.observe.collector import Collector
+from tests.contract.objects import domain_config
 from tests.support.fleets import desired, host, observed_host
 
 HOSTS = ("h1", "h2", "h3")
@@ -26,6 +30,8 @@ class SlowHost:
         self.answers.set()
         self.fails = False
         self.reads = 0
+        self.sweeps = 0
+        self.state: DomainState = "running"
 
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
         """Wait to be let go, then answer or fail."""
@@ -34,7 +40,14 @@ class SlowHost:
         self.answers.wait()
         if self.fails:
             raise HostUnreachable("no route", host=self.name, hint="look at the cable")
-        return observed_host(self.name)
+        config = domain_config()
+        found = ObservedDomain("web-1", "uuid-1", self.state, persistent=True, config=config, live=None, fingerprint="")
+        return observed_host(self.name, domains=[found])
+
+    def sweep(self) -> tuple[DomainSummary, ...]:
+        """The domain's state, in two calls."""
+        self.sweeps += 1
+        return (DomainSummary("web-1", "uuid-1", self.state, persistent=True),)
 
 
 class SlowFleet:
@@ -57,8 +70,9 @@ class SlowFleet:
             self.hosts[name].answers.set()
 
 
-def _collect(collector: Collector, *, usual: Mapping[str, float] | None = None) -> Inventory:
-    return collector.finish(collector.begin(SPECS), SPECS, {}, timeout=30.0, usual=usual)
+def _collect(collector: Collector, *, usual: Mapping[str, float] | None = None, resync_after: float = 0.0) -> Inventory:
+    round_ = collector.begin(SPECS, resync_after=resync_after)
+    return collector.finish(round_, SPECS, {}, timeout=30.0, usual=usual)
 
 
 def test_all_hosts_are_in_the_inventory() -> None:
@@ -146,6 +160,61 @@ def test_how_long_a_host_takes_is_measured_while_it_has_to_be_connected_to() -> 
     _collect(collector)
 
     assert collector.seconds == at_first
+
+
+def _effort(fleet: SlowFleet) -> dict[str, tuple[int, int]]:
+    return {name: (host.reads, host.sweeps) for name, host in fleet.hosts.items()}
+
+
+def test_an_unchanged_fleet_is_only_swept() -> None:
+    """The second pass costs two calls a host, and finds what the first one found."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    first = _collect(collector, resync_after=60)
+
+    second = _collect(collector, resync_after=60)
+
+    assert _effort(fleet) == dict.fromkeys(HOSTS, (1, 1))
+    assert second.hosts["h1"].domains == first.hosts["h1"].domains
+
+
+def test_a_state_that_changed_is_found_by_the_sweep() -> None:
+    """Then that host is read in full, and no other."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    _collect(collector, resync_after=60)
+    fleet.hosts["h2"].state = "shutoff"
+
+    inventory = _collect(collector, resync_after=60)
+
+    assert inventory.hosts["h2"].domains["web-1"].state == "shutoff"
+    assert _effort(fleet) == {"h1": (1, 1), "h2": (2, 1), "h3": (1, 1)}
+
+
+def test_a_host_that_was_touched_is_read_in_full() -> None:
+    """An event, or an action of ours, may have changed what no sweep tells."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    _collect(collector, resync_after=60)
+    collector.touch("h3")
+
+    _collect(collector, resync_after=60)
+    _collect(collector, resync_after=60)
+
+    assert _effort(fleet) == {"h1": (1, 2), "h2": (1, 2), "h3": (2, 1)}
+
+
+def test_an_old_reading_is_made_again() -> None:
+    """What libvirt tells by no event is found after a while."""
+    fleet = SlowFleet()
+    clock = FakeClock()
+    collector = Collector(fleet, clock)
+    _collect(collector, resync_after=30)
+    clock.advance(31)
+
+    _collect(collector, resync_after=30)
+
+    assert _effort(fleet) == dict.fromkeys(HOSTS, (2, 0))
 
 
 def _wait_until_idle() -> None:

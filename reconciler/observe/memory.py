@@ -1,0 +1,83 @@
+"""What the last full reading of each host said, and whether two cheap calls can vouch for it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+
+from reconciler.clock import Clock
+from reconciler.errors import HostError
+from reconciler.hypervisor.interface import DomainSummary, Hypervisor
+from reconciler.model.inventory import HostInventory, ObservedPool
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A full reading: of which URI, with the volumes of which pools, begun when (monotonic)."""
+
+    inventory: HostInventory
+    uri: str
+    pools: tuple[str, ...]
+    begun: float
+
+
+class HostMemory:
+    """Full readings by host; safe to use from the threads that read different hosts.
+
+    libvirt tells of most changes by an event, of state changes by the sweep, and of some (`virsh … --config`) not at
+    all: those are found when a reading has become too old.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, _Known] = {}
+        self._touched: set[str] = set()
+        self._shared: dict[str, tuple[float, str, ObservedPool]] = {}
+
+    def touch(self, host: str) -> None:
+        """The host has to be read in full the next time."""
+        with self._lock:
+            self._touched.add(host)
+
+    def read(
+        self, host: Hypervisor, uri: str, pools: tuple[str, ...], *, refresh: bool, resync_after: float
+    ) -> HostInventory:
+        """The host as it is: swept where that is enough, else read in full. Raises HostError."""
+        begun = self._clock.monotonic()
+        with self._lock:
+            # Forgotten before reading: what happens meanwhile touches it again.
+            touched = host.name in self._touched
+            self._touched.discard(host.name)
+            known = self._known.get(host.name)
+        young = known is not None and (known.uri, known.pools) == (uri, pools) and begun - known.begun < resync_after
+        try:
+            if known is not None and young and not touched and not refresh and _same(known.inventory, host.sweep()):
+                return replace(known.inventory, observed_at=self._clock.now())
+            inventory = host.read(pools_with_volumes=pools, refresh=refresh)
+        except HostError:
+            self.touch(host.name)
+            raise
+        with self._lock:
+            self._known[host.name] = _Known(inventory, uri, pools, begun)
+        return inventory
+
+    def shared_pool(self, pool: str, reader: HostInventory) -> ObservedPool | None:
+        """The volumes of a shared pool as `reader` was last asked for them, if its last full reading still stands."""
+        with self._lock:
+            begun, host, observed = self._shared.get(pool, (0.0, "", None))
+            known = self._known.get(reader.name)
+        stands = known is not None and host == reader.name and known.begun == begun
+        return observed if stands else None
+
+    def keep_shared_pool(self, observed: ObservedPool, reader: HostInventory) -> None:
+        """Remember the volumes that were read through `reader` after its full reading."""
+        with self._lock:
+            known = self._known.get(reader.name)
+            if known is not None:
+                self._shared[observed.name] = (known.begun, reader.name, observed)
+
+
+def _same(inventory: HostInventory, sweep: tuple[DomainSummary, ...]) -> bool:
+    before = {(d.name, d.uuid, d.state, d.persistent) for d in inventory.domains.values()}
+    return before == {(d.name, d.uuid, d.state, d.persistent) for d in sweep}
