@@ -135,13 +135,13 @@ def vm_columns(at: float) -> tuple[Column[VmStatus], ...]:
     )
 
 
-def host_columns(at: float) -> tuple[Column[HostStatus], ...]:
-    """Hosts, what they carry, and how old the news is."""
+def host_columns(at: float, *, bars: bool = True) -> tuple[Column[HostStatus], ...]:
+    """Hosts, what they carry, and how old the news is; `bars` are for people, figures alone for programs."""
     return (
         Column("name", lambda host: host.name, lambda _: ("bold",), "host"),
         Column("health", lambda host: host.health, lambda host: (_HOST_STYLE[host.health],)),
         Column("state", lambda host: host.state, lambda host: () if host.state == "active" else ("warn",)),
-        Column("memory", _memory, _stale),
+        Column("memory", lambda host: _memory(host, bars=bars), _stale),
         Column("cpus", _share(lambda host: (host.vcpus_promised, host.cpus)), _stale),
         Column("vms", lambda host: "" if host.vms is None else str(host.vms), _stale),
         Column("seen", lambda host: _seen(host, at), _stale),
@@ -166,13 +166,13 @@ def _stale(host: HostStatus) -> tuple[Style, ...]:
     return () if host.health == "online" else ("dim",)
 
 
-def _memory(host: HostStatus) -> str:
+def _memory(host: HostStatus, *, bars: bool) -> str:
     if host.memory_total is None or host.memory_promised is None:
         return ""
     share = host.memory_promised / host.memory_total if host.memory_total else 0.0
     filled = min(_BAR, round(share * _BAR))
     figures = f"{approximate_size(host.memory_promised)}/{approximate_size(host.memory_total)}"
-    return f"{'█' * filled}{'░' * (_BAR - filled)} {figures}"
+    return f"{'█' * filled}{'░' * (_BAR - filled)} {figures}" if bars else figures
 
 
 def _share(pick: Callable[[HostStatus], tuple[int | None, int | None]]) -> Callable[[HostStatus], str]:

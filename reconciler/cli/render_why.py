@@ -175,7 +175,7 @@ def _image_status(story: Story) -> ImageStatus | None:
 
 
 def _kept_volumes(story: Story) -> list[str]:
-    """The disks that a VM left behind: what else would tell of them?"""
+    """The disks that a VM left behind; nothing else tells of them."""
     if story.target.kind != "VirtualMachine":
         return []
     start = f"{story.view.status.fleet}.{story.target.name}."

@@ -94,7 +94,8 @@ def status_text(
         return _whole(status, format, terminal)
     section = only or "vms"
     if section == "hosts":
-        return _List(sorted_hosts(status), host_columns(status.at), status_data.host_data).text(format, keys, terminal)
+        columns_of_hosts = host_columns(status.at, bars=format == "table")
+        return _List(sorted_hosts(status), columns_of_hosts, status_data.host_data).text(format, keys, terminal)
     if section == "images":
         return _List(sorted_images(status), image_columns(), status_data.image_data).text(format, keys, terminal)
     return _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data).text(format, keys, terminal)

@@ -66,6 +66,11 @@ def test_chosen_columns_are_shown_in_the_order_that_was_asked_for() -> None:
     assert ["in-sync", "web-1"] in rows
 
 
+def test_bars_are_left_to_tables() -> None:
+    assert "░" in status_text(TROUBLED, "table", [], "hosts", _PLAIN)
+    assert "░" not in status_text(TROUBLED, "csv", [], "hosts", _PLAIN)
+
+
 def test_a_column_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(UsageError, match="no column 'size'"):
         status_text(TROUBLED, "table", ["size"], None, _PLAIN)
