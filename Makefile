@@ -20,7 +20,7 @@ bench: setup ## Measure, beside virsh doing the same (root)
 ##@ Check it
 .PHONY: test
 test: lint ## All checks and all tests, those on real libvirt hosts included (root)
-	$(PYTEST) -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadgroup --cov --cov-report=term:skip-covered --durations=12 $(ARGS)
 
 .PHONY: test-fast
 test-fast: setup ## Tests that need no lab, under a minute
