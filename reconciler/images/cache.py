@@ -11,6 +11,7 @@ from typing import Final
 from reconciler.images.durable import storage_errors, sync_directory
 from reconciler.images.file_lock import locked_if_free
 from reconciler.images.partial import Partial
+from reconciler.private_files import make_private_folder
 
 _OURS: Final = re.compile(
     r"(?P<hex>[0-9a-f]{64}|[0-9a-f]{128})\.(?P<format>qcow2|raw)(\.part|\.part\.json|\.part\.json\.tmp|\.lock)?"
@@ -26,7 +27,8 @@ class ImageCache:
     def prepare(self) -> None:
         """Make the directory; raises StateError or CacheFull."""
         with storage_errors(self.directory):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.directory)
             self.directory.chmod(0o700)
 
     def path(self, digest: str, image_format: str) -> Path:

@@ -15,6 +15,7 @@ from reconciler.clock import Clock
 from reconciler.images.durable import replace_file
 from reconciler.images.file_lock import locked_if_free
 from reconciler.images.inspect import RULES_VERSION
+from reconciler.private_files import make_private_folder
 
 FileIdentity = tuple[int, int, int, int, int]
 """Device, inode, size, mtime and ctime in ns: changes whenever the content may have."""
@@ -91,7 +92,7 @@ class DigestIndex:
         """Whoever only looks at a fleet may have no state directory, or not be allowed to write to it."""
         folder = self._path.parent
         if not folder.exists() and os.access(folder.parent, os.W_OK):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            make_private_folder(folder)
         return os.access(folder, os.W_OK)
 
     def _write(self, change: Callable[[dict[str, KnownFile]], dict[str, KnownFile]]) -> None:

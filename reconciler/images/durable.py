@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reconciler.errors import StateError
 from reconciler.images.refusals import CacheFull
+from reconciler.private_files import open_private
 
 
 @contextmanager
@@ -31,8 +32,9 @@ def storage_errors(directory: Path) -> Iterator[None]:
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` to `path` with mode 0600, durably and at once; the caller holds the lock of `path`."""
     temporary = path.with_name(path.name + ".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = open_private(temporary)
     with os.fdopen(descriptor, "wb") as file:
+        os.ftruncate(descriptor, 0)
         file.write(content)
         file.flush()
         os.fsync(descriptor)

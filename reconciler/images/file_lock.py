@@ -12,6 +12,7 @@ from typing import Final
 
 from reconciler.clock import Clock
 from reconciler.images.refusals import DownloadCancelled
+from reconciler.private_files import open_private
 
 _POLL: Final = 0.2  # seconds between attempts: flock itself can't be cancelled
 
@@ -40,7 +41,7 @@ def locked_if_free(path: Path) -> Iterator[bool]:
 
 
 def _try_lock(path: Path) -> int | None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = open_private(path)
     held = False
     try:
         with suppress(BlockingIOError, FileNotFoundError):

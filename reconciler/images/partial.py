@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.images.durable import replace_file
+from reconciler.private_files import open_private
 
 
 class Origin(BaseModel):
@@ -57,7 +59,7 @@ class Partial:
         """Start from nothing, with bytes of `origin` to come."""
         self.drop()
         replace_file(self.sidecar, origin.model_dump_json().encode())
-        self.path.touch(mode=0o600)
+        os.close(open_private(self.path))
 
     def drop(self) -> None:
         """Forget it all."""

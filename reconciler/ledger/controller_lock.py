@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from reconciler.clock import Clock
 from reconciler.errors import ControllerRunning, StateError
 from reconciler.ledger.state_directory import next_step, prepare_state_directory
+from reconciler.private_files import open_private
 
 LOCK_FILE: Final = "controller.lock"
 _ATTEMPTS: Final = 10
@@ -63,7 +64,7 @@ class ControllerLock:
 
     def _open(self) -> int:
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            return open_private(self._path)
         except OSError as error:
             raise StateError(
                 f"{self._path} can't be opened: {error.strerror}",

@@ -14,6 +14,7 @@ from typing import Final
 
 from reconciler.errors import LedgerError
 from reconciler.ledger.state_directory import next_step
+from reconciler.private_files import open_private
 
 LEDGER_FILE: Final = "ledger.sqlite3"
 _APPLICATION_ID: Final = 0x72636E6C  # "rcnl": another program's SQLite file is never taken for a ledger
@@ -101,7 +102,7 @@ def explained(path: Path) -> Iterator[None]:
 
 def _create_private(path: Path) -> None:
     # SQLite gives its -wal and -shm files the mode of the main file, so this settles all three.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    os.close(open_private(path))
 
 
 def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
