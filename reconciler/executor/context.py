@@ -44,11 +44,15 @@ class ActionContext:
 
     def host(self) -> Hypervisor:
         """The host that the action is for; raises PreconditionFailed if it is not of the fleet."""
+        return self.host_named(self.action.host or "")
+
+    def host_named(self, name: str) -> Hypervisor:
+        """Another host; raises PreconditionFailed if it is not of the fleet."""
         try:
-            return self.fleet.host(self.action.host or "")
+            return self.fleet.host(name)
         except KeyError:
             raise PreconditionFailed(
-                f"{self.action.target}: host {self.action.host} is not of the fleet any more", hint="plan again"
+                f"{self.action.target}: host {name} is not of the fleet any more", hint="plan again"
             ) from None
 
     def intent_host(self, pool: str) -> str | None:

@@ -60,6 +60,19 @@ def check_true_copy(context: ActionContext, config: DomainConfig) -> None:
         raise context.refuse(f"its true copy is on {placement.host} (epoch {placement.epoch})")
 
 
+def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
+    """Raise PreconditionFailed if another host has the VM; HostError if one can't be asked.
+
+    Hosts are read one by one: a VM that people move meanwhile is seen on none. One that never ran can't be moved.
+    """
+    placement = context.ledger.placement(vm)
+    if placement is None or not placement.ran:
+        return
+    for name in context.desired.hosts:
+        if name != context.action.host and find_domain(context.host_named(name), uuid) is not None:
+            raise context.refuse(f"the VM is on {name}, somebody moved it there")
+
+
 def check_unused(context: ActionContext, host: Hypervisor, pool: str, volume: ObservedVolume) -> None:
     """Raise PreconditionFailed if a domain of the host, or a volume of the pool, refers to `volume`.
 
@@ -87,7 +100,7 @@ def _owners_elsewhere(
         return
     for name, other in context.desired.hosts.items():
         if name != host.name and spec.spec.hosts.matches(name, other.metadata.labels):
-            domain = find_domain(context.fleet.host(name), vm_uuid(context.fleet_name, vm))
+            domain = find_domain(context.host_named(name), vm_uuid(context.fleet_name, vm))
             if domain is not None:
                 yield domain, name
 

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 from reconciler.errors import ObjectConflict
 from reconciler.executor.context import ActionContext
-from reconciler.executor.preconditions import check_ownership, check_true_copy, find_domain, own_domain
+from reconciler.executor.preconditions import (
+    check_nowhere_else,
+    check_ownership,
+    check_true_copy,
+    find_domain,
+    own_domain,
+)
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import OwnershipMark
 from reconciler.model.ledger import DoomedVolume
@@ -31,6 +37,7 @@ def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) 
             target=str(context.action.target),
             hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
         )
+    check_nowhere_else(context, mark.vm, step.config.uuid)
     context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now(), ran=False)
     context.ledger.doom_volumes(mark.vm, ())  # the VM is wanted again, and with it its disks
     context.settle(

@@ -74,6 +74,24 @@ def test_older_epoch_is_never_defined(bench: Bench) -> None:
     assert bench.h1.sweep() == ()
 
 
+def test_vm_that_people_moved_since_the_hosts_were_read_gets_no_second_copy(bench: Bench) -> None:
+    bench.ledger.record_placement("web", "h1", 1, 0.0)
+    bench.fleet.people("h2").define(config("web"))
+
+    outcome = bench.run_one(steps.DefineDomain(config("web")))
+
+    assert (outcome.status, outcome.transient) == ("refused", True)
+    assert "h2" in outcome.message
+    assert bench.h1.sweep() == ()
+
+
+def test_vm_that_never_ran_is_defined_though_another_host_is_silent(bench: Bench) -> None:
+    bench.ledger.record_placement("web", "h1", 1, 0.0, ran=False)
+    bench.fleet.cut_network("h2")
+
+    assert bench.run_one(steps.DefineDomain(config("web"))).status == "done"
+
+
 def test_lost_reply_to_a_definition_that_was_applied_is_done(bench: Bench) -> None:
     bench.fleet.lose_reply("h1", "define_domain")
 
