@@ -299,6 +299,7 @@ EVERY_REASON: Final = (
     ),
     unmet("VirtualMachine/b6", "shutting-down", "the guest was asked 20s ago", host="h1"),
     unmet("VirtualMachine/b7", "guest-paused", "paused by an I/O error", severity="blocked", host="h1"),
+    unmet("VirtualMachine/b7a", "end-unknown", "off, and whether it failed is not known", severity="info", host="h1"),
     unmet("VirtualMachine/b8", "in-progress", "upload is still at it", host="h1"),
     unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
 )
