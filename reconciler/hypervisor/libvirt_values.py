@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.hypervisor.libvirt_binding import Connection
-from reconciler.hypervisor.xml_nodes import attribute, from_text, text_of
+from reconciler.hypervisor.xml_nodes import from_text, text_of
 from reconciler.model.domain import DomainState
 from reconciler.model.inventory import HostFacts
 
@@ -56,14 +56,4 @@ def read_facts(connection: Connection) -> HostFacts:
         arch=text_of(host, "cpu/arch", arch) if host is not None else arch,
         domain_types=tuple(sorted(types)),
         libvirt_version=connection.getLibVersion(),
-    )
-
-
-def agent_answers(live_xml: str, channel: str) -> bool:
-    """Whether the guest has connected to the channel of that name."""
-    devices = from_text(live_xml).find("devices")
-    channels = () if devices is None else devices.iterfind("channel")
-    return any(
-        attribute(each, "target", "name") == channel and attribute(each, "target", "state") == "connected"
-        for each in channels
     )
