@@ -48,7 +48,7 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
         _refuse_other_plan(view, expect, plan)
         if settings.verbosity >= 0:
             click.echo(render_plan(page_of(view), stdout_terminal()), nl=False)
-        if not view.plan.actions:
+        if not view.plan.actions and not (yes and session.until_retry(view) is not None):
             verdict = verdict_of(view, (), settled=True)
         elif yes or _agreed(session, view):
             verdict = _converge(session, view, settings, expect)
@@ -96,7 +96,7 @@ def _converge(session: Session, view: View, settings: Settings, expect: str | No
     stop = threading.Event()
     progress = progress_for(disk_images(view.desired), terminal, settings)
     with handing_back(stop), progress:
-        converged: Converged = session.converge(observer=progress, stop=stop, expect=expect)
+        converged: Converged = session.converge(observer=progress, stop=stop, expect=expect, first=view)
     return verdict_of(
         converged.view,
         converged.outcomes,

@@ -30,8 +30,14 @@ class Session(Protocol):
         """Observe and plan; changes nothing; `meanwhile` is done while the hosts answer."""
         ...
 
-    def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None) -> Converged:
-        """Carry out passes until nothing moves; raises PreconditionFailed if the first plan is not `expect`."""
+    def until_retry(self, view: View) -> float | None:
+        """Seconds until it is worth looking again because something passes by itself; None if nothing does."""
+        ...
+
+    def converge(
+        self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None, first: View
+    ) -> Converged:
+        """Carry out passes, that of `first` to begin with, until nothing moves; `expect` as for Session."""
         ...
 
 

@@ -99,22 +99,30 @@ class Session:
             meanwhile()
         usual = self._ledger.view().read_seconds if self._writer is None else {}
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual)
-        ledger = replace(self._remembered(inventory), in_flight=in_flight)
+        ledger = replace(self._remembered(inventory, in_flight), in_flight=in_flight)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now)
         status = replace(status, controller=controller_holder(self._state_dir) or "" if not self._writer else "")
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
 
-    def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None = None) -> Converged:
+    def converge(
+        self,
+        *,
+        observer: ConvergeObserver,
+        stop: threading.Event,
+        expect: str | None = None,
+        first: View | None = None,
+    ) -> Converged:
         """Carry out passes until nothing is left to do, or nothing moves any more.
 
+        The first pass carries out the plan of `first`, the look that was shown, instead of looking again.
         With `expect` (a plan's fingerprint) exactly that plan is carried out: PreconditionFailed is raised if the fleet
         or the specs moved since, and what turns out to be left afterwards is left.
         """
         outcomes: list[Outcome] = []
         patience = _Patience()
         for number in range(MAX_PASSES):
-            view = self.look()
+            view = first if number == 0 and first is not None else self.look()
             if number == 0:
                 _require_expected(view.plan, expect)
                 observer.planned(view.plan)
@@ -141,17 +149,17 @@ class Session:
     def _image_facts(self, desired: DesiredState) -> dict[str, ImageFacts]:
         return {name: self._images.facts(image) for name, image in desired.images.items()}
 
-    def _remembered(self, inventory: Inventory) -> LedgerView:
+    def _remembered(self, inventory: Inventory, in_flight: frozenset[str]) -> LedgerView:
         """The ledger, completed from the marks on the hosts; written down by the one controller only."""
         view, now, fleet = self._ledger.view(), self._clock.now(), self._policy.fleet
-        missing = unrecorded_placements(view, inventory, fleet, now)
+        missing = unrecorded_placements(view, inventory, fleet, now, in_flight)
         unknown = inventory.hosts.keys() - view.hosts_read
         if self._writer is None:
             placements = {**view.placements, **{placement.vm: placement for placement in missing}}
             return replace(view, placements=placements, hosts_read=view.hosts_read | inventory.hosts.keys())
         if missing or unknown:
             # Placements first: a host counts as read only once all that was found on it is written down.
-            adopt_marks(self._ledger, inventory, fleet, now)
+            adopt_marks(self._ledger, inventory, fleet, now, in_flight)
         slower = self._new_speeds(view, inventory)
         if slower:
             self._ledger.note_host_read(slower)
@@ -206,6 +214,8 @@ class Session:
     def record_pass(self, pass_id: str, view: View) -> None:
         """Remember what this pass decided, for `why`."""
         self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
+        wanted = (*(action.id for action in view.plan.actions), *view.plan.held)
+        self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen)
 
     def collect_images(self, view: View) -> None:
         """Remove cached downloads that no image of the specs names any more; never while the specs are uncertain."""
@@ -219,7 +229,8 @@ class Session:
             for key in view.plan.held
             if (failure := view.ledger.failures.get(key)) is not None and not failure.permanent
         ]
-        if any(unmet.reason in _PASSING for unmet in view.plan.unmet):
+        ours = view.ledger.in_flight
+        if any(unmet.reason in _PASSING and str(unmet.target) not in ours for unmet in view.plan.unmet):
             due.append(_PASSING_PAUSE)
         return max(0.1, min(due)) if due else None
 

@@ -101,7 +101,9 @@ class HostReader:
         def work(connection: lv.Connection) -> tuple[DomainSummary, ...]:
             transient = _uuids(connection.listAllDomains(lv.LIST_DOMAINS_TRANSIENT))
             return tuple(
-                DomainSummary(domain.name(), uuid, state_name(stats["state.state"]), uuid not in transient)
+                DomainSummary(
+                    domain.name(), uuid, *_state(stats["state.state"], stats["state.reason"]), uuid not in transient
+                )
                 for domain, stats in connection.getAllDomainStats(lv.DOMAIN_STATS_STATE)
                 for uuid in [domain.UUIDString()]
             )

@@ -27,6 +27,8 @@ class DomainSummary:
     name: str
     uuid: str
     state: DomainState
+    reason: str
+    """As in ObservedDomain."""
     persistent: bool
 
 

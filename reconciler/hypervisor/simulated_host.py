@@ -67,7 +67,7 @@ class SimulatedHost:
     def sweep(self) -> tuple[DomainSummary, ...]:
         with self._call("sweep"):
             return tuple(
-                DomainSummary(entry.config.name, entry.config.uuid, entry.state, entry.persistent)
+                DomainSummary(entry.config.name, entry.config.uuid, entry.state, entry.reason, entry.persistent)
                 for entry in self._state.domains.values()
             )
 

@@ -122,6 +122,10 @@ class Collector:
             self._last_seen[name] = self._clock.now()
         except HostError as error:
             result = error
+        except Exception as error:  # noqa: BLE001  a mistake of ours in reading one host must not hold up the others
+            result = HostError(
+                f"could not be read: internal error: {type(error).__name__}: {error}", host=name, hint="report it"
+            )
         finally:
             with self._lock:
                 self._pending.pop(name, None)

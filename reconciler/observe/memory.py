@@ -19,6 +19,8 @@ class _Known:
     uri: str
     pools: tuple[str, ...]
     begun: float
+    number: int
+    """Tells one reading of the host from the next, also where the clock stands still."""
 
 
 class HostMemory:
@@ -33,7 +35,8 @@ class HostMemory:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._touched: set[str] = set()
-        self._shared: dict[str, tuple[float, str, ObservedPool]] = {}
+        self._shared: dict[str, tuple[int, ObservedPool]] = {}
+        self._readings = 0
 
     def touch(self, host: str) -> None:
         """The host has to be read in full the next time."""
@@ -59,25 +62,24 @@ class HostMemory:
             self.touch(host.name)
             raise
         with self._lock:
-            self._known[host.name] = _Known(inventory, uri, pools, begun)
+            self._readings += 1
+            self._known[host.name] = _Known(inventory, uri, pools, begun, self._readings)
         return inventory
 
     def shared_pool(self, pool: str, reader: HostInventory) -> ObservedPool | None:
         """The volumes of a shared pool as `reader` was last asked for them, if its last full reading still stands."""
         with self._lock:
-            begun, host, observed = self._shared.get(pool, (0.0, "", None))
-            known = self._known.get(reader.name)
-        stands = known is not None and host == reader.name and known.begun == begun
-        return observed if stands else None
+            known, kept = self._known.get(reader.name), self._shared.get(pool)
+        return kept[1] if kept is not None and known is not None and kept[0] == known.number else None
 
     def keep_shared_pool(self, observed: ObservedPool, reader: HostInventory) -> None:
         """Remember the volumes that were read through `reader` after its full reading."""
         with self._lock:
             known = self._known.get(reader.name)
             if known is not None:
-                self._shared[observed.name] = (known.begun, reader.name, observed)
+                self._shared[observed.name] = (known.number, observed)
 
 
 def _same(inventory: HostInventory, sweep: tuple[DomainSummary, ...]) -> bool:
-    before = {(d.name, d.uuid, d.state, d.persistent) for d in inventory.domains.values()}
-    return before == {(d.name, d.uuid, d.state, d.persistent) for d in sweep}
+    before = {(d.name, d.uuid, d.state, d.reason, d.persistent) for d in inventory.domains.values()}
+    return before == {(d.name, d.uuid, d.state, d.reason, d.persistent) for d in sweep}

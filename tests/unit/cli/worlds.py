@@ -138,7 +138,14 @@ class FakeSession:
             meanwhile()
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
-    def converge(self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None = None) -> Converged:
+    def until_retry(self, view: View) -> float | None:
+        passing = any(unmet.reason == "in-progress" for unmet in view.plan.unmet)
+        return 1.0 if passing else None
+
+    def converge(
+        self, *, observer: ConvergeObserver, stop: threading.Event, expect: str | None = None, first: View | None = None
+    ) -> Converged:
+        del first
         before = self.looks[0]
         self.expected.append(expect)
         observer.planned(before.plan)

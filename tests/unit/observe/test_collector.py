@@ -47,7 +47,7 @@ class SlowHost:
     def sweep(self) -> tuple[DomainSummary, ...]:
         """The domain's state, in two calls."""
         self.sweeps += 1
-        return (DomainSummary("web-1", "uuid-1", self.state, persistent=True),)
+        return (DomainSummary("web-1", "uuid-1", self.state, "", persistent=True),)
 
 
 class SlowFleet:
