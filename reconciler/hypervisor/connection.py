@@ -62,6 +62,11 @@ class HostConnection:
         self._quick: Final = Workers(limits.threads, f"{name}-call")
         self._slow: Final = Workers(_SLOW_CALLS_AT_ONCE, f"{name}-slow")
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the host is connected, as far as is known; never waits."""
+        return self._dialler.is_open
+
     def handle(self) -> Connection:
         """Libvirt's connection, opened if need be, for calls that go through `map`."""
         return self._dialler.line().session.connection

@@ -66,6 +66,11 @@ class Dialler:
         self._outage: _Outage | None = None
         self._tell: OnEvent | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a line, as far as is known; never waits."""
+        return self._line is not None
+
     def line(self) -> Line:
         """The open line, opened if need be; raises at once while the host is known not to answer."""
         with self._lock:

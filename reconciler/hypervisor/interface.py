@@ -51,6 +51,11 @@ class Hypervisor(Protocol):
         """Name of the Host spec."""
         ...
 
+    @property
+    def connected(self) -> bool:
+        """Whether the host has answered by connecting, as far as is known; never waits."""
+        ...
+
     # -- reading ---------------------------------------------------------------------------------------------------
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
         """Everything of the host; parses only XML whose hash changed since the last read.

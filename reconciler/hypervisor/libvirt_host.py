@@ -33,6 +33,10 @@ class LibvirtHost:
         return self._connection.name
 
     @property
+    def connected(self) -> bool:
+        return self._connection.is_open
+
+    @property
     def uri(self) -> str:
         """The libvirt URI that the host is reached by."""
         return self._connection.uri

@@ -38,6 +38,10 @@ class SimulatedHost:
     def name(self) -> str:
         return self._state.name
 
+    @property
+    def connected(self) -> bool:
+        return True  # what can't be reached fails by its deadline, in simulated time
+
     # -- reading ---------------------------------------------------------------------------------------------------
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
         wanted = frozenset(pools_with_volumes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -87,9 +87,9 @@ class Collector:
         """Wait for a round that was begun, and return what it found.
 
         Returns when all hosts have answered, or after `timeout` seconds. A host that hangs must not hold up the plan
-        for those that don't: once half of them have answered, the rest are given as long again, and a host that is
-        known to answer within `usual` seconds not much more than that; one of unknown speed GRACE seconds. A host that
-        has not answered by then is unread; its late answer is dropped.
+        for those that don't: once half of them have answered, the rest are given as long again, but at least GRACE
+        seconds; one that is not even connected and is known to answer within `usual` seconds, hardly more than that. A
+        host that has not answered by then is unread; its late answer is dropped.
         """
         readings = self._await(round_, timeout=timeout, usual=usual or {})
         hosts = {name: result for name, result in readings.items() if isinstance(result, HostInventory)}
@@ -136,21 +136,31 @@ class Collector:
     ) -> dict[str, HostInventory | HostError]:
         deadline = round_.begun + timeout
         found: dict[str, HostInventory | HostError] = {}
-        slowest = 0.0
+        slowest, extended = 0.0, False
         while len(found) < len(round_.hosts):
             try:
                 reading = round_.answers.get(timeout=max(0.0, deadline - self._clock.monotonic()))
             except Empty:
-                break
+                if extended or not self._any_connected(round_.hosts - found.keys()):
+                    break
+                # Connected is answered: such a host is slow, not silent.
+                extended = True
+                deadline = min(round_.begun + timeout, round_.begun + _allowance(slowest, None))
+                continue
             found[reading.host] = reading.result
             if isinstance(reading.result, HostInventory):
-                # Later readings use the open connection: over ssh, ten times as fast as opening one.
+                # The first time includes connecting, which a command that only looks always has to do.
                 self._seconds.setdefault(reading.host, reading.seconds)
             slowest = max(slowest, reading.seconds)
             if 2 * len(found) >= len(round_.hosts):
-                needed = (_allowance(slowest, usual.get(name)) for name in round_.hosts - found.keys())
+                needed = (
+                    _allowance(slowest, None if extended else usual.get(name)) for name in round_.hosts - found.keys()
+                )
                 deadline = min(round_.begun + timeout, round_.begun + max(needed, default=0.0))
         return found
+
+    def _any_connected(self, hosts: Collection[str]) -> bool:
+        return any(self._fleet.host(name).connected for name in hosts)
 
     def _unread(self, name: str, result: HostInventory | HostError | None) -> UnreadHost:
         if isinstance(result, HostError):

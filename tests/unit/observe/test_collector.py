@@ -31,6 +31,7 @@ class SlowHost:
         self.fails = False
         self.reads = 0
         self.sweeps = 0
+        self.connected = False
         self.state: DomainState = "running"
 
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
