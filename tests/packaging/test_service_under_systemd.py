@@ -15,6 +15,7 @@ _REPOSITORY = _HERE.parents[1]
 _OWN_NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 pytestmark = [
+    pytest.mark.xdist_group("service"),
     pytest.mark.lab,
     pytest.mark.slow,
     pytest.mark.xdist_group("systemd"),
