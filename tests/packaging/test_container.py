@@ -20,7 +20,6 @@ _LARGEST = 450e6  # bytes, unpacked
 _OPEN_TEST_HOST = "import libvirt; print(libvirt.open('test:///default').getHostname() and 'test')"
 
 pytestmark = [
-    pytest.mark.xdist_group("container"),  # built once
     pytest.mark.lab,
     pytest.mark.slow,
     pytest.mark.timeout(900),
