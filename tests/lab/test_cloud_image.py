@@ -14,7 +14,7 @@ from tests.lab.guest import debian_image
 from tests.lab.host import LabHost
 from tests.lab.hosts import Lab, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.xdist_group("cloud-image"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.slow, pytest.mark.timeout(600)]
 
 _SPEC = """\
 apiVersion: reconciler/v1

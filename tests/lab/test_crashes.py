@@ -14,7 +14,7 @@ import pytest
 from tests.lab.controller import POOL, Controller, facility_specs, host_specs, make_controller, vm_spec
 from tests.lab.hosts import Lab
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("crashes")]
+pytestmark = pytest.mark.lab
 
 VMS = ["web-1", "web-2"]
 KILLS = 20

@@ -15,7 +15,7 @@ import pytest
 from tests.lab.controller import Controller, boots, homes, make_controller, running, stop, vm_spec
 from tests.lab.hosts import Lab, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("daemon")]
+pytestmark = pytest.mark.lab
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 from tests.lab.controller import POOL, boots, homes, make_controller, running, vm_spec
 from tests.lab.hosts import Lab, wait_for
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("main-job")]
+pytestmark = pytest.mark.lab
 
 VMS = [f"web-{number}" for number in range(1, 7)]
 

@@ -23,8 +23,6 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    # All of it in one worker: the image is built once.
-    pytest.mark.xdist_group("container"),
     pytest.mark.skipif(
         os.geteuid() != 0 or not (shutil.which("buildah") and shutil.which("mmdebstrap")),
         reason="needs root, buildah and mmdebstrap",

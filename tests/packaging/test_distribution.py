@@ -17,9 +17,6 @@ from reconciler import __version__
 _REPOSITORY = Path(__file__).parents[2]
 
 
-pytestmark = pytest.mark.xdist_group("distribution")
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built by the build backend as pip would, without the network."""

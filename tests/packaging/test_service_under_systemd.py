@@ -15,10 +15,8 @@ _REPOSITORY = _HERE.parents[1]
 _OWN_NAMESPACES = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 pytestmark = [
-    pytest.mark.xdist_group("service"),
     pytest.mark.lab,
     pytest.mark.slow,
-    pytest.mark.xdist_group("systemd"),
     pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("systemd-nspawn") is None, reason="needs root and systemd-container"
     ),
