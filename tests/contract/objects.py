@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
 from reconciler.model.steps import NetworkConfig, PoolConfig
+from tests.support import domains
 
 MIB = 1 << 20
 
@@ -30,27 +31,17 @@ def network_config(mode: str = "nat") -> NetworkConfig:
 
 def domain_config(name: str = "web-1", *disks: DiskConfig) -> DomainConfig:
     """A small domain that starts without a disk to boot from."""
-    return DomainConfig(
-        name=name,
+    return domains.domain_config(
+        name,
         uuid=uuid_of(name),
         domain_type="qemu",
-        machine="q35",
-        firmware="bios",
-        vcpus=1,
         max_vcpus=2,
         cpu_model="qemu64",
         memory=32 * MIB,
         max_memory=32 * MIB,
         disks=disks,
         nics=(),
-        seed=None,
-        graphics="none",
-        agent_channel=True,
-        serial_console=True,
         console_log=f"/var/log/libvirt/qemu/{name}.console.log",
-        rng=True,
-        balloon=True,
-        autostart=False,
         mark=OwnershipMark(fleet="f", vm=name, epoch=1, spec_hash="s1", generation="g1"),
     )
 

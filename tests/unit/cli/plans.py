@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from reconciler.model.domain import DiskConfig, DomainConfig, OwnershipMark
 from reconciler.model.image import Image
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.plan import (
@@ -42,6 +41,7 @@ from reconciler.model.steps import (
     UploadImage,
     WriteSeed,
 )
+from tests.support.domains import domain_config
 
 GIB: Final = 1 << 30
 NOW: Final = 1_795_400_000.0
@@ -100,32 +100,6 @@ def plan(
     )
 
 
-def config(name: str, memory: int = 2 * GIB) -> DomainConfig:
-    return DomainConfig(
-        name=name,
-        uuid=UUID,
-        domain_type="kvm",
-        machine="q35",
-        firmware="bios",
-        vcpus=2,
-        max_vcpus=2,
-        cpu_model="host-model",
-        memory=memory,
-        max_memory=memory,
-        disks=(DiskConfig("vda", f"/srv/vms/default.{name}.root.qcow2", "qcow2"),),
-        nics=(),
-        seed=None,
-        graphics="none",
-        agent_channel=True,
-        serial_console=True,
-        console_log=None,
-        rng=True,
-        balloon=True,
-        autostart=False,
-        mark=OwnershipMark("default", name, 1, "abc", GENERATION),
-    )
-
-
 def image(name: str = "debian-12") -> Image:
     return Image.model_validate(
         {
@@ -173,7 +147,7 @@ EVERY_ACTION: Final = (
         after=("upload-image:debian-12:h1",),
     ),
     action("VirtualMachine/web-3", WriteSeed("vms", "default.web-3.seed-0123456789abcdef.iso", SEED), host="h2"),
-    action("VirtualMachine/web-3", DefineDomain(config("web-3")), host="h2"),
+    action("VirtualMachine/web-3", DefineDomain(domain_config("web-3")), host="h2"),
     action("VirtualMachine/web-3", StartDomain("web-3", UUID), host="h2"),
     action(
         "VirtualMachine/web-1",
@@ -184,7 +158,7 @@ EVERY_ACTION: Final = (
     ),
     action(
         "VirtualMachine/web-1",
-        RedefineDomain(config("web-1", 4 * GIB), "f00"),
+        RedefineDomain(domain_config("web-1"), "f00"),
         sign="change",
         why="spec-change",
         changes=(FieldChange("memory", "2GiB", "4GiB", "reboot"), FieldChange("cpu.count", "2", "4", "reboot")),

@@ -17,7 +17,7 @@ from reconciler.hypervisor.simulated_host import SimulatedHost
 from reconciler.ledger.store import Ledger
 from reconciler.model import identity, steps
 from reconciler.model.desired_state import DesiredState
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.domain import DiskConfig, DomainConfig, OwnershipMark
 from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.inventory import ImageFacts
@@ -26,6 +26,7 @@ from reconciler.model.plan import Action, Plan, Summary
 from reconciler.model.policy import Limits, Policy
 from reconciler.model.resource import Kind, ObjectRef
 from reconciler.model.storage_pool import StoragePool
+from tests.support.domains import domain_config
 
 FLEET: Final = "f"
 RUN_ID: Final = "p1"
@@ -109,31 +110,11 @@ def disk_volume(vm: str) -> str:
 
 
 def config(vm: str, *, epoch: int = 1, spec: str = "s1", **changes: Any) -> DomainConfig:
-    mark = OwnershipMark(FLEET, vm, epoch, spec, "g1")
-    made = DomainConfig(
-        name=vm,
-        uuid=identity.vm_uuid(FLEET, vm),
-        domain_type="kvm",
-        machine="q35",
-        firmware="bios",
-        vcpus=1,
-        max_vcpus=1,
-        cpu_model="host-model",
-        memory=GIB,
-        max_memory=GIB,
-        disks=(DiskConfig("vda", f"{TARGET}/{disk_volume(vm)}", "qcow2"),),
-        nics=(NicConfig(identity.nic_mac(FLEET, vm, 0), "lan"),),
-        seed=None,
-        graphics="none",
-        agent_channel=True,
-        serial_console=True,
-        console_log=None,
-        rng=True,
-        balloon=True,
-        autostart=False,
-        mark=mark,
-    )
-    return replace(made, **changes)
+    ours = {
+        "disks": (DiskConfig("vda", f"{TARGET}/{disk_volume(vm)}", "qcow2"),),
+        "mark": OwnershipMark(FLEET, vm, epoch, spec, "g1"),
+    }
+    return domain_config(vm, **{**ours, **changes})
 
 
 def action(

@@ -4,7 +4,8 @@ import pytest
 
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_clock import FakeClock
-from tests.unit.hypervisor.simulated_objects import GIB, LAN, POOL, TARGET, UUID, config
+from tests.support.domains import domain_config
+from tests.unit.hypervisor.simulated_objects import GIB, LAN, POOL, TARGET, UUID
 
 
 @pytest.fixture
@@ -25,6 +26,6 @@ def running(fleet: SimulatedFleet) -> SimulatedFleet:
     """`fleet` with `web` running on h1."""
     h1 = fleet.host("h1")
     h1.create_volume("vms", "web.qcow2", format="qcow2", capacity=GIB)
-    h1.define_domain(config())
+    h1.define_domain(domain_config())
     h1.start_domain(UUID)
     return fleet

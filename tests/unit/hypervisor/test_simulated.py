@@ -13,7 +13,8 @@ from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.hypervisor.simulated_invariants import violations
 from reconciler.hypervisor.simulated_world import MutatingCall, SimulatedCrashError
-from tests.unit.hypervisor.simulated_objects import GIB, TARGET, UUID, config
+from tests.support.domains import domain_config
+from tests.unit.hypervisor.simulated_objects import GIB, TARGET, UUID
 
 
 def test_fleet_and_hosts_implement_the_protocols(fleet: SimulatedFleet) -> None:
@@ -148,7 +149,7 @@ class TestInvariants:
         running.people("h1").write_file(f"{TARGET}/web.qcow2")
         running.world.hosts["h2"].directories[TARGET] = running.world.hosts["h1"].directories[TARGET].__class__(GIB)
         running.people("h2").write_file(f"{TARGET}/web.qcow2")
-        running.people("h2").define(config())
+        running.people("h2").define(domain_config())
         running.people("h2").start("web")
 
         assert any("2 copies of domain" in text for text in violations(running.world))
@@ -157,7 +158,7 @@ class TestInvariants:
         h1 = fleet.host("h1")
         base = h1.create_volume("vms", "base", format="qcow2", capacity=GIB)
         h1.create_volume("vms", "web.qcow2", format="qcow2", capacity=GIB, backing=base)
-        h1.define_domain(config())
+        h1.define_domain(domain_config())
         h1.start_domain(UUID)
 
         assert any("never complete" in text for text in violations(fleet.world))

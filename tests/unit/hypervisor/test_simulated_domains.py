@@ -10,35 +10,36 @@ import pytest
 from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_invariants import violations
-from tests.unit.hypervisor.simulated_objects import GIB, OTHER, TARGET, UUID, config
+from tests.support.domains import domain_config
+from tests.unit.hypervisor.simulated_objects import GIB, OTHER, TARGET, UUID
 
 
 class TestDomains:
     def test_machine_gets_a_version_when_defined_and_keeps_it(self, fleet: SimulatedFleet) -> None:
         h1 = fleet.host("h1")
 
-        h1.define_domain(config())
+        h1.define_domain(domain_config())
         fleet.people("h1").edit("web", machine="pc-q35-6.2")
-        h1.define_domain(replace(config(), memory=2 * GIB))
+        h1.define_domain(replace(domain_config(), memory=2 * GIB))
 
         assert h1.domain(UUID).config.machine == "pc-q35-6.2"
 
     def test_name_that_is_taken_conflicts(self, fleet: SimulatedFleet) -> None:
-        fleet.host("h1").define_domain(config())
+        fleet.host("h1").define_domain(domain_config())
 
         with pytest.raises(ObjectConflict, match="already exists"):
-            fleet.host("h1").define_domain(config(uuid=OTHER))
+            fleet.host("h1").define_domain(domain_config(uuid=OTHER))
 
     def test_uuid_that_is_taken_conflicts(self, fleet: SimulatedFleet) -> None:
-        fleet.host("h1").define_domain(config())
+        fleet.host("h1").define_domain(domain_config())
 
         with pytest.raises(ObjectConflict, match="already defined"):
-            fleet.host("h1").define_domain(config(name="other"))
+            fleet.host("h1").define_domain(domain_config("other", uuid=UUID))
 
     def test_redefinition_of_a_running_domain_waits_for_its_next_boot(self, running: SimulatedFleet) -> None:
         h1 = running.host("h1")
 
-        h1.define_domain(replace(config(), memory=2 * GIB))
+        h1.define_domain(replace(domain_config(), memory=2 * GIB))
 
         domain = h1.domain(UUID)
         assert domain.live is not None
@@ -46,17 +47,17 @@ class TestDomains:
 
     def test_definition_sets_autostart_and_leaves_what_is_not_ours(self, fleet: SimulatedFleet) -> None:
         h1 = fleet.host("h1")
-        h1.define_domain(config())
+        h1.define_domain(domain_config())
         fleet.people("h1").add_unowned("web", "<hostdev/>")
 
-        h1.define_domain(replace(config(), autostart=True))
+        h1.define_domain(replace(domain_config(), autostart=True))
 
         assert h1.domain(UUID).config.autostart
         assert fleet.people("h1").entry("web").unowned == "<hostdev/>"
 
     def test_fingerprint_changes_with_anything_in_the_xml(self, fleet: SimulatedFleet) -> None:
         h1 = fleet.host("h1")
-        h1.define_domain(config())
+        h1.define_domain(domain_config())
         before = h1.domain(UUID).fingerprint
 
         fleet.people("h1").add_unowned("web", "<hostdev/>")
@@ -104,14 +105,14 @@ class TestDomains:
 
     def test_disk_open_on_another_host_is_locked(self, running: SimulatedFleet) -> None:
         h2 = running.host("h2")
-        h2.define_domain(config())
+        h2.define_domain(domain_config())
 
         with pytest.raises(HostRefused, match='Failed to get "write" lock'):
             h2.start_domain(UUID)
         assert violations(running.world) == ()
 
     def test_missing_disk_keeps_a_domain_off(self, fleet: SimulatedFleet) -> None:
-        fleet.host("h1").define_domain(config())
+        fleet.host("h1").define_domain(domain_config())
 
         with pytest.raises(HostRefused, match="No such file"):
             fleet.host("h1").start_domain(UUID)
@@ -120,7 +121,7 @@ class TestDomains:
         h1 = fleet.host("h1")
         base = h1.create_volume("vms", "base", format="qcow2", capacity=GIB)
         h1.create_volume("vms", "web.qcow2", format="qcow2", capacity=GIB, backing=base)
-        h1.define_domain(config())
+        h1.define_domain(domain_config())
         fleet.people("h1").remove_file(f"{TARGET}/base")
 
         with pytest.raises(HostRefused, match=f"{TARGET}/base"):
@@ -129,7 +130,7 @@ class TestDomains:
     def test_inactive_network_keeps_a_domain_off(self, fleet: SimulatedFleet) -> None:
         h1 = fleet.host("h1")
         h1.create_volume("vms", "web.qcow2", format="qcow2", capacity=GIB)
-        h1.define_domain(config())
+        h1.define_domain(domain_config())
         h1.stop_network("lan")
 
         with pytest.raises(HostRefused, match="not active"):
@@ -138,7 +139,7 @@ class TestDomains:
     def test_memory_that_is_not_there_keeps_a_domain_off(self, fleet: SimulatedFleet) -> None:
         h1 = fleet.host("h1")
         h1.create_volume("vms", "web.qcow2", format="qcow2", capacity=GIB)
-        h1.define_domain(replace(config(), memory=17 * GIB))
+        h1.define_domain(replace(domain_config(), memory=17 * GIB))
 
         with pytest.raises(HostRefused, match="Cannot allocate memory"):
             h1.start_domain(UUID)
@@ -156,4 +157,4 @@ class TestDomains:
         fleet.add_host("h1", domain_types=("qemu",))
 
         with pytest.raises(HostRefused, match="domaintype=kvm"):
-            fleet.host("h1").define_domain(config())
+            fleet.host("h1").define_domain(domain_config())

@@ -9,10 +9,11 @@ import pytest
 
 from reconciler.ledger.rebuild import adopt_marks
 from reconciler.ledger.store import Ledger
-from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
+from reconciler.model.domain import DomainState, OwnershipMark
 from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import HostFacts, HostInventory, Inventory, ObservedDomain
 from reconciler.model.ledger import Placement
+from tests.support.domains import domain_config
 
 FACTS = HostFacts("u", "h", 1 << 34, 8, "x86_64", ("qemu",), 9000000)
 
@@ -20,29 +21,8 @@ FACTS = HostFacts("u", "h", 1 << 34, 8, "x86_64", ("qemu",), 9000000)
 def domain(
     vm: str, epoch: int, *, fleet: str = "f", uuid: str | None = None, state: DomainState = "shutoff"
 ) -> ObservedDomain:
-    config = DomainConfig(
-        name=vm,
-        uuid=uuid or vm_uuid("f", vm),
-        domain_type="qemu",
-        machine="q35",
-        firmware="bios",
-        vcpus=1,
-        max_vcpus=1,
-        cpu_model="host-model",
-        memory=1 << 28,
-        max_memory=1 << 28,
-        disks=(),
-        nics=(),
-        seed=None,
-        graphics="none",
-        agent_channel=True,
-        serial_console=True,
-        console_log=None,
-        rng=True,
-        balloon=True,
-        autostart=False,
-        mark=OwnershipMark(fleet, vm, epoch, "s", "g"),
-    )
+    mark = OwnershipMark(fleet, vm, epoch, "s", "g")
+    config = domain_config(vm, uuid=uuid or vm_uuid("f", vm), mark=mark)
     return ObservedDomain(vm, config.uuid, state, persistent=True, config=config, live=None, fingerprint="x")
 
 
