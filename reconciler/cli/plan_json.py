@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,15 +79,41 @@ def _unseen(name: str, host: UnreadHost | None) -> dict[str, Any]:
 
 
 def write_plan_file(path: Path, plan: Plan, unread: Mapping[str, UnreadHost]) -> None:
-    """Write the plan, readable by its owner alone; raises UsageError where it can't be written."""
+    """Write the plan, whole or not at all, readable by its owner alone.
+
+    Raises UsageError where it can't be written, or `path` is something else than a file: links are not followed.
+    """
     text = json.dumps(plan_json(plan, unread), ensure_ascii=False, indent=2) + "\n"
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(text)
+        _refuse_what_is_no_file(path)
+        _replace_whole(path, text)
     except OSError as error:
         raise UsageError(f"{path}: the plan can't be written: {error.strerror}", hint="name another --out") from error
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Somebody else may have made a link in a shared folder; and /dev/null is not to be replaced by a plan."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
+        raise UsageError(f"{path}: the plan is not written there: it is {what}", hint="name another --out")
+
+
+def _replace_whole(path: Path, text: str) -> None:
+    from tempfile import mkstemp  # noqa: PLC0415  for --out only
+
+    descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def read_plan_fingerprint(path: Path) -> str:

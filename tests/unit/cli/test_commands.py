@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +67,44 @@ def test_plan_out_writes_a_file_for_its_owner_alone(specs: Path, tmp_path: Path)
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert SECRET not in file.read_text(encoding="utf-8")
+
+
+def test_plan_out_does_not_follow_a_link(specs: Path, tmp_path: Path) -> None:
+    file, other = tmp_path / "p.json", tmp_path / "other"
+    other.write_text("precious", encoding="utf-8")
+    file.symlink_to(other)
+
+    result = invoke("plan", specs, "--out", file, onto=FakeSession([CHANGES]))
+
+    assert result.exit_code == 1
+    assert f"{file}: the plan is not written there: it is a symbolic link" in result.stderr
+    assert (file.is_symlink(), other.read_text(encoding="utf-8")) == (True, "precious")
+
+
+def test_plan_out_is_refused_where_there_is_a_pipe_or_device(specs: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+
+    result = invoke("plan", specs, "--out", tmp_path / "pipe", onto=FakeSession([CHANGES]))
+
+    assert result.exit_code == 1
+    assert "it is no regular file" in result.stderr
+
+
+def test_plan_out_that_cannot_be_written_leaves_the_last_plan_and_nothing_else(
+    specs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    (folder / "p.json").write_text("the last one", encoding="utf-8")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    result = invoke("plan", specs, "--out", folder / "p.json", onto=FakeSession([CHANGES]))
+
+    assert "the plan can't be written: No space left on device" in result.stderr
+    assert {file.name: file.read_text(encoding="utf-8") for file in folder.iterdir()} == {"p.json": "the last one"}
 
 
 def test_plan_takes_the_directory_from_the_environment(specs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
