@@ -7,10 +7,10 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+from msgspec import Struct, field
 from pydantic import BeforeValidator, ValidationError
 
 from reconciler.errors import UsageError
@@ -41,8 +41,7 @@ class _Options(Policy):
     log_format: LogFormat = "console"
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """One setting as `config show` prints it."""
 
     key: str
@@ -52,8 +51,7 @@ class Origin:
     """`flag`, `environment RECONCILER_…`, `FILE:LINE` or `default`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What one run of the program was told."""
 
     specs: Path | None = None

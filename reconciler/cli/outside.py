@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from reconciler.config import Settings
 from reconciler.hypervisor.interface import Fleet
@@ -52,8 +53,7 @@ class LedgerBook(Protocol):
     def record_event(self, event: LedgerEvent) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outside:
+class Outside(Struct, frozen=True):
     """Every door."""
 
     open_session: Callable[[Settings, str | None], AbstractContextManager[Session]]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.model.plan import DISRUPTIONS, Action, Disruption, FieldChange, Plan, Sign, Why
 from reconciler.model.resource import KINDS, ObjectRef
@@ -22,8 +23,7 @@ SIGNS: Final[dict[Sign, str]] = {"create": "+", "change": "~", "destroy": "-", "
 _KIND_ORDER: Final = {kind: index for index, kind in enumerate(KINDS)}
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectChange:
+class ObjectChange(Struct, frozen=True):
     """Everything that a plan does for one object, its actions in the plan's order."""
 
     target: ObjectRef

@@ -7,10 +7,11 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from reconciler.cli.words import count
 from reconciler.clock import Clock
@@ -30,8 +31,7 @@ _SLOW_CALL: Final = 100.0
 _CACHE_SPACE: Final = 2 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One thing that was looked at."""
 
     result: Literal["good", "warn", "bad"]

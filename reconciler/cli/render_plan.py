@@ -8,8 +8,10 @@ the free text are columns.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.cli.plan_groups import SIGNS, ObjectChange, by_object
 from reconciler.cli.plan_lines import (
@@ -34,8 +36,7 @@ from reconciler.model.resource import ObjectRef
 _SIGN_STYLE: Final[dict[Sign, Style]] = {"create": "good", "change": "warn", "destroy": "bad", "move": "moved"}
 
 
-@dataclass(frozen=True, slots=True)
-class PlanPage:
+class PlanPage(Struct, frozen=True):
     """A plan and what is needed to explain it; `at` is the wall time of the look in seconds."""
 
     plan: Plan

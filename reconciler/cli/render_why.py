@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.cli.plan_groups import by_object
 from reconciler.cli.plan_lines import field_lines, worth_telling
@@ -22,8 +24,7 @@ _LABEL: Final = 10
 _BODY: Final = " " * (_LABEL + 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(Struct, frozen=True):
     """What is known of `target`; `events` newest first."""
 
     target: ObjectRef

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from reconciler.errors import UsageError
 
@@ -14,8 +15,7 @@ _SYSTEM_SOCKETS: Final = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/
 _QCOW2_MAGIC: Final = b"QFI\xfb"
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """What this machine offers a first fleet."""
 
     uri: Literal["qemu:///system", "qemu:///session"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import click
+from msgspec import Struct
 
 from reconciler.cli import status_data
 from reconciler.cli.invocation import Invocation
@@ -37,8 +37,7 @@ _ENTER = "\x1b[?1049h\x1b[?25l"
 _LEAVE = "\x1b[?25h\x1b[?1049l"
 
 
-@dataclass(frozen=True, slots=True)
-class _List(Generic[T]):
+class _List(Struct, Generic[T], frozen=True):
     """One section of the status, ready for any format."""
 
     rows: Sequence[T]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.render_unmet import unmet_sign, unmet_text
@@ -19,8 +20,7 @@ FAILED: Final = 1
 WAITING: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The end of an `apply`."""
 
     code: int

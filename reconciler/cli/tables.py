@@ -6,8 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
+
+from msgspec import Struct
 
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import printable
@@ -17,8 +18,7 @@ TableFormat = Literal["table", "json", "yaml", "csv", "markdown"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[T]):
+class Column(Struct, Generic[T], frozen=True):
     """One column: its `key` is what `-c` takes, `text` what people read in it."""
 
     key: str

@@ -6,8 +6,9 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TextIO
+
+from msgspec import Struct
 
 Style = Literal["good", "warn", "bad", "accent", "moved", "dim", "bold"]
 
@@ -24,8 +25,7 @@ _PLAIN_WIDTH: Final = 100
 _NARROWEST: Final = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Terminal:
+class Terminal(Struct, frozen=True):
     """Where text goes: `width` in columns, whether it takes `colour`, whether a person watches (`interactive`)."""
 
     width: int = _PLAIN_WIDTH

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
@@ -13,8 +14,7 @@ from reconciler.model.plan import Action, Plan
 from reconciler.model.status import FleetStatus
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """One look at the fleet; `at` is wall time in seconds."""
 
     desired: DesiredState
@@ -25,8 +25,7 @@ class View:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Converged:
+class Converged(Struct, frozen=True):
     """How a convergence ended: `settled` says that nothing was left to do."""
 
     view: View

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.errors import HostBusy, HostTimeout, PreconditionFailed, TransientHostError
@@ -25,8 +26,7 @@ class HandedBack(Exception):
     """The pass was asked to stop; what was begun is safe to leave as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class ActionContext:
+class ActionContext(Struct, frozen=True):
     """What the handler of one action may use."""
 
     action: Action

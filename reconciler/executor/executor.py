@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.errors import LedgerError, PreconditionFailed, ReconcilerError, is_transient
@@ -33,8 +35,7 @@ def _no_progress(action_id: str, done: int, total: int | None) -> None:
     """Nobody watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Finished:
+class _Finished(Struct, frozen=True):
     """What a worker hands to the dispatcher; `fatal` ends the pass."""
 
     action: Action
@@ -42,8 +43,7 @@ class _Finished:
     fatal: BaseException | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Executor:
+class Executor(Struct, frozen=True):
     """Carries out plans over `fleet`; several at once share the limits, and the locks of VMs and pools."""
 
     fleet: Fleet

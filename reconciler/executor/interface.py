@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
+
+from msgspec import Struct
 
 from reconciler.model.image import Image
 from reconciler.model.inventory import ImageFacts
@@ -40,8 +41,7 @@ class ImageSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ActionEvent:
+class ActionEvent(Struct, frozen=True):
     """An action began (`outcome` is None) or came to its end. `at` is wall time in seconds."""
 
     at: float

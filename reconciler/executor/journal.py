@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.executor.backoff import next_failure
@@ -13,8 +13,7 @@ from reconciler.model.outcome import Outcome, action_inputs
 from reconciler.model.plan import Action
 
 
-@dataclass(frozen=True, slots=True)
-class Journal:
+class Journal(Struct, frozen=True):
     """Writes down what becomes of the actions of one pass."""
 
     ledger: Ledger

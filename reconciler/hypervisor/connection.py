@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import Final, Literal, TypeVar
+
+from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.errors import HostError, HostTimeout
@@ -30,8 +31,7 @@ Pace = Literal["quick", "slow", "copy"]
 _SLOW_CALLS_AT_ONCE: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Deadlines in seconds, and threads, of one host's connection."""
 
     call_deadline: float

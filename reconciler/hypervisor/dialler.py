@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.errors import HostError, HostTimeout, HostUnreachable
@@ -30,8 +31,7 @@ _CLOSING_SECONDS: Final = 1.0
 _THREADS: Final = 4  # an attempt, who watches it, a probe, the end of a lost connection
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class Line(Struct, frozen=True, eq=False):
     """An open connection, what of this process it runs over, and its heartbeat."""
 
     session: Session
@@ -39,8 +39,7 @@ class Line:
     heartbeat: Heartbeat
 
 
-@dataclass(frozen=True, slots=True)
-class _Outage:
+class _Outage(Struct, frozen=True):
     """Since when (wall time) a host does not answer, why, and when (monotonic) it may be tried again."""
 
     since: float

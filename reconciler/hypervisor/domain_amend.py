@@ -6,8 +6,10 @@ only where it says something else than the configuration, so amending twice chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.hypervisor import domain_parts as render
 from reconciler.hypervisor.domain_mark import MARK, render_mark
@@ -46,8 +48,7 @@ def _with_machine(config: DomainConfig, machine: str) -> DomainConfig:
     return replace(config, machine=machine)
 
 
-@dataclass(frozen=True, slots=True)
-class _Amendment:
+class _Amendment(Struct, frozen=True):
     """One document on its way from `now` to `config`."""
 
     root: Node

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_parse import parse, parse_config
 from reconciler.hypervisor.domain_parts import CPU_MODES
@@ -13,8 +15,7 @@ from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
 
 
-@dataclass(frozen=True, slots=True)
-class DomainReading:
+class DomainReading(Struct, frozen=True):
     """What libvirt said of one domain; `live_xml` is None while it is off."""
 
     name: str
@@ -27,8 +28,7 @@ class DomainReading:
     live_xml: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     live_fingerprint: str | None
     domain: ObservedDomain
 

@@ -6,8 +6,9 @@ One walk over the children: a fleet of 10,000 domains is parsed on every cold st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, cast
+
+from msgspec import Struct
 
 from reconciler.hypervisor.domain_mark import parse_mark
 from reconciler.hypervisor.domain_parts import AGENT_CHANNEL, SEED_ALIAS
@@ -31,8 +32,7 @@ _ORDINARY_PARTS: Final = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedDomain:
+class ParsedDomain(Struct, frozen=True):
     """What the XML says, and what it says that no spec can."""
 
     config: DomainConfig

@@ -9,8 +9,9 @@ After HostTimeout the caller must read before it acts again: the call may have b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
@@ -20,8 +21,7 @@ Progress = Callable[[int], None]
 """Called with bytes done since the last call; may raise to cancel."""
 
 
-@dataclass(frozen=True, slots=True)
-class DomainSummary:
+class DomainSummary(Struct, frozen=True):
     """What the cheap sweep tells of a domain."""
 
     name: str
@@ -32,8 +32,7 @@ class DomainSummary:
     persistent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HostEvent:
+class HostEvent(Struct, frozen=True):
     """Something happened on a host: only a reason to look again, never a fact to act on."""
 
     host: str

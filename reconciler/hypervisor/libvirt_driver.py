@@ -5,8 +5,9 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.hypervisor.connection import Limits

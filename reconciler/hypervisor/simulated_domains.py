@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from reconciler.errors import HostError, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World

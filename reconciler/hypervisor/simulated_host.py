@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import BinaryIO, Final
+
+from msgspec.structs import replace
 
 from reconciler.errors import HostTimeout, HostUnreachable, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import simulated_domains as domains

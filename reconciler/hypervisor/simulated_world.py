@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.errors import ReconcilerError
@@ -17,8 +19,7 @@ from reconciler.model.inventory import HostFacts, HostInventory, ObservedDomain,
 Phase = Literal["before", "during", "after"]
 
 
-@dataclass(frozen=True, slots=True)
-class MutatingCall:
+class MutatingCall(Struct, frozen=True):
     """A call that changes a host; `target` names the object."""
 
     host: str
@@ -34,8 +35,7 @@ class SimulatedCrashError(BaseException):
     """The controller was killed here; no handler of ordinary errors may catch it."""
 
 
-@dataclass(slots=True)
-class FileState:
+class FileState(Struct):
     """A file of a pool; sizes in bytes."""
 
     format: str
@@ -48,8 +48,7 @@ class FileState:
     written: int = 0
 
 
-@dataclass(slots=True)
-class DirectoryState:
+class DirectoryState(Struct):
     """A file system; hosts that share it hold the same object."""
 
     capacity: int
@@ -60,8 +59,7 @@ class DirectoryState:
         return max(0, self.capacity - sum(file.allocation for file in self.files.values()))
 
 
-@dataclass(slots=True)
-class PoolState:
+class PoolState(Struct):
     """A pool of one host; `seen` is what that libvirtd believes is in it, stale until it refreshes."""
 
     name: str
@@ -73,8 +71,7 @@ class PoolState:
     seen: dict[str, ObservedVolume] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class DomainEntry:
+class DomainEntry(Struct):
     """A domain of one host."""
 
     config: DomainConfig
@@ -109,8 +106,7 @@ class DomainEntry:
         )
 
 
-@dataclass(slots=True)
-class Faults:
+class Faults(Struct):
     """What is wrong with a host now."""
 
     powered: bool = True
@@ -126,8 +122,7 @@ class Faults:
     """Answer of every `read` while it is set."""
 
 
-@dataclass(slots=True)
-class HostState:
+class HostState(Struct):
     """One host."""
 
     name: str

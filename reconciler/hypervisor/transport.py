@@ -11,10 +11,11 @@ import os
 import signal
 import socket
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
 
 _PORTS: Final = {"tcp": 16509, "tls": 16514}
 _UNIX_NAMES: Final = ("libvirt-sock", "virtqemud-sock")
@@ -28,8 +29,7 @@ def unattended(uri: str) -> str:
     return f"{uri}{'&' if parts.query else '?'}no_tty=1"
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(Struct, frozen=True):
     """How a URI reaches its host: exactly one of TCP addresses, a Unix socket, an ssh process, or nothing."""
 
     host: str = ""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.errors import DownloadFailed
 from reconciler.images.refusals import AddressRefused
@@ -25,8 +26,7 @@ def system_lookup(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-@dataclass(frozen=True, slots=True)
-class AddressPolicy:
+class AddressPolicy(Struct, frozen=True):
     """`allow_private` admits loopback, link-local and private addresses."""
 
     allow_private: bool

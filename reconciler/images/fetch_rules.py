@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.images.addresses import AddressPolicy
@@ -18,8 +19,7 @@ Progress = Callable[[int, int | None], None]
 """Called with bytes done and bytes in all (None where the server does not say); may raise to cancel."""
 
 
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
+class FetchLimits(Struct, frozen=True):
     """Patience; times in seconds."""
 
     connect_timeout: float = 10.0
@@ -34,8 +34,7 @@ class FetchLimits:
     max_redirects: int = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to download; `subject` (`Image/name`) begins every message."""
 
     subject: str
@@ -43,8 +42,7 @@ class Wanted:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class FetchRules:
+class FetchRules(Struct, frozen=True):
     """One policy for all downloads; `context` replaces the system's trusted authorities, sizes in bytes."""
 
     addresses: AddressPolicy

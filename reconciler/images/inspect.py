@@ -7,9 +7,10 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
+
+from msgspec import Struct
 
 from reconciler.errors import UnsafeImage
 from reconciler.images import qcow2_header
@@ -50,8 +51,7 @@ _BEGINNINGS: Final = (
 _ENDINGS: Final = ((b"conectix", "vhd"), (b"koly", "dmg"))
 
 
-@dataclass(frozen=True, slots=True)
-class InspectedImage:
+class InspectedImage(Struct, frozen=True):
     """What was found; sizes in bytes."""
 
     format: ImageFormat

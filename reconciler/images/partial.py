@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from reconciler.images.durable import replace_file
@@ -32,8 +32,7 @@ class Origin(BaseModel):
         return self.last_modified
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Struct, frozen=True):
     """The `.part` file and its sidecar; the sidecar is always there before the first byte."""
 
     path: Path

@@ -6,8 +6,9 @@ Bounds are those of QEMU's own driver (`block/qcow2.h`), so that nothing reaches
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.images.refusals import (
     BackingFile,
@@ -52,8 +53,7 @@ _DATA_FILE_NAME: Final = 0x4441_5441
 _FLATTEN: Final = "flatten it: qemu-img convert -O qcow2 IMAGE FLAT.qcow2"
 
 
-@dataclass(frozen=True, slots=True)
-class Qcow2Header:
+class Qcow2Header(Struct, frozen=True):
     """The fields of a version 2 or 3 header; sizes and offsets in bytes, `l1_size` in entries."""
 
     version: int

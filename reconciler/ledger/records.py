@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerEvent:
+class LedgerEvent(Struct, frozen=True):
     """Something that was done, or that happened to `target` (`Kind/name`). `at` is wall time in seconds."""
 
     at: float
@@ -19,8 +18,7 @@ class LedgerEvent:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class PassRecord:
+class PassRecord(Struct, frozen=True):
     """A run of passes that decided the same from the same generation; wall times in seconds."""
 
     pass_id: str

@@ -6,9 +6,10 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple
 from pathlib import Path
 from typing import Final, Self
+
+from msgspec.structs import astuple
 
 from reconciler.errors import LedgerError, PreconditionFailed
 from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading, open_for_writing, schema_version

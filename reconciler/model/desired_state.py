@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from reconciler.model.host import Host
 from reconciler.model.image import Image
@@ -14,8 +15,7 @@ from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SourceRef:
+class SourceRef(Struct, frozen=True, order=True):
     """Where an object or a mistake stands; line and column from 1."""
 
     file: str
@@ -26,8 +26,7 @@ class SourceRef:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SpecProblem:
+class SpecProblem(Struct, frozen=True, order=True):
     """One mistake in the specs, ready to be shown."""
 
     where: SourceRef
@@ -48,8 +47,7 @@ class SpecProblem:
     """A name that was probably meant."""
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredState:
+class DesiredState(Struct, frozen=True):
     """One generation of specs; objects are by name."""
 
     generation: str

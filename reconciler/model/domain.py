@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 DomainState = Literal["running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"]
 ACTIVE_STATES: frozenset[DomainState] = frozenset({"running", "paused", "shutdown", "pmsuspended", "blocked"})
 
 
-@dataclass(frozen=True, slots=True)
-class OwnershipMark:
+class OwnershipMark(Struct, frozen=True):
     """What we write into a domain's metadata; Git plus these are enough to rebuild the ledger."""
 
     fleet: str
@@ -25,8 +25,7 @@ class OwnershipMark:
     prune: Literal["enabled", "disabled"] = "enabled"
 
 
-@dataclass(frozen=True, slots=True)
-class DiskConfig:
+class DiskConfig(Struct, frozen=True):
     """One disk of a domain; `path` is what QEMU opens on the host."""
 
     target: str
@@ -38,8 +37,7 @@ class DiskConfig:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NicConfig:
+class NicConfig(Struct, frozen=True):
     """One NIC of a domain; the MAC identifies it."""
 
     mac: str
@@ -47,8 +45,7 @@ class NicConfig:
     model: str = "virtio"
 
 
-@dataclass(frozen=True, slots=True)
-class DomainConfig:
+class DomainConfig(Struct, frozen=True):
     """Every field of a domain that a spec expresses, and nothing else. Sizes in bytes."""
 
     name: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
+class HostFacts(Struct, frozen=True):
     """What a host is; sizes in bytes."""
 
     uuid: str
@@ -23,8 +23,7 @@ class HostFacts:
     libvirt_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedDomain:
+class ObservedDomain(Struct, frozen=True):
     """One domain: its persistent configuration, and the live one while it runs."""
 
     name: str
@@ -47,8 +46,7 @@ class ObservedDomain:
         return self.state in ACTIVE_STATES
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedVolume:
+class ObservedVolume(Struct, frozen=True):
     """One volume; sizes in bytes."""
 
     name: str
@@ -59,8 +57,7 @@ class ObservedVolume:
     backing_path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedPool:
+class ObservedPool(Struct, frozen=True):
     """One storage pool as one host sees it; sizes in bytes, 0 while inactive."""
 
     name: str
@@ -75,8 +72,7 @@ class ObservedPool:
     """By name; None where they were not read (inactive, or another host was asked for a shared pool)."""
 
 
-@dataclass(frozen=True, slots=True)
-class ObservedNetwork:
+class ObservedNetwork(Struct, frozen=True):
     """One libvirt network."""
 
     name: str
@@ -89,8 +85,7 @@ class ObservedNetwork:
     dhcp: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HostInventory:
+class HostInventory(Struct, frozen=True):
     """One host that was read. `observed_at` is wall time in seconds."""
 
     name: str
@@ -102,8 +97,7 @@ class HostInventory:
     networks: Mapping[str, ObservedNetwork]
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadHost:
+class UnreadHost(Struct, frozen=True):
     """One host that could not be read: nothing is known of what it runs."""
 
     name: str
@@ -113,8 +107,7 @@ class UnreadHost:
     """Wall time of the last successful read, if this process had one."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFacts:
+class ImageFacts(Struct, frozen=True):
     """What the controller knows of an image without touching a host; sizes in bytes."""
 
     name: str
@@ -130,8 +123,7 @@ class ImageFacts:
     """The file on the controller once `cached`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inventory:
+class Inventory(Struct, frozen=True):
     """Everything observed for one pass."""
 
     hosts: Mapping[str, HostInventory] = field(default_factory=dict)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """Where a VM was put; the highest epoch is the true copy. `since` is wall time in seconds."""
 
     vm: str
@@ -18,8 +18,7 @@ class Placement:
     """Whether it was started there, and not stopped by us to be started again; true also where that is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """An action that failed; `key` is the action's id. Wall times in seconds."""
 
     key: str
@@ -32,8 +31,7 @@ class Failure:
     """Hash of the action that failed: a changed action starts afresh."""
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeIntent:
+class VolumeIntent(Struct, frozen=True):
     """A volume whose making was begun and not yet finished: it may be partial and was never used."""
 
     pool: str
@@ -41,8 +39,7 @@ class VolumeIntent:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class DoomedVolume:
+class DoomedVolume(Struct, frozen=True):
     """A volume of a removed VM whose deletion was accepted and may not have happened yet."""
 
     vm: str
@@ -51,8 +48,7 @@ class DoomedVolume:
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerView:
+class LedgerView(Struct, frozen=True):
     """A consistent read of the ledger."""
 
     placements: Mapping[str, Placement] = field(default_factory=dict)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, fields, is_dataclass
 from typing import Literal
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from reconciler.model.plan import Action
@@ -19,8 +19,7 @@ OutcomeStatus = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of the action `action_id`."""
 
     action_id: str
@@ -43,8 +42,8 @@ def _canonical(value: object) -> str:
     """A text that differs wherever the value does; unlike repr, it covers fields that are not to be shown."""
     if isinstance(value, BaseModel):
         return value.model_dump_json()
-    if is_dataclass(value):
-        inner = ",".join(f"{field.name}={_canonical(getattr(value, field.name))}" for field in fields(value))
+    if isinstance(value, Struct):
+        inner = ",".join(f"{name}={_canonical(getattr(value, name))}" for name in value.__struct_fields__)
         return f"{type(value).__name__}({inner})"
     if isinstance(value, tuple):
         return f"({','.join(_canonical(item) for item in value)})"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from msgspec import Struct
 
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import Step
@@ -55,8 +56,7 @@ UnmetReason = Literal[
 Severity = Literal["waiting", "blocked", "info"]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(Struct, frozen=True):
     """One field, old to new, in spec terms (`memory`, `disks[root].size`); values as people write them."""
 
     field: str
@@ -65,8 +65,7 @@ class FieldChange:
     disruption: Disruption
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One change. `id` is unique in the plan and the same for the same change in every plan."""
 
     id: str
@@ -86,8 +85,7 @@ class Action:
     """Ids of actions that must have succeeded before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(Struct, frozen=True):
     """A spec that is not met and that no action serves now."""
 
     target: ObjectRef
@@ -103,8 +101,7 @@ class Unmet:
     """For `restart-pending` and `immutable`: what waits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(Struct, frozen=True):
     """Objects (not actions) by what happens to them."""
 
     create: int
@@ -116,8 +113,7 @@ class Summary:
     unchanged: int
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The whole decision of one pass."""
 
     generation: str

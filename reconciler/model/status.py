@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from reconciler.model.plan import Unmet
 
@@ -12,8 +13,7 @@ VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missi
 Sync = Literal["in-sync", "out-of-sync", "restart-pending", "blocked", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class HostStatus:
+class HostStatus(Struct, frozen=True):
     """One host; sizes in bytes, `None` where the host could not be read."""
 
     name: str
@@ -30,8 +30,7 @@ class HostStatus:
     unmanaged: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class VmStatus:
+class VmStatus(Struct, frozen=True):
     """One VM of the specs, or one of ours that left them."""
 
     name: str
@@ -49,8 +48,7 @@ class VmStatus:
     unmet: tuple[Unmet, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImageStatus:
+class ImageStatus(Struct, frozen=True):
     """One image; size in bytes."""
 
     name: str
@@ -62,8 +60,7 @@ class ImageStatus:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class FleetStatus:
+class FleetStatus(Struct, frozen=True):
     """Everything `status` shows."""
 
     fleet: str

@@ -6,15 +6,15 @@ and refuses where the world has moved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig
 from reconciler.model.image import Image
 
 
-@dataclass(frozen=True, slots=True)
-class PoolConfig:
+class PoolConfig(Struct, frozen=True):
     """A pool to define."""
 
     name: str
@@ -26,8 +26,7 @@ class PoolConfig:
     volume_group: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkConfig:
+class NetworkConfig(Struct, frozen=True):
     """A network to define."""
 
     name: str
@@ -38,8 +37,7 @@ class NetworkConfig:
     dhcp: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SeedContent:
+class SeedContent(Struct, frozen=True):
     """Content of a NoCloud seed; it may hold secrets and is never shown."""
 
     instance_id: str
@@ -51,15 +49,13 @@ class SeedContent:
         return f"SeedContent(instance_id={self.instance_id!r}, hostname={self.hostname!r}, …)"
 
 
-@dataclass(frozen=True, slots=True)
-class DefinePool:
+class DefinePool(Struct, frozen=True):
     """Define, build if the directory is missing, start and autostart; expects no pool of that name."""
 
     config: PoolConfig
 
 
-@dataclass(frozen=True, slots=True)
-class StartPool:
+class StartPool(Struct, frozen=True):
     """Start (if inactive) and set autostart of our own pool."""
 
     name: str
@@ -67,16 +63,14 @@ class StartPool:
     autostart: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DefineNetwork:
+class DefineNetwork(Struct, frozen=True):
     """Define, start and autostart; a `redefine` stops and replaces ours of that name."""
 
     config: NetworkConfig
     redefine: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StartNetwork:
+class StartNetwork(Struct, frozen=True):
     """Start (if inactive) and set autostart of our own network."""
 
     name: str
@@ -84,15 +78,13 @@ class StartNetwork:
     autostart: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FetchImage:
+class FetchImage(Struct, frozen=True):
     """Bring the image into the controller's cache, verified and inspected."""
 
     image: Image
 
 
-@dataclass(frozen=True, slots=True)
-class UploadImage:
+class UploadImage(Struct, frozen=True):
     """Upload a cached image as a base volume, then its marker; an unmarked volume of that name is replaced."""
 
     image: str
@@ -102,8 +94,7 @@ class UploadImage:
     format: Literal["qcow2", "raw"]
 
 
-@dataclass(frozen=True, slots=True)
-class CreateVolume:
+class CreateVolume(Struct, frozen=True):
     """Create a disk; expects no volume of that name unless `replace_partial`. `capacity` in bytes."""
 
     pool: str
@@ -117,8 +108,7 @@ class CreateVolume:
     replace_partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GrowVolume:
+class GrowVolume(Struct, frozen=True):
     """Grow a volume that no running domain uses; bytes."""
 
     pool: str
@@ -126,8 +116,7 @@ class GrowVolume:
     capacity: int
 
 
-@dataclass(frozen=True, slots=True)
-class GrowDisk:
+class GrowDisk(Struct, frozen=True):
     """Grow a disk of a running domain, the guest sees it at once; bytes."""
 
     domain: str
@@ -136,8 +125,7 @@ class GrowDisk:
     capacity: int
 
 
-@dataclass(frozen=True, slots=True)
-class WriteSeed:
+class WriteSeed(Struct, frozen=True):
     """Make the NoCloud seed and upload it, mode 0600; a partial one is replaced."""
 
     pool: str
@@ -145,31 +133,27 @@ class WriteSeed:
     content: SeedContent
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteVolume:
+class DeleteVolume(Struct, frozen=True):
     """Delete a volume of ours; expects that no domain of the host refers to it."""
 
     pool: str
     volume: str
 
 
-@dataclass(frozen=True, slots=True)
-class DefineDomain:
+class DefineDomain(Struct, frozen=True):
     """Define a new domain; expects neither its name nor its UUID. Records the placement first."""
 
     config: DomainConfig
 
 
-@dataclass(frozen=True, slots=True)
-class RedefineDomain:
+class RedefineDomain(Struct, frozen=True):
     """Bring the persistent configuration to `config`, keeping what we don't own; expects the inactive XML unchanged."""
 
     config: DomainConfig
     expect_fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetAutostart:
+class SetAutostart(Struct, frozen=True):
     """Set or clear libvirt's autostart of a domain."""
 
     domain: str
@@ -177,8 +161,7 @@ class SetAutostart:
     autostart: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StartDomain:
+class StartDomain(Struct, frozen=True):
     """Start a defined domain; expects it off. `resume` unpauses a paused one instead."""
 
     domain: str
@@ -186,8 +169,7 @@ class StartDomain:
     resume: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StopDomain:
+class StopDomain(Struct, frozen=True):
     """Ask the guest to shut down, wait `timeout` seconds, then force it off if `force`; expects it active."""
 
     domain: str
@@ -196,8 +178,7 @@ class StopDomain:
     force: bool
 
 
-@dataclass(frozen=True, slots=True)
-class UndefineDomain:
+class UndefineDomain(Struct, frozen=True):
     """Undefine a domain that is off; expects our mark and that it is off."""
 
     domain: str

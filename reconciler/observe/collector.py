@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.errors import HostError
@@ -21,15 +23,13 @@ GRACE: Final = 1.0
 _MARGIN: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     host: str
     result: HostInventory | HostError
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """Hosts that are being read; made by `Collector.begin`."""
 
     hosts: frozenset[str]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.errors import HostError
@@ -11,8 +13,7 @@ from reconciler.hypervisor.interface import DomainSummary, Hypervisor
 from reconciler.model.inventory import HostInventory, ObservedPool
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Struct, frozen=True):
     """A full reading: of which URI, with the volumes of which pools, begun when (monotonic)."""
 
     inventory: HostInventory

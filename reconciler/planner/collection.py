@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.model import identity
 from reconciler.model.inventory import ObservedVolume
@@ -62,8 +63,7 @@ def _wanted_bases(world: World) -> frozenset[str] | None:
     return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Collection:
+class _Collection(Struct, frozen=True):
     """One pool as one host sees it."""
 
     world: World

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from reconciler.model.identity import disk_volume
 from reconciler.model.plan import Why
@@ -18,8 +18,7 @@ from reconciler.planner.vm_domain import desired_domain, marked
 from reconciler.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Creation:
+class Creation(Struct, frozen=True):
     """Plans the making of `vm`, which takes its room."""
 
     world: World

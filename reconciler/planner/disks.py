@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.model import identity
 from reconciler.model.domain import DiskConfig, DomainConfig
@@ -20,8 +21,7 @@ from reconciler.planner.seeds import SeedPlanner
 from reconciler.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class DiskPlanner:
+class DiskPlanner(Struct, frozen=True):
     """Plans the volumes of `vm` on `host`; `domain` is the VM's copy there, if it has one."""
 
     world: World

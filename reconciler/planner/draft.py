@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from reconciler.model.plan import Action, Disruption, FieldChange, Severity, Sign, Unmet, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import Step
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(Struct):
     """Collects what the parts of the planner decide; an action asked for twice is there once."""
 
     actions: dict[str, Action] = field(default_factory=dict)

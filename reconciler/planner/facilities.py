@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from reconciler.model.plan import FieldChange
 from reconciler.model.resource import ObjectRef
@@ -15,8 +16,7 @@ from reconciler.planner.world import World
 HELD: Final = "it is held and not active yet"
 
 
-@dataclass(slots=True)
-class Facilities:
+class Facilities(Struct):
     """What each host will offer once the plan has run, and the actions that bring it about.
 
     Keys are (object name, host name), but for `pools`, which is by host and then by pool.

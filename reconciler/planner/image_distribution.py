@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from reconciler.model import identity
 from reconciler.model.image import Image
@@ -16,8 +17,7 @@ from reconciler.planner.facilities import Facilities
 from reconciler.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(Struct, frozen=True):
     """The base volume that a disk can start from, and the actions that must come first."""
 
     volume: str
@@ -27,8 +27,7 @@ class Base:
     after: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class NoBase:
+class NoBase(Struct, frozen=True):
     """Why there is no base to start from."""
 
     reason: str

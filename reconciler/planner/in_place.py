@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model.domain import DomainConfig
 from reconciler.model.plan import FieldChange, Why
@@ -19,8 +20,7 @@ from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
 from reconciler.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class InPlace:
+class InPlace(Struct, frozen=True):
     """Plans the one copy of `vm`."""
 
     world: World

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from reconciler.model import identity
 from reconciler.model.inventory import HostInventory, ObservedNetwork
@@ -23,8 +23,7 @@ def plan_networks(world: World, facilities: Facilities, draft: Draft) -> None:
                 _NetworkPlanner(world, draft, facilities, network, host).plan()
 
 
-@dataclass(frozen=True, slots=True)
-class _NetworkPlanner:
+class _NetworkPlanner(Struct, frozen=True):
     world: World
     draft: Draft
     facilities: Facilities

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from reconciler.model.domain import OwnershipMark
 from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import HostInventory, ObservedDomain
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """One managed domain of a VM."""
 
     host: str
@@ -19,16 +19,14 @@ class Copy:
     mark: OwnershipMark
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A foreign domain."""
 
     host: str
     domain: str
 
 
-@dataclass(frozen=True, slots=True)
-class Foreign:
+class Foreign(Struct, frozen=True):
     """Domains that are never touched, by what could collide with ours; hosts in order."""
 
     impostors: Mapping[str, tuple[Copy, ...]] = field(default_factory=dict)

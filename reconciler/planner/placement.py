@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from reconciler.model.host import Host
 from reconciler.model.identity import base_volume
@@ -24,8 +25,7 @@ _Needs = tuple[object, ...]
 """All of a VM that decides where it may be, but for its size and its neighbours: equal VMs are looked at once."""
 
 
-@dataclass(slots=True)
-class Room:
+class Room(Struct):
     """What one host has left, in bytes and virtual CPUs; shrinks as the plan places VMs."""
 
     host: Host
@@ -45,8 +45,7 @@ class Room:
         self.labels_there.append(vm.metadata.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The host that was chosen, or why each was rejected (in order of names)."""
 
     host: str | None

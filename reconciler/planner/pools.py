@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.model import identity
 from reconciler.model.inventory import HostInventory, ObservedPool
@@ -28,8 +29,7 @@ def plan_pools(world: World, facilities: Facilities, draft: Draft) -> None:
                 _PoolPlanner(world, draft, facilities, pool, host).plan()
 
 
-@dataclass(frozen=True, slots=True)
-class _PoolPlanner:
+class _PoolPlanner(Struct, frozen=True):
     world: World
     draft: Draft
     facilities: Facilities

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig
 from reconciler.model.plan import FieldChange, Why
@@ -25,8 +26,7 @@ _FORGOTTEN: Final = frozenset({"unknown", ""})
 """Reasons of a VM that never ran, and of all that are off once libvirtd was restarted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
+class Power(Struct, frozen=True):
     """Plans whether the one copy of `vm` is on."""
 
     world: World

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.model.domain import DiskConfig
 from reconciler.model.inventory import ObservedPool
@@ -55,8 +56,7 @@ def _report_unseen(world: World, draft: Draft, ref: ObjectRef) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Removal:
+class _Removal(Struct, frozen=True):
     world: World
     draft: Draft
     ref: ObjectRef

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from reconciler.model.domain import DiskConfig
 from reconciler.model.inventory import ObservedDomain, ObservedPool
@@ -16,8 +16,7 @@ from reconciler.planner.vm_domain import seed_content, seed_name
 from reconciler.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class SeedPlanner:
+class SeedPlanner(Struct, frozen=True):
     """Plans the seed of `vm` on `host`; `domain` is the VM's copy there, if it has one."""
 
     world: World

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model import identity
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
@@ -20,8 +22,7 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxy"
 _BUS_PREFIX: Final = {"virtio": "vd", "scsi": "sd", "sata": "sd"}
 
 
-@dataclass(frozen=True, slots=True)
-class PoolOnHost:
+class PoolOnHost(Struct, frozen=True):
     """Where a pool's volumes appear on one host."""
 
     target: str

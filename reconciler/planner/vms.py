@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.model.host import Host
 from reconciler.model.identity import vm_uuid
@@ -21,8 +22,7 @@ from reconciler.planner.placement import Room
 from reconciler.planner.world import World
 
 
-@dataclass(frozen=True, slots=True)
-class VmPlanner:
+class VmPlanner(Struct, frozen=True):
     """Decides one VM; every rule returns whether it was the one."""
 
     world: World

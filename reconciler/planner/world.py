@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.election import storage_host
@@ -15,8 +17,7 @@ from reconciler.model.resource import Labels, ObjectRef, Resource
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """Inputs of one planning, and the indexes that every part of it reads. `now` is wall time in seconds."""
 
     desired: DesiredState

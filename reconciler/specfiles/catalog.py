@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
+
+from msgspec import Struct
 
 from reconciler.model.host import Host
 from reconciler.model.image import Image
@@ -21,8 +22,7 @@ Found = Iterator[tuple[SpecObject, Finding]]
 R = TypeVar("R", bound=Resource)
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(Struct, frozen=True, dict=True):
     """Each name here is claimed once; `claimed` has the names of broken objects too."""
 
     fleet: str

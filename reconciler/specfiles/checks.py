@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from reconciler.model.desired_state import SpecProblem
 from reconciler.model.resource import ObjectRef
@@ -21,8 +22,7 @@ from reconciler.specfiles.placement_checks import spreads, unplaceable
 from reconciler.specfiles.places import Finding
 
 
-@dataclass(slots=True)
-class Checked:
+class Checked(Struct):
     """The outcome; `unnamed` are problems of objects whose name could not be read."""
 
     usable: dict[ObjectRef, SpecObject] = field(default_factory=dict)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct, field
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.specfiles.places import Finding, make_problem
@@ -16,8 +17,7 @@ from reconciler.specfiles.problem_codes import Code
 _SUFFIXES: Final = (".yaml", ".yml")
 
 
-@dataclass(frozen=True, slots=True)
-class DirectoryLimits:
+class DirectoryLimits(Struct, frozen=True):
     """Bounds of one directory: files, bytes of one file and of all, directories within one another."""
 
     files: int = 50_000
@@ -26,8 +26,7 @@ class DirectoryLimits:
     depth: int = 16
 
 
-@dataclass(slots=True)
-class Listing:
+class Listing(Struct):
     """What one walk found: the content of each file by its path below the directory, in order."""
 
     contents: dict[str, bytes] = field(default_factory=dict)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
 from reconciler.model.resource import ObjectRef, Resource
 from reconciler.specfiles.checks import Checked
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Objects that stand after one load, new and old, and what is to be left alone."""
 
     objects: Mapping[ObjectRef, Resource]

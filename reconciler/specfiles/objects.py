@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any, get_args
 
+from msgspec import Struct
 from pydantic import ValidationError
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
@@ -20,8 +20,7 @@ from reconciler.specfiles.yaml_lines import first_lines
 from reconciler.specfiles.yaml_text import YamlError
 
 
-@dataclass(frozen=True, slots=True)
-class SpecObject:
+class SpecObject(Struct, frozen=True):
     """One object of a file; `resource` is None where it has errors, `ref` where not even its name could be read."""
 
     text: Text
@@ -32,8 +31,7 @@ class SpecObject:
     problems: tuple[SpecProblem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SpecFile:
+class SpecFile(Struct, frozen=True):
     """What one file said."""
 
     text: Text

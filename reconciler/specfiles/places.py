@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.specfiles.problem_codes import CODES, Code
@@ -25,8 +26,7 @@ _QUOTED_TOKEN: Final = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^']|'')*'")
 _PLAIN_TOKEN: Final = re.compile(r"[^\s,\[\]{}#:]+(?::(?!\s|$)[^\s,\[\]{}#:]*)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """What is wrong with one value: `path` from the document's root; `on_key` marks the key, not the value."""
 
     code: Code
@@ -36,15 +36,20 @@ class Finding:
     suggestion: str = ""
 
 
-@dataclass(slots=True)
-class Text:
+class Text(Struct, eq=False):
     """One spec file as it was read; positions are found out only when something is wrong."""
 
     file: str
     """As shown to people: the directory as they gave it, and the path below."""
     content: bytes
-    _lines: list[str] | None = field(default=None, repr=False, compare=False)
-    _positions: PositionIndex | None = field(default=None, repr=False, compare=False)
+    _lines: list[str] | None = None
+    _positions: PositionIndex | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """What was found out about a text since it was read is no part of it."""
+        return isinstance(other, Text) and (self.file, self.content) == (other.file, other.content)
+
+    __hash__ = None  # type: ignore[assignment]  # it is not frozen
 
     def problem(self, document: int, target: str, finding: Finding) -> SpecProblem:
         """The finding, ready to be shown."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
+
+from msgspec import Struct
 
 Code = Literal[
     "S001", "S002", "S003", "S004", "S005", "S006", "S007",
@@ -15,8 +16,7 @@ Code = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class CodeInfo:
+class CodeInfo(Struct, frozen=True):
     """One code; a `warning` leaves the object in use, an `error` does not."""
 
     code: Code

@@ -7,10 +7,10 @@ nesting can exhaust the stack, and shares what aliases stand for instead of copy
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import yaml
+from msgspec import Struct
 
 from reconciler.specfiles.yaml_text import Limits, Position, YamlError, line_and_column
 
@@ -41,8 +41,7 @@ _HINTS: Final = (
 )
 
 
-@dataclass(slots=True, eq=False)
-class Node:
+class Node(Struct, eq=False):
     """One value: its meaning, where it starts, and what it holds.
 
     `children` maps each key or list index to its node, `keys` each key to its position; both None in a scalar.

@@ -8,10 +8,10 @@ whatever looks unusual in its result, goes to the authority, which alone says wh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml_rs
+from msgspec import Struct
 
 from reconciler.specfiles.yaml_text import Limits, Position, YamlError, decode
 
@@ -47,8 +47,7 @@ _LONGEST_LINE: Final = 1_000
 _ODD_STARTS: Final = frozenset("|>:\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """One document of a file: `index` from 0; `line` where its content starts, if known.
 
     `data` is a dict, list or scalar; None if the document is empty. What aliases stand for is a shared object:

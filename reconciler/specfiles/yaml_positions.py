@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from reconciler.specfiles.yaml_composer import Node, compose, position_of
 from reconciler.specfiles.yaml_text import Limits, Position, decode
@@ -12,8 +12,7 @@ __all__ = ["Position", "PositionIndex", "locate"]
 _START = Position(1, 1)
 
 
-@dataclass(frozen=True, slots=True)
-class PositionIndex:
+class PositionIndex(Struct, frozen=True):
     """The positions of every key and value of a file, by document index and path (keys and list indexes).
 
     A path that leads nowhere, such as a missing field's, gives the position of the closest parent.

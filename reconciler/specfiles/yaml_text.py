@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from reconciler.errors import SpecError
 
@@ -16,8 +17,7 @@ _FORBIDDEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(Struct, frozen=True, order=True):
     """A place in a file; both count from 1, columns in characters."""
 
     line: int
@@ -39,8 +39,7 @@ class YamlError(SpecError):
         return f"{self.line}:{self.column}: {super().__str__()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bounds of one file, so that no file can exhaust memory or stack.
 
     `file_bytes`: size of the file. `depth`: mappings and lists inside one another.

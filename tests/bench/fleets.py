@@ -8,9 +8,11 @@ Nobody has to create ten thousand VMs to plan them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_xml import render
 from reconciler.model import identity

@@ -11,11 +11,11 @@ import json
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import libvirt
+from msgspec.structs import replace
 
 from reconciler.clock import SystemClock
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet

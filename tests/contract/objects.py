@@ -1,7 +1,8 @@
 """Pools, networks and domains that the contract is tried with."""
 
 import uuid
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
 from reconciler.model.steps import NetworkConfig, PoolConfig

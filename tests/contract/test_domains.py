@@ -1,8 +1,7 @@
 """What every implementation promises of domains."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.interface import HostEvent, Hypervisor

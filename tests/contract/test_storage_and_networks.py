@@ -1,9 +1,9 @@
 """What every implementation promises of pools, volumes and networks."""
 
 import io
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.interface import Hypervisor

@@ -1,12 +1,12 @@
 """Laws of the domain XML: nothing is lost on the way there and back, whatever else the document holds."""
 
 import random
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_amend import amend, same_machine
 from reconciler.hypervisor.domain_xml import parse, render

@@ -5,8 +5,10 @@ It is as strict as real hosts are: an action that could not succeed is an Assert
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from reconciler.model import steps
 from reconciler.model.desired_state import DesiredState

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.ledger.rebuild import unrecorded_placements
 from reconciler.model import identity
@@ -199,8 +201,7 @@ def facts(name: str = "debian", **fields: Any) -> ImageFacts:
     return replace(ImageFacts(name, DIGEST, cached=True, virtual_size=2 * GIB), **fields)
 
 
-@dataclass(frozen=True)
-class Story:
+class Story(Struct, frozen=True):
     """A fleet at one moment; every method returns the next moment, or what the planner says about this one."""
 
     specs: DesiredState

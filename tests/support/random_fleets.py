@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown

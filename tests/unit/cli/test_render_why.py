@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import Terminal

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import islice
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.executor.backoff import LONGEST_DELAY, growing_delays, next_failure, retry_delay
 from reconciler.model import steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from reconciler.model import steps
 from tests.unit.executor.bench import NETWORK_CONFIG, POOL, POOL_CONFIG, Bench

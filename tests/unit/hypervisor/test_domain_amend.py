@@ -1,8 +1,7 @@
 """Amending a domain keeps what no spec can express."""
 
-from dataclasses import replace
-
 from lxml import etree
+from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_amend import amend
 from reconciler.hypervisor.domain_xml import parse, render

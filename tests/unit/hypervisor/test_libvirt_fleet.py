@@ -4,10 +4,10 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import HostTimeout, HostUnreachable
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated import SimulatedFleet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import os
 import subprocess
@@ -13,6 +12,7 @@ import pycdlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reconciler.images.cloud_init import seed_iso
 from reconciler.model.seed import seed_hash
@@ -39,7 +39,7 @@ def test_the_files_are_there_by_both_kinds_of_name(kind: str) -> None:
 
 
 def test_no_network_config_makes_no_file() -> None:
-    iso = seed_iso(dataclasses.replace(CONTENT, network_config=None))
+    iso = seed_iso(replace(CONTENT, network_config=None))
 
     with pytest.raises(pycdlib.pycdlibexception.PyCdlibInvalidInput):
         read(iso, joliet_path="/network-config")
@@ -72,7 +72,7 @@ def test_the_same_content_makes_the_same_bytes_at_any_time_and_place(monkeypatch
 
 
 def test_a_large_seed_is_whole() -> None:
-    content = dataclasses.replace(CONTENT, user_data="#cloud-config\n" + "# x\n" * 100_000)
+    content = replace(CONTENT, user_data="#cloud-config\n" + "# x\n" * 100_000)
 
     assert read(seed_iso(content), rr_path="/user-data").decode() == content.user_data
 

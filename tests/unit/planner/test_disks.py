@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from reconciler.model.ledger import VolumeIntent
 from reconciler.model.steps import CreateVolume, GrowDisk, GrowVolume

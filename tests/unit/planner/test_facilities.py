@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from reconciler.model.steps import DefineNetwork, DefinePool
 from tests.support.fleets import Story, network, observed_network, observed_pool, pool, story, vm

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.support.fleets import GIB, Story, host, network, observed, observed_host, pool, story, stranger, vm
 

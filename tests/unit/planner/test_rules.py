@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.ledger import Failure
