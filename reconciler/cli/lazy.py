@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich_click import RichCommand, RichGroup
 
 from reconciler.cli.invocation import Invocation
 
@@ -17,18 +16,24 @@ _META: Final = "reconciler.flags"
 _PLAIN_HELP_WIDTH: Final = 100
 
 
-class PlainCommand(RichCommand):
+class PlainCommand(click.Command):
     """A command whose help is plain text unless a person looks at a terminal."""
 
     def get_help(self, ctx: click.Context) -> str:
-        return str(super().get_help(ctx)) if sys.stdout.isatty() else _plain_help(self, ctx)
+        return _rich_help(self, ctx) if sys.stdout.isatty() else _plain_help(self, ctx)
 
 
-class PlainGroup(RichGroup):
+class PlainGroup(click.Group):
     """A group whose help is plain text unless a person looks at a terminal."""
 
     def get_help(self, ctx: click.Context) -> str:
-        return str(super().get_help(ctx)) if sys.stdout.isatty() else _plain_help(self, ctx)
+        return _rich_help(self, ctx) if sys.stdout.isatty() else _plain_help(self, ctx)
+
+
+def _rich_help(command: click.Command, ctx: click.Context) -> str:
+    """Laid out by rich-click, which is imported for that only."""
+    text: str = import_module("reconciler.cli.rich_help").rich_help(command, ctx)
+    return text
 
 
 def _plain_help(command: click.Command, ctx: click.Context) -> str:
