@@ -12,6 +12,7 @@ from types import FrameType
 
 import click
 
+from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.log_setup import configure_logs
 from reconciler.cli.outside import Session
@@ -32,9 +33,10 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
     """Show the plan, ask, converge once, sum up."""
     settings = invocation.settings(directory)
     settings.specs_directory()
+    commands = command_line(invocation, directory)
     expect = read_plan_fingerprint(plan) if plan is not None else None
     if not yes:
-        _refuse_where_nobody_answers(settings)
+        _refuse_where_nobody_answers(settings, commands)
     configure_logs(settings)
     doors = invocation.doors()
     with doors.open_session(settings, "apply") as session:
@@ -44,39 +46,40 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
             with doors.write_ledger(settings.state_dir) as ledger:
                 ledger.forget_failures_except(())
             view = session.look()
-        warn_of_problems(view.desired, settings.verbosity)
-        _refuse_other_plan(view, expect, plan)
+        warn_of_problems(view.desired, settings.verbosity, commands)
+        _refuse_other_plan(view, expect, plan, commands)
         if settings.verbosity >= 0:
-            click.echo(render_plan(page_of(view), stdout_terminal()), nl=False)
+            click.echo(render_plan(page_of(view, commands), stdout_terminal()), nl=False)
         if not view.plan.actions and not (yes and session.until_retry(view) is not None):
             verdict = verdict_of(view, (), settled=True)
-        elif yes or _agreed(session, view):
+        elif yes or _agreed(session, view, commands):
             verdict = _converge(session, view, settings, expect)
         else:
             click.echo("nothing was changed", err=True)
             return 1
-    click.echo(verdict.text(stderr_terminal()), err=True)
+    click.echo(verdict.text(stderr_terminal(), commands), err=True)
     return verdict.code
 
 
-def _refuse_where_nobody_answers(settings: Settings) -> None:
+def _refuse_where_nobody_answers(settings: Settings, commands: CommandLine) -> None:
     if settings.interactive and sys.stdin.isatty():
         return
+    saved = commands.call("apply", "--yes", "--plan", "FILE")
     raise UsageError(
         "apply asks before it changes anything, and nobody can answer here",
-        hint="read the plan, then add --yes; or carry out a saved one: reconciler apply --plan FILE --yes",
+        hint=f"read the plan, then add --yes; or carry out a saved one: {saved}",
     )
 
 
-def _refuse_other_plan(view: View, expect: str | None, file: Path | None) -> None:
+def _refuse_other_plan(view: View, expect: str | None, file: Path | None, commands: CommandLine) -> None:
     if expect is not None and view.plan.fingerprint != expect:
         raise PreconditionFailed(
             f"{file}: the world has moved: that was plan {expect[:7]}, now it would be {view.plan.fingerprint[:7]}",
-            hint=f"look at what it would be now: reconciler plan --out {file}",
+            hint=f"look at what it would be now: {commands.call('plan', '--out', str(file))}",
         )
 
 
-def _agreed(session: Session, view: View) -> bool:
+def _agreed(session: Session, view: View, commands: CommandLine) -> bool:
     """Ask; and ask again where the world moved while the reader was reading."""
     while True:
         worst = view.plan.worst
@@ -87,7 +90,7 @@ def _agreed(session: Session, view: View) -> bool:
         if now.plan.fingerprint == view.plan.fingerprint:
             return True
         click.echo("The world moved meanwhile. Now it would be:", err=True)
-        click.echo(render_plan(page_of(now), stdout_terminal()), nl=False)
+        click.echo(render_plan(page_of(now, commands), stdout_terminal()), nl=False)
         view = now
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.preflight import Check, controller_checks, host_checks, latency_check, specs_check
 from reconciler.cli.terminal import Terminal, stdout_terminal
@@ -20,7 +21,7 @@ def run(invocation: Invocation, *, directory: Path | None) -> int:
     settings = invocation.settings(directory)
     terminal = stdout_terminal()
     failed = warned = total = 0
-    for check in _checks(invocation, settings):
+    for check in _checks(invocation, settings, command_line(invocation, directory)):
         click.echo(check_line(check, terminal))
         total += 1
         failed += check.result == "bad"
@@ -40,7 +41,7 @@ def check_line(check: Check, terminal: Terminal) -> str:
     return f"{line}\n    {terminal.paint(f'→ {check.remedy}', 'accent')}" if check.remedy else line
 
 
-def _checks(invocation: Invocation, settings: Settings) -> Iterator[Check]:
+def _checks(invocation: Invocation, settings: Settings, commands: CommandLine) -> Iterator[Check]:
     doors = invocation.doors()
     if settings.specs is None:
         yield from controller_checks(settings, None)
@@ -48,7 +49,7 @@ def _checks(invocation: Invocation, settings: Settings) -> Iterator[Check]:
         return
     desired = doors.load_specs(settings.specs, settings.fleet)
     yield from controller_checks(settings, desired)
-    yield specs_check(desired, settings.specs)
+    yield specs_check(desired, settings.specs, commands)
     if desired.hosts:
         with doors.open_session(settings, None) as session:
             view = session.look()

@@ -6,6 +6,7 @@ import time
 
 import click
 
+from reconciler.cli.command_line import command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.references import parse_reference
 from reconciler.ledger.records import LedgerEvent
@@ -23,7 +24,8 @@ def run_pause(invocation: Invocation, *, target: str | None) -> int:
             return 0
         ledger.pause(held)
         ledger.record_event(_event(held, "paused"))
-    click.echo(f"{_words(held)} is held: nothing of it is changed until reconciler resume{_argument(held)}")
+    resume = command_line(invocation).call("resume", *_argument(held))
+    click.echo(f"{_words(held)} is held: nothing of it is changed until {resume}")
     return 0
 
 
@@ -50,8 +52,8 @@ def _words(held: str) -> str:
     return "the whole fleet" if held == _FLEET else held
 
 
-def _argument(held: str) -> str:
-    return "" if held == _FLEET else f" {held}"
+def _argument(held: str) -> tuple[str, ...]:
+    return () if held == _FLEET else (held,)
 
 
 def _event(held: str, event: str) -> LedgerEvent:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.terminal import stderr_terminal
 from reconciler.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.cli.command_line import CommandLine
 
 CHANGES = 2
 
@@ -31,20 +33,22 @@ def run(
     if json + markdown + short + verbose > 1:
         raise UsageError("--json, --markdown, --short and --verbose exclude one another", hint="choose one")
     settings = invocation.settings(directory)
-    specs = settings.specs_directory()
+    settings.specs_directory()
     with invocation.doors().open_session(settings, None) as session:
         view = session.look(meanwhile=_import_rendering)
-    from reconciler.cli.plan_json import write_plan_file  # noqa: PLC0415  see _import_rendering
+    from reconciler.cli.command_line import command_line  # noqa: PLC0415  see _import_rendering
+    from reconciler.cli.plan_json import write_plan_file  # noqa: PLC0415
     from reconciler.cli.plan_page import plan_text  # noqa: PLC0415
     from reconciler.cli.spec_notes import warn_of_problems  # noqa: PLC0415
 
-    warn_of_problems(view.desired, invocation.verbosity)
+    commands = command_line(invocation, directory)
+    warn_of_problems(view.desired, invocation.verbosity, commands)
     if out is not None:
         write_plan_file(out, view.plan, view.inventory.unread)
     detail: Literal["short", "normal", "verbose"] = "short" if short else "verbose" if verbose else "normal"
-    click.echo(plan_text(view, json=json, markdown=markdown, detail=detail), nl=False)
+    click.echo(plan_text(view, commands, json=json, markdown=markdown, detail=detail), nl=False)
     if not json and not markdown and view.plan.actions and invocation.verbosity >= 0:
-        _suggest(specs, out)
+        _suggest(commands, out)
     return CHANGES if view.plan.actions and not exit_zero else 0
 
 
@@ -53,14 +57,9 @@ def _import_rendering() -> None:
     import_module("reconciler.cli.plan_page")
 
 
-def _suggest(specs: Path, out: Path | None) -> None:
+def _suggest(commands: CommandLine, out: Path | None) -> None:
     """The next command, on standard error: it is talk, not data."""
     terminal = stderr_terminal()
-    apply = f"reconciler apply {shlex.quote(str(specs))}"
-    if out is not None:
-        line = f"Apply exactly this:  {terminal.paint(f'{apply} --plan {shlex.quote(str(out))}', 'accent')}"
-    else:
-        line = (
-            f"Apply:  {terminal.paint(apply, 'accent')}    (exactly this: plan with --out FILE, apply with --plan FILE)"
-        )
-    click.echo(line, err=True)
+    apply = terminal.paint(commands.call("apply", *(("--plan", str(out)) if out is not None else ())), "accent")
+    exactly = "" if out is not None else "    (exactly this: plan with --out FILE, apply with --plan FILE)"
+    click.echo(f"{'Apply:' if out is None else 'Apply exactly this:'}  {apply}{exactly}", err=True)

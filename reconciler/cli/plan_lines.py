@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import printable, wrapped
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Disruption, FieldChange
 
 Detail = Literal["short", "normal", "verbose"]
@@ -64,8 +66,10 @@ def field_lines(changes: Sequence[FieldChange], terminal: Terminal, indent: str 
     ]
 
 
-def hint_lines(hint: str, terminal: Terminal, indent: str = INDENT) -> list[str]:
-    """`→ what to do next`."""
+def hint_lines(hint: str, terminal: Terminal, commands: CommandLine, indent: str = INDENT) -> list[str]:
+    """`→ what to do next`; a command stays on one line, to be copied."""
+    if isinstance(hint, NextCommand):
+        return [terminal.paint(f"{indent}→ {commands.spelled(hint)}", "accent")]
     first, *rest = wrapped(printable(hint), terminal.width - 2, indent)
     lines = [f"{indent}→ {first[len(indent) :]}", *(f"{indent}  {line[len(indent) :]}" for line in rest)]
     return [terminal.paint(line, "accent") for line in lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.plan_json import plan_json
 from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown
@@ -12,16 +13,16 @@ from reconciler.cli.terminal import stdout_terminal
 from reconciler.daemon.view import View
 
 
-def page_of(view: View) -> PlanPage:
+def page_of(view: View, commands: CommandLine) -> PlanPage:
     """What the plan's text is made from."""
     unread = tuple(view.inventory.unread[name] for name in sorted(view.inventory.unread))
-    return PlanPage(plan=view.plan, at=view.at, images=disk_images(view.desired), unread=unread)
+    return PlanPage(plan=view.plan, at=view.at, images=disk_images(view.desired), unread=unread, commands=commands)
 
 
-def plan_text(view: View, *, json: bool, markdown: bool, detail: Detail) -> str:
+def plan_text(view: View, commands: CommandLine, *, json: bool, markdown: bool, detail: Detail) -> str:
     """One text, ending in a line end."""
     if json:
         return json_text(plan_json(view.plan, view.inventory.unread))
     if markdown:
-        return plan_markdown(page_of(view))
-    return render_plan(page_of(view), stdout_terminal(), detail=detail)
+        return plan_markdown(page_of(view, commands))
+    return render_plan(page_of(view, commands), stdout_terminal(), detail=detail)

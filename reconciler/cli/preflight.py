@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.words import count
 from reconciler.clock import Clock
 from reconciler.config import Settings
@@ -106,11 +107,11 @@ def _transports(schemes: set[str]) -> Iterator[Check]:
         )
 
 
-def specs_check(desired: DesiredState, directory: Path) -> Check:
+def specs_check(desired: DesiredState, directory: Path, commands: CommandLine) -> Check:
     """Whether the specs can be used as they are."""
     errors = sum(problem.severity == "error" for problem in desired.problems)
     if errors:
-        return Check("bad", "specs", f"{count(errors, 'mistake')} in {directory}", f"reconciler validate {directory}")
+        return Check("bad", "specs", f"{count(errors, 'mistake')} in {directory}", commands.call("validate"))
     if desired.removal_hold:
         return Check("warn", "specs", f"nothing would be removed: {desired.removal_hold}")
     things = [

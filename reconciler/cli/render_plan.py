@@ -13,6 +13,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_groups import SIGNS, ObjectChange, by_object
 from reconciler.cli.plan_lines import (
     DISRUPTION_STYLE,
@@ -43,6 +44,7 @@ class PlanPage(Struct, frozen=True):
     at: float
     images: DiskImages
     unread: tuple[UnreadHost, ...] = ()
+    commands: CommandLine = BARE
 
 
 def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal") -> str:
@@ -51,7 +53,7 @@ def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal"
     told = {(change.target, field) for change in changes for field in change.changes}
     blocks = [
         _change_lines(changes, page.images, terminal, detail),
-        unmet_lines([_less(item, told) for item in page.plan.unmet], terminal, detail),
+        unmet_lines([_less(item, told) for item in page.plan.unmet], terminal, detail, page.commands),
         _unseen_lines(page, terminal, detail),
     ]
     if detail == "verbose":
@@ -102,7 +104,7 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
         painted = [terminal.paint("?", "warn", "bold"), " ", terminal.paint(head, "bold")]
         lines += with_text(painted, 2 + len(head), text, terminal)
         if host.hint and detail != "short":
-            lines += hint_lines(host.hint, terminal)
+            lines += hint_lines(host.hint, terminal, page.commands)
     return lines
 
 

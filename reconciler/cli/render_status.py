@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, revision
+from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
 from reconciler.model.status import FleetStatus, HostHealth, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 
@@ -32,7 +34,7 @@ _SYNC_STYLE: Final[dict[Sync, Style]] = {
 _BAR: Final = 10
 
 
-def render_status(status: FleetStatus, terminal: Terminal) -> str:
+def render_status(status: FleetStatus, terminal: Terminal, commands: CommandLine = BARE) -> str:
     """Everything, for a person."""
     blocks = [_head(status, terminal), _problem_lines(status, terminal)]
     if status.hosts:
@@ -41,7 +43,7 @@ def render_status(status: FleetStatus, terminal: Terminal) -> str:
         blocks.append(table(sorted_vms(status), vm_columns(status.at), terminal))
     if status.images:
         blocks.append(table(sorted_images(status), image_columns(), terminal))
-    hints = _hints(status, terminal)
+    hints = _hints(status, terminal, commands)
     return "\n".join([*(block for block in blocks if block), *([hints] if hints else [])])
 
 
@@ -81,12 +83,13 @@ def _problem_lines(status: FleetStatus, terminal: Terminal) -> str:
     return "".join(f"{terminal.paint('!', 'bad', 'bold')} {problem}\n" for problem in status.problems)
 
 
-def _hints(status: FleetStatus, terminal: Terminal) -> str:
+def _hints(status: FleetStatus, terminal: Terminal, commands: CommandLine) -> str:
     """The next command for the first VM that needs one."""
     troubled = [vm for vm in sorted_vms(status) if _vm_rank(vm) < _IN_ORDER]
     if not troubled:
         return ""
-    return "\n".join(hint_lines(f"reconciler why VirtualMachine/{troubled[0].name}", terminal, indent="")) + "\n"
+    why = NextCommand("why", f"VirtualMachine/{troubled[0].name}")
+    return "\n".join(hint_lines(why, terminal, commands, indent="")) + "\n"
 
 
 # -- order: problems first ---------------------------------------------------------------------------------------------

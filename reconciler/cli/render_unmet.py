@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.plan_groups import in_order
 from reconciler.cli.plan_lines import INDENT, Detail, column_widths, field_lines, hint_lines, padded, with_text
 from reconciler.cli.terminal import Terminal
@@ -15,7 +16,7 @@ _SEVERITIES: Final = ("blocked", "waiting", "info")
 _REASONS_SHOWN: Final = 6
 
 
-def unmet_lines(unmet: Sequence[Unmet], terminal: Terminal, detail: Detail) -> list[str]:
+def unmet_lines(unmet: Sequence[Unmet], terminal: Terminal, detail: Detail, commands: CommandLine) -> list[str]:
     """All of them: those that somebody must act on first, then by kind and name."""
     ordered = sorted(unmet, key=lambda item: (_SEVERITIES.index(item.severity), in_order(item.target), item.reason))
     rows = [(str(item.target), item.host or "-", _reason(item)) for item in ordered]
@@ -26,7 +27,7 @@ def unmet_lines(unmet: Sequence[Unmet], terminal: Terminal, detail: Detail) -> l
         painted = [unmet_sign(item, terminal), " ", terminal.paint(cells[0], "bold"), *cells[1:]]
         lines += with_text(painted, 2 + sum(map(len, cells)), unmet_text(item, detail), terminal)
         if detail != "short":
-            lines += unmet_details(item, terminal, detail)
+            lines += unmet_details(item, terminal, commands, detail)
     return lines
 
 
@@ -59,11 +60,13 @@ def unmet_text(item: Unmet, detail: Detail = "normal") -> str:
     return " · ".join(parts)
 
 
-def unmet_details(item: Unmet, terminal: Terminal, detail: Detail = "normal", indent: str = INDENT) -> list[str]:
+def unmet_details(
+    item: Unmet, terminal: Terminal, commands: CommandLine, detail: Detail = "normal", indent: str = INDENT
+) -> list[str]:
     """What waits, field by field, and the next step."""
     lines = field_lines(item.changes, terminal, indent)
     if item.per_host and item.detail and detail == "verbose":
         lines += wrapped(item.detail, terminal.width, indent)
     if item.hint:
-        lines += hint_lines(item.hint, terminal, indent)
+        lines += hint_lines(item.hint, terminal, commands, indent)
     return lines

@@ -8,6 +8,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_groups import by_object
 from reconciler.cli.plan_lines import field_lines, worth_telling
 from reconciler.cli.render_unmet import unmet_details, unmet_sign, unmet_text
@@ -16,6 +17,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.cli.words import age, clock_time, moment, printable, revision, wrapped
 from reconciler.daemon.view import View
 from reconciler.ledger.records import LedgerEvent
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Action
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import ImageStatus, VmStatus
@@ -30,6 +32,7 @@ class Story(Struct, frozen=True):
     target: ObjectRef
     view: View
     events: Sequence[LedgerEvent]
+    commands: CommandLine = BARE
 
 
 def render_why(story: Story, terminal: Terminal) -> str:
@@ -134,8 +137,8 @@ def _next(story: Story, terminal: Terminal) -> list[str]:
             text = f"{item.severity}: {item.reason.replace('-', ' ')}: {unmet_text(item, 'verbose')}"
             first, *rest = wrapped(text, terminal.width - len(_BODY) - 2, "") or [""]
             lines += [f"{unmet_sign(item, terminal)} {first}", *(f"  {line}" for line in rest)]
-            here = replace(item, hint="") if item.hint == f"reconciler why {story.target}" else item
-            lines += unmet_details(here, terminal, indent="  ")
+            here = replace(item, hint="") if item.hint == NextCommand("why", str(story.target)) else item
+            lines += unmet_details(here, terminal, story.commands, indent="  ")
     return lines or _inaction(story)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.terminal import stderr_terminal
 from reconciler.cli.words import count
 from reconciler.model.desired_state import DesiredState
@@ -11,7 +12,7 @@ from reconciler.model.desired_state import DesiredState
 _SHOWN = 5
 
 
-def warn_of_problems(desired: DesiredState, verbosity: int) -> None:
+def warn_of_problems(desired: DesiredState, verbosity: int, commands: CommandLine) -> None:
     """One line an error on standard error, a few of many; warnings are counted, and shown with `-v`."""
     terminal = stderr_terminal()
     if desired.removal_hold:
@@ -30,4 +31,4 @@ def warn_of_problems(desired: DesiredState, verbosity: int) -> None:
         *([count(warnings, "warning")] if warnings and verbosity == 0 else []),
     ]
     if left:
-        click.echo(f"{terminal.paint('specs:', 'warn')} {', '.join(left)}  → reconciler validate", err=True)
+        click.echo(f"{terminal.paint('specs:', 'warn')} {', '.join(left)}  → {commands.call('validate')}", err=True)

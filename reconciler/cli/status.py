@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -12,6 +13,7 @@ import click
 from msgspec import Struct
 
 from reconciler.cli import status_data
+from reconciler.cli.command_line import BARE, CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.outside import Session
 from reconciler.cli.render_status import (
@@ -75,22 +77,35 @@ def run(
     chosen_format: TableFormat = "json" if json else format
     keys = [key.strip() for key in columns.split(",")] if columns else []
     terminal = stdout_terminal()
+    page = partial(
+        status_text,
+        format=chosen_format,
+        keys=keys,
+        only=only,
+        terminal=terminal,
+        commands=command_line(invocation, directory),
+    )
     if watch and chosen_format != "table":
         raise UsageError("--watch shows the table", hint="leave --json and --format out")
     with invocation.doors().open_session(settings, None) as session:
         if watch:
-            return _watch(session, lambda status: status_text(status, chosen_format, keys, only, terminal), terminal)
+            return _watch(session, page, terminal)
         status = session.look().status
-    click.echo(status_text(status, chosen_format, keys, only, terminal), nl=False)
+    click.echo(page(status), nl=False)
     return 0 if status.healthy else NOT_HEALTHY
 
 
 def status_text(
-    status: FleetStatus, format: TableFormat, keys: Sequence[str], only: Section | None, terminal: Terminal
+    status: FleetStatus,
+    format: TableFormat,
+    keys: Sequence[str],
+    only: Section | None,
+    terminal: Terminal,
+    commands: CommandLine = BARE,
 ) -> str:
     """The status as asked for."""
     if only is None and not keys and format != "csv":
-        return _whole(status, format, terminal)
+        return _whole(status, format, terminal, commands)
     section = only or "vms"
     if section == "hosts":
         columns_of_hosts = host_columns(status.at, bars=format == "table")
@@ -100,7 +115,7 @@ def status_text(
     return _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data).text(format, keys, terminal)
 
 
-def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal) -> str:
+def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal, commands: CommandLine) -> str:
     if format == "json":
         return json_text(status_data.status_data(status))
     if format == "yaml":
@@ -115,7 +130,7 @@ def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal) -> str:
             )
         ]
         return "\n".join(sections)
-    return render_status(status, terminal)
+    return render_status(status, terminal, commands)
 
 
 def _watch(session: Session, text: Callable[[FleetStatus], str], terminal: Terminal) -> int:

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.render_unmet import unmet_sign, unmet_text
 from reconciler.cli.terminal import Style, Terminal
@@ -30,13 +31,13 @@ class Verdict(Struct, frozen=True):
     waiting: tuple[Unmet, ...] = ()
     unseen: tuple[str, ...] = ()
 
-    def text(self, terminal: Terminal) -> str:
+    def text(self, terminal: Terminal, commands: CommandLine = BARE) -> str:
         """For a person: what failed and what waits, then the sentence."""
         lines = [f"{terminal.paint('✗', 'bad', 'bold')} {failure}" for failure in self.failures]
         for item in self.waiting:
             reason = item.reason.replace("-", " ")
             lines.append(f"{unmet_sign(item, terminal)} {item.target} {item.severity}: {reason}: {unmet_text(item)}")
-            lines += hint_lines(item.hint, terminal, indent="  ") if item.hint else []
+            lines += hint_lines(item.hint, terminal, commands, indent="  ") if item.hint else []
         if self.unseen:
             lines.append(
                 f"{terminal.paint('?', 'warn')} could not see {names(self.unseen)}: its VMs are unknown, not absent"

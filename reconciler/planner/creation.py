@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from reconciler.model.identity import disk_volume
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DefineDomain, StartDomain
@@ -40,7 +41,7 @@ class Creation(Struct, frozen=True):
                 "no-host-fits",
                 "no host fits",
                 per_host=verdict.rejections,
-                hint=f"reconciler why {self.target}",
+                hint=NextCommand("why", str(self.target)),
             )
             return
         self.rooms[verdict.host].take(self.vm)

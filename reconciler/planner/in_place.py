@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.domain import DomainConfig
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import RedefineDomain, SetAutostart
@@ -153,7 +154,7 @@ class InPlace(Struct, frozen=True):
             f"pool {pool} on {self.copy.host}: {trouble}",
             severity="blocked",
             host=self.copy.host,
-            hint=f"reconciler why StoragePool/{pool}",
+            hint=NextCommand("why", f"StoragePool/{pool}"),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from reconciler.model.ledger import Failure
+from reconciler.model.next_command import NextCommand
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
@@ -97,7 +98,7 @@ def _failed(action: Action, failure: Failure, now: float) -> Unmet:
         f"{action.detail}: {failure.message} ({tries}, next in {wait} s)",
         severity="blocked" if failure.permanent else "waiting",
         host=action.host,
-        hint=f"reconciler why {action.target}",
+        hint=NextCommand("why", str(action.target)),
     )
 
 
@@ -136,5 +137,5 @@ def _waits_for(target: ObjectRef, cause: Unmet) -> Unmet:
         f"waits for {about}{detail}",
         severity="waiting",
         host=cause.host,
-        hint=cause.hint or f"reconciler why {cause.target}",
+        hint=cause.hint or NextCommand("why", str(cause.target)),
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
+from reconciler.model.next_command import NextCommand
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
@@ -53,9 +54,9 @@ def _report_unusable(world: World, draft: Draft) -> None:
         draft.wait(
             ref,
             "spec-invalid",
-            f"{problem.where}: {problem.message}",
+            f"{problem.where}: {problem.message}; until that is mended the last good form stands",
             severity="blocked",
-            hint="reconciler validate shows every mistake; until it is mended the last good form stands",
+            hint=NextCommand("validate"),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StartDomain, StopDomain
@@ -97,7 +98,7 @@ class Power(Struct, frozen=True):
                     f"network {nic.network} on {self.copy.host}: {trouble}",
                     severity="blocked",
                     host=self.copy.host,
-                    hint=f"reconciler why Network/{nic.network}",
+                    hint=NextCommand("why", f"Network/{nic.network}"),
                 )
                 return False
         return not report_disk_collision(self.world, self.draft, self.vm, config, self.copy.host)

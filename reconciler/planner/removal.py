@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from reconciler.model.domain import DiskConfig
 from reconciler.model.inventory import ObservedPool
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
@@ -52,7 +53,7 @@ def _report_unseen(world: World, draft: Draft, ref: ObjectRef) -> None:
             "host-unread",
             f"not in the specs, but {placement.host}, which it was placed on, can't be read",
             host=placement.host,
-            hint=f"reconciler why Host/{placement.host}",
+            hint=NextCommand("why", f"Host/{placement.host}"),
         )
 
 
@@ -65,7 +66,7 @@ class _Removal(Struct, frozen=True):
     def plan(self) -> None:
         if self.world.desired.removal_hold:
             self._hold(
-                "removal-held", f"not in the specs, but {self.world.desired.removal_hold}", "reconciler validate"
+                "removal-held", f"not in the specs, but {self.world.desired.removal_hold}", NextCommand("validate")
             )
         elif self.copy.mark.prune == "disabled":
             self._hold(
@@ -74,14 +75,14 @@ class _Removal(Struct, frozen=True):
                 "put its spec back without the annotation, apply, then remove it",
             )
         elif self.world.is_paused(self.ref):
-            self._hold("paused", "not in the specs, and held", f"reconciler resume {self.ref}")
+            self._hold("paused", "not in the specs, and held", NextCommand("resume", str(self.ref)))
         else:
             self._unless_in_doubt()
 
     def _unless_in_doubt(self) -> None:
         doubt = self._doubt() or (self._doubt_about_disks() if self._losing else "")
         if doubt:
-            self._hold("removal-held", f"not in the specs, but {doubt}", f"reconciler why {self.ref}")
+            self._hold("removal-held", f"not in the specs, but {doubt}", NextCommand("why", str(self.ref)))
         else:
             self._remove()
 

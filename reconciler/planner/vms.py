@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from reconciler.model.host import Host
 from reconciler.model.identity import vm_uuid
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Severity, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
@@ -103,10 +104,10 @@ class VmPlanner(Struct, frozen=True):
         if placement.host in self.world.desired.hosts:
             unread = self.world.inventory.unread.get(placement.host)
             detail = f"{placement.host} can't be read, so the VM is neither known to run nor known to be off{idle}"
-            hint = unread.hint if unread and unread.hint else f"reconciler why Host/{placement.host}"
+            hint = unread.hint if unread and unread.hint else NextCommand("why", f"Host/{placement.host}")
         elif ObjectRef("Host", placement.host) in self.world.desired.unusable:
             detail = f"it was placed on {placement.host}, whose spec can't be used{idle}"
-            hint = f"mend the spec of Host {placement.host}: reconciler validate"
+            hint = NextCommand("validate")
         else:
             detail = f"it was placed on {placement.host}, which is no longer in the specs{idle}"
             hint = f"put Host {placement.host} back until its VMs are elsewhere"
@@ -145,7 +146,7 @@ class VmPlanner(Struct, frozen=True):
             f"it is not on {placement.host} any more; somebody may have moved it to {', '.join(unread)},"
             " which can't be read",
             host=unread[0],
-            hint=f"reconciler why Host/{unread[0]}",
+            hint=NextCommand("why", f"Host/{unread[0]}"),
         )
         return True
 

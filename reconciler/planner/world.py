@@ -12,6 +12,7 @@ from reconciler.model.election import storage_host
 from reconciler.model.host import Host
 from reconciler.model.inventory import Inventory, ObservedPool
 from reconciler.model.ledger import LedgerView
+from reconciler.model.next_command import NextCommand
 from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
@@ -51,9 +52,9 @@ class World(Struct, frozen=True):
     def how_to_resume(self, ref: ObjectRef) -> str:
         """What lets changes of a held object go on."""
         if "fleet" in self.ledger.paused:
-            return "reconciler resume"
+            return NextCommand("resume")
         if str(ref) in self.ledger.paused:
-            return f"reconciler resume {ref}"
+            return NextCommand("resume", str(ref))
         return f"take the annotation reconciler/paused out of the spec of {ref}"
 
     def storage_host(self, pool: str, host: str) -> str:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.model.image import Image
 from reconciler.model.inventory import UnreadHost
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import (
     Action,
     Disruption,
@@ -259,7 +260,7 @@ EVERY_REASON: Final = (
         "VirtualMachine/a7", "conflict", "h2 has a domain of that name that is not ours", severity="blocked", host="h2"
     ),
     unmet("VirtualMachine/a8", "spec-invalid", "vms.yaml:4:3: its last good form stands", severity="blocked"),
-    unmet("VirtualMachine/a9", "paused", "held; changes wait", hint="reconciler resume VirtualMachine/a9"),
+    unmet("VirtualMachine/a9", "paused", "held; changes wait", hint=NextCommand("resume", "VirtualMachine/a9")),
     unmet("VirtualMachine/b1", "backoff", "define failed 3 times; next try in 40s", host="h1"),
     unmet("VirtualMachine/b2", "failed", "unsupported machine type 'q36'", severity="blocked", host="h1"),
     unmet("VirtualMachine/b3", "removal-held", "would be removed, but vms.yaml could not be read", host="h1"),

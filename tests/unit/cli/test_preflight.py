@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.check import check_line
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.preflight import Check, controller_checks, host_checks, latency_check, specs_check, version_words
 from reconciler.cli.terminal import Terminal
 from reconciler.config import Settings
@@ -153,7 +154,7 @@ def test_a_running_controller_is_named(tmp_path: Path) -> None:
 def test_mistakes_in_the_specs_fail_and_name_the_command_that_shows_them(tmp_path: Path) -> None:
     problem = SpecProblem(SourceRef("a.yaml", 1), "S014", "Host/h1", "spec.x", "unknown field")
 
-    check = specs_check(DesiredState("g", problems=(problem,)), tmp_path)
+    check = specs_check(DesiredState("g", problems=(problem,)), tmp_path, CommandLine((str(tmp_path),)))
 
     assert (check.result, check.remedy) == ("bad", f"reconciler validate {tmp_path}")
 
