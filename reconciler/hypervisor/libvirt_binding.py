@@ -6,6 +6,7 @@ Everything else handles libvirt's objects without naming the library; they are t
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -49,6 +50,9 @@ _CLOSE_REASONS: Final = {
     libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "closed here",
 }
 
+_BETWEEN_TURNS: Final = 0.01
+"""Seconds."""
+
 OnEvent = Callable[[str, str, str], None]
 """Called with kind (`domain`, `pool`, `network`), name of the object, and detail."""
 
@@ -56,7 +60,9 @@ OnEvent = Callable[[str, str, str], None]
 class EventLoop:
     """libvirt's event loop: one a process, in a daemon thread, started when it is first needed.
 
-    Close callbacks and events live in it.
+    Close callbacks and events live in it, and each of our calls wakes it twice: libvirt takes the call's socket out of
+    the loop and puts it back. A turn goes over the sockets of all hosts, so turns are kept rare: with a hundred hosts
+    they cost more than the calls. What happens meanwhile is told one pause later.
     """
 
     _lock: Final = threading.Lock()
@@ -77,6 +83,7 @@ class EventLoop:
     def _run() -> None:
         while True:
             libvirt.virEventRunDefaultImpl()
+            time.sleep(_BETWEEN_TURNS)
 
 
 class Session:
