@@ -1,4 +1,4 @@
-"""The objects of one load that are right by themselves, as the checks across files see them."""
+"""The objects of one load as the checks across files see them."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ class Catalog(Struct, frozen=True, dict=True):
     """Virtual sizes in bytes of the images that could be inspected."""
     remembered: frozenset[ObjectRef] = frozenset()
     """Objects whose last good form stands in while they have errors."""
+    perhaps: frozenset[ObjectRef] = frozenset()
+    """What may be defined where that could not be read; with an empty name, anything of that kind."""
 
     @cached_property
     def vms(self) -> list[tuple[SpecObject, VirtualMachine]]:
@@ -52,6 +54,16 @@ class Catalog(Struct, frozen=True, dict=True):
     @cached_property
     def images(self) -> list[tuple[SpecObject, Image]]:
         return self._of(Image)
+
+    @cached_property
+    def has_all_hosts(self) -> bool:
+        """Whether no host is missing because of errors."""
+        claimed = sum(ref.kind == "Host" for ref in self.claimed)
+        return len(self.hosts) >= claimed and not any(ref.kind == "Host" for ref in self.perhaps)
+
+    def may_have(self, ref: ObjectRef) -> bool:
+        """Whether the object is there, or may be in what could not be read."""
+        return ref in self.claimed or ref in self.perhaps or ObjectRef(ref.kind, "") in self.perhaps
 
     @cached_property
     def pool_hosts(self) -> Mapping[str, frozenset[str]]:

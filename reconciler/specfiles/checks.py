@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.model.desired_state import SpecProblem
 from reconciler.model.resource import ObjectRef
 from reconciler.specfiles.catalog import Catalog
 from reconciler.specfiles.cross_checks import (
-    disks,
     doubled_macs,
     doubled_names,
-    one_thing_twice,
+    doubled_targets,
+    doubled_uris,
+    overlapping_networks,
     references,
+    refused_images,
     selected_hosts,
+    small_disks,
+    unfit_pools,
 )
+from reconciler.specfiles.draft_checks import more_findings, subjects_of
+from reconciler.specfiles.hidden_objects import what_may_be_there
 from reconciler.specfiles.objects import SpecFile, SpecObject
 from reconciler.specfiles.placement_checks import spreads, unplaceable
-from reconciler.specfiles.places import Finding
+from reconciler.specfiles.places import Finding, dotted
 
 
 class Checked(Struct):
@@ -36,10 +43,48 @@ def check(
     fleet: str,
     sizes: Mapping[str, int | Finding],
     remembered: Collection[ObjectRef],
+    unread: Collection[SpecProblem] = (),
 ) -> Checked:
-    """Check all objects of all files together; `remembered` are those whose last good form is known."""
+    """Check all objects of all files together; `remembered` are those whose last good form is known.
+
+    `unread` are the files that could not be read: any object may stand there.
+    """
     outcome = Checked()
+    claims, nameless = _gather(files, outcome)
+    known_sizes = {
+        name: size
+        for name, size in sizes.items()
+        if isinstance(size, int) and ObjectRef("Image", name) not in outcome.refused
+    }
+    _refuse(outcome, doubled_names(claims.values()))
+    facilities = Catalog(
+        fleet=fleet,
+        objects=dict(outcome.usable),
+        claimed=frozenset(claims),
+        image_sizes=known_sizes,
+        remembered=frozenset(remembered),
+        perhaps=what_may_be_there(files, blind=bool(unread)),
+    )
+    for found in (doubled_uris, doubled_targets, overlapping_networks, selected_hosts):
+        _refuse(outcome, found(facilities))
+    _refuse(outcome, list(refused_images(outcome.usable, sizes)))
+    # VMs are judged by what is left of the things that they need.
+    others = replace(facilities, objects=dict(outcome.usable))
+    for found in (doubled_macs, references, small_disks, unfit_pools, unplaceable):
+        _refuse(outcome, found(others))
+    subjects = subjects_of(claims, nameless)
+    if subjects:
+        _add(outcome, more_findings(subjects, facilities, others, sizes))
+    else:
+        _refuse(outcome, spreads(others))
+    outcome.problems.sort()
+    return outcome
+
+
+def _gather(files: Iterable[SpecFile], outcome: Checked) -> tuple[dict[ObjectRef, list[SpecObject]], list[SpecObject]]:
+    """All objects by the names that they claim, and those whose name could not be read."""
     claims: dict[ObjectRef, list[SpecObject]] = {}
+    nameless: list[SpecObject] = []
     for file in files:
         if file.broken is not None:
             outcome.problems.append(file.broken)
@@ -47,36 +92,17 @@ def check(
             if item.problems:
                 outcome.problems += item.problems
             if item.ref is None:
-                outcome.unnamed.append(item.problems[0])
+                nameless.append(item)
             else:
                 claims.setdefault(item.ref, []).append(item)
+    outcome.unnamed += (item.problems[0] for item in nameless)
     for ref, group in claims.items():
         invalid = next((item for item in group if item.resource is None), None)
         if invalid is not None:
             outcome.refused[ref] = invalid.problems[0]
         else:
             outcome.usable[ref] = group[0]
-    _refuse(outcome, doubled_names(claims.values()))
-    known_sizes = {name: size for name, size in sizes.items() if isinstance(size, int)}
-    catalog = Catalog(fleet, dict(outcome.usable), frozenset(claims), known_sizes, frozenset(remembered))
-    _refuse(outcome, one_thing_twice(catalog))
-    _refuse(outcome, selected_hosts(catalog))
-    _refuse(outcome, _images(outcome, sizes))
-    # VMs are judged by what is left of the things that they need.
-    catalog = Catalog(fleet, dict(outcome.usable), frozenset(claims), known_sizes, frozenset(remembered))
-    for found in (doubled_macs, references, disks, unplaceable, spreads):
-        _refuse(outcome, found(catalog))
-    outcome.problems.sort()
-    return outcome
-
-
-def _images(outcome: Checked, sizes: Mapping[str, int | Finding]) -> list[tuple[SpecObject, Finding]]:
-    refs = {name: ObjectRef("Image", name) for name, size in sizes.items() if not isinstance(size, int)}
-    return [
-        (outcome.usable[ref], finding)
-        for name, ref in refs.items()
-        if ref in outcome.usable and isinstance(finding := sizes[name], Finding)
-    ]
+    return claims, nameless
 
 
 def _refuse(outcome: Checked, found: Iterable[tuple[SpecObject, Finding]]) -> None:
@@ -89,3 +115,14 @@ def _refuse(outcome: Checked, found: Iterable[tuple[SpecObject, Finding]]) -> No
         if problem.severity == "error":
             outcome.refused.setdefault(item.ref, problem)
             outcome.usable.pop(item.ref, None)
+
+
+def _add(outcome: Checked, found: Iterable[tuple[SpecObject, Finding]]) -> None:
+    """Say what is new, and refuse nothing for it."""
+    said = {(problem.where.file, problem.target, problem.code, problem.field) for problem in outcome.problems}
+    for item, finding in found:
+        target = item.problems[0].target if item.draft is not None else str(item.ref)
+        key = (item.text.file, target, finding.code, dotted(finding.path))
+        if finding.code != "S044" and key not in said:
+            said.add(key)
+            outcome.problems.append(item.text.problem(item.document, target, finding))

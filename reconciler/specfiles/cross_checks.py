@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Network
 
 from reconciler.model.identity import effective_macs
@@ -61,10 +61,9 @@ def references(catalog: Catalog) -> Found:
             yield from _refer(catalog, item, "Host", host, ("spec", "placement", "hosts", index))
 
 
-def disks(catalog: Catalog) -> Found:
-    """Disks that don't hold their image, or that their pool can't hold."""
-    logical = {pool.name for _, pool in catalog.pools if pool.spec.type == "logical"}
-    if not catalog.image_sizes and not logical:
+def small_disks(catalog: Catalog) -> Found:
+    """Disks that don't hold their image."""
+    if not catalog.image_sizes:
         return
     for item, vm in catalog.vms:
         for index, disk in enumerate(vm.spec.disks):
@@ -76,21 +75,34 @@ def disks(catalog: Catalog) -> Found:
                     f" write {_next_gib(least)} or more, or leave size out"
                 )
                 yield item, Finding("S033", (*path, "size"), message)
+
+
+def unfit_pools(catalog: Catalog) -> Found:
+    """Disks that their pool can't hold."""
+    logical = {pool.name for _, pool in catalog.pools if pool.spec.type == "logical"}
+    if not logical:
+        return
+    for item, vm in catalog.vms:
+        for index, disk in enumerate(vm.spec.disks):
             if disk.pool in logical and disk.format != "raw":
                 message = (
                     f"StoragePool/{disk.pool} is logical and holds raw disks only; write format: raw and clone: full"
                 )
-                yield item, Finding("S043", (*path, "pool"), message)
+                yield item, Finding("S043", ("spec", "disks", index, "pool"), message)
 
 
-def one_thing_twice(catalog: Catalog) -> Found:
-    """Hosts with one URI; pools with one directory or networks with common addresses on one host."""
+def doubled_uris(catalog: Catalog) -> Found:
+    """Hosts that are one machine."""
     uris: dict[str, list[SpecObject]] = defaultdict(list)
     for item, host in catalog.hosts:
         uris[host.spec.uri].append(item)
     for group in uris.values():
         if len(group) > 1:
             yield from _each_names_the_others(group, "S037", ("spec", "uri"), "this URI")
+
+
+def doubled_targets(catalog: Catalog) -> Found:
+    """Pools with one directory on one host."""
     targets: dict[str, list[tuple[SpecObject, HostSelector]]] = defaultdict(list)
     for item, pool in catalog.pools:
         if pool.spec.target is not None and pool.spec.type != "existing":
@@ -100,10 +112,10 @@ def one_thing_twice(catalog: Catalog) -> Found:
             yield from _each_names_the_others(
                 [item for item, _ in claims], "S037", ("spec", "target"), "this directory"
             )
-    yield from _overlapping_networks(catalog)
 
 
-def _overlapping_networks(catalog: Catalog) -> Found:
+def overlapping_networks(catalog: Catalog) -> Found:
+    """Networks with common addresses on one host."""
     subnets = [(item, net.name, IPv4Network(net.spec.subnet)) for item, net in catalog.networks if net.spec.subnet]
     subnets.sort(key=lambda entry: (int(entry[2].network_address), entry[1]))
     for (one, first, a), (other, second, b) in itertools.pairwise(subnets):
@@ -130,7 +142,7 @@ def _refer(catalog: Catalog, item: SpecObject, kind: Kind, name: str, path: Path
     ref = ObjectRef(kind, name)
     if ref in catalog.objects or ref in catalog.remembered:
         return
-    if ref in catalog.claimed:
+    if catalog.may_have(ref):
         yield item, Finding("S044", path, f"{ref} has errors; mend it first")
         return
     message, suggestion = catalog.advice_on(ref)
@@ -139,3 +151,11 @@ def _refer(catalog: Catalog, item: SpecObject, kind: Kind, name: str, path: Path
 
 def _next_gib(size: int) -> str:
     return f"{-(-size // (1 << 30))}GiB"
+
+
+def refused_images(images: Mapping[ObjectRef, SpecObject], sizes: Mapping[str, int | Finding]) -> Found:
+    """Images whose file was inspected and is not there, or not what it should be."""
+    for name, size in sizes.items():
+        item = images.get(ObjectRef("Image", name))
+        if item is not None and isinstance(size, Finding):
+            yield item, size

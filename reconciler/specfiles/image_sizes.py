@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from reconciler.errors import ReconcilerError
 from reconciler.model.image import Image
@@ -16,7 +16,9 @@ ImageSize = Callable[[Path, Literal["qcow2", "raw"]], int]
 Raises OSError if the file can't be opened, a ReconcilerError if it is not what the spec says, or not safe.
 """
 
-_PATH = ("spec", "source", "path")
+_PATH: Final = ("spec", "source", "path")
+IMAGE_FILE: Final = (("metadata", "name"), _PATH, ("spec", "format"))
+"""What must be known of an image for its file to be measured."""
 
 
 def measure(images: Iterable[Image], image_size: ImageSize | None) -> dict[str, int | Finding]:

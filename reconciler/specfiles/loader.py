@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
 from reconciler.model.host import Host
@@ -26,7 +28,7 @@ from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.specfiles.checks import check
 from reconciler.specfiles.directory import Listing, read_directory, shown_path
 from reconciler.specfiles.generation import generation_of
-from reconciler.specfiles.image_sizes import ImageSize, measure
+from reconciler.specfiles.image_sizes import IMAGE_FILE, ImageSize, measure
 from reconciler.specfiles.last_good import Standing, objects_of, stand_in
 from reconciler.specfiles.objects import SpecFile, read_objects
 from reconciler.specfiles.places import Finding, Text, make_problem
@@ -36,13 +38,12 @@ __all__ = ["ImageSize", "LoadedSpecs", "load"]
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedSpecs(DesiredState):
+class LoadedSpecs(DesiredState, Struct, frozen=True):
     """The desired state, and what the next load need not do again."""
 
     fleet: str = ""
     directory: str = ""
-    files: Mapping[str, SpecFile] = field(default_factory=dict, repr=False)
+    files: Mapping[str, SpecFile] = field(default_factory=dict)
     """Every file that was read, by its path below the directory."""
     unread: Mapping[str, SpecProblem] = field(default_factory=dict)
     """What could not be read, by path; the directory itself is the empty path."""
@@ -82,13 +83,12 @@ def _load(
     previous: LoadedSpecs | None,
     image_size: ImageSize | None,
 ) -> LoadedSpecs:
-    images = [item.resource for file in files.values() for item in file.objects if isinstance(item.resource, Image)]
-    sizes = measure(images, image_size)
+    sizes = measure(_images(files.values()), image_size)
     generation = generation_of(directory, listing.contents)
     if previous is not None and _unchanged(previous, files, listing, sizes):
         return replace(previous, generation=generation)
     remembered = objects_of(previous).keys() if previous is not None else ()
-    checked = check(files.values(), fleet, sizes, remembered)
+    checked = check(files.values(), fleet, sizes, remembered, listing.problems.values())
     for file in files.values():
         file.text.forget()
     broken = [file.broken for file in files.values() if file.broken is not None]
@@ -110,6 +110,16 @@ def _load(
         unread=listing.problems,
         image_sizes=sizes,
     )
+
+
+def _images(files: Iterable[SpecFile]) -> Iterator[Image]:
+    """All images, those with mistakes first, so that of two with one name the right one's size is taken."""
+    items = [item for file in files for item in file.objects]
+    for item in items:
+        draft = item.draft
+        if draft and isinstance(draft.resource, Image) and all(map(draft.knows, IMAGE_FILE)):
+            yield draft.resource
+    yield from (item.resource for item in items if isinstance(item.resource, Image))
 
 
 def _of(standing: Standing, model: type[R]) -> dict[str, R]:

@@ -14,7 +14,9 @@ from reconciler.specfiles.json_schema import property_at
 from reconciler.specfiles.places import Finding, Path
 from reconciler.specfiles.problem_codes import Code
 
-_PRIVATE: Final = frozenset({"cloudInit", "parameters", "secrets"})
+PRIVATE: Final = frozenset({"cloudInit", "parameters", "secrets"})
+"""Fields whose values are never shown."""
+
 _DNS_LABEL: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -54,7 +56,7 @@ def did_you_mean(suggestion: str, otherwise: str = "") -> str:
 
 def shown(value: Any, path: Path = ()) -> str:
     """A wrong value as it may be shown: short, and nothing of what may be secret."""
-    if not _PRIVATE.isdisjoint(path):
+    if not PRIVATE.isdisjoint(path):
         return "this value"
     if value is None:
         return "nothing"
@@ -106,7 +108,7 @@ def _refused_value(path: Path, error: ErrorDetails) -> Finding:
         return Finding("S016", path, f"no value given; {right}")
     if isinstance(value, dict):
         return Finding("S020", path, words, on_key=True)
-    if not _PRIVATE.isdisjoint(path):
+    if not PRIVATE.isdisjoint(path):
         words = words.replace(repr(value), "this value")
     suggestion = _as_name(value) if "is not a name;" in words else ""
     return Finding("S019", path, words, suggestion=suggestion)
@@ -139,7 +141,7 @@ def _wrong_type(kind: str, path: Path, value: Any, got: str) -> str:
     wanted = "list" if field.get("type") == "array" else type_words(field) if field else "value of the right type"
     what = "no value given" if value is None else f"{got} is not {_with_article(wanted)}"
     if field.get("type") == "string" and isinstance(value, int | float):
-        return f"{what}; write it in quotes" + (f': "{got}"' if _PRIVATE.isdisjoint(path) else "")
+        return f"{what}; write it in quotes" + (f': "{got}"' if PRIVATE.isdisjoint(path) else "")
     if field.get("type") == "array":
         return f"{what}; begin each item with '- ', or write [A, B]"
     if field.get("type") == "object":

@@ -6,14 +6,14 @@ import os
 from typing import Any, get_args
 
 from msgspec import Struct
-from pydantic import ValidationError
+from msgspec.structs import replace
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.image import Image
 from reconciler.model.resource import API_VERSION, KINDS, Kind, ObjectRef, Resource
 from reconciler.specfiles.advice import advice
-from reconciler.specfiles.json_schema import MODELS
-from reconciler.specfiles.messages import closest, did_you_mean, finding_of, shown
+from reconciler.specfiles.drafts import Draft, as_written, draft_of, findings_in
+from reconciler.specfiles.messages import closest, did_you_mean, shown
 from reconciler.specfiles.places import Finding, Text
 from reconciler.specfiles.yaml_documents import Document, parse
 from reconciler.specfiles.yaml_lines import first_lines
@@ -29,6 +29,10 @@ class SpecObject(Struct, frozen=True):
     where: SourceRef
     resource: Resource | None
     problems: tuple[SpecProblem, ...] = ()
+    draft: Draft | None = None
+    """What it says apart from its errors."""
+    perhaps: tuple[ObjectRef, ...] = ()
+    """Who it may be where `ref` is None; a name is empty where any is possible."""
 
 
 class SpecFile(Struct, frozen=True):
@@ -61,34 +65,47 @@ def read_objects(text: Text, folder: str) -> SpecFile:
 def _read_object(text: Text, document: Document, line: int, folder: str) -> SpecObject:
     where = SourceRef(text.file, line)
     data = document.data
-    if isinstance(data, dict) and data.get("apiVersion") == API_VERSION:
-        model = MODELS.get(data["kind"]) if isinstance(data.get("kind"), str) else None
-        if model is not None:
-            try:
-                # By alias only: a spec has one spelling of each field, not two.
-                resource = model.model_validate(data, by_alias=True, by_name=False)
-            except ValidationError as error:
-                return _invalid(text, document, where, _findings(data["kind"], error))
-            ref = ObjectRef(data["kind"], resource.metadata.name)
-            warnings = tuple(text.problem(document.index, str(ref), finding) for finding in advice(resource))
-            if isinstance(resource, Image):
-                resource = with_absolute_path(resource, folder)
-            return SpecObject(text, ref, document.index, where, resource, warnings)
-    return _invalid(text, document, where, [_not_an_object(data)])
+    kind = _kind(data)
+    if not kind or data.get("apiVersion", API_VERSION) != API_VERSION:
+        return _invalid(text, document, where, [_not_an_object(data)])
+    if "apiVersion" not in data:
+        complete = {**data, "apiVersion": API_VERSION}
+        findings = [_not_an_object(data), *findings_in(kind, complete)[1]]
+        return _with_draft(text, document, where, findings, draft_of(kind, complete, findings), folder)
+    resource, findings = findings_in(kind, data)
+    if resource is None:
+        return _with_draft(text, document, where, findings, draft_of(kind, data, findings), folder)
+    ref = ObjectRef(kind, resource.metadata.name)
+    warnings = tuple(text.problem(document.index, str(ref), finding) for finding in advice(resource))
+    return SpecObject(text, ref, document.index, where, _located(resource, folder), warnings)
+
+
+def _with_draft(
+    text: Text,
+    document: Document,
+    where: SourceRef,
+    findings: list[Finding],
+    read: tuple[Draft, list[Finding]],
+    folder: str,
+) -> SpecObject:
+    """An object with errors, and what it says apart from them."""
+    draft, more = read
+    warnings = (as_written(draft, finding) for finding in advice(draft.resource))
+    item = _invalid(text, document, where, [*findings, *more, *filter(None, warnings)])
+    name = draft.resource.metadata.name
+    perhaps = () if item.ref else tuple(ObjectRef(kind, name) for kind in KINDS if kind == item.problems[0].target)
+    return replace(item, draft=replace(draft, resource=_located(draft.resource, folder)), perhaps=perhaps)
 
 
 def _invalid(text: Text, document: Document, where: SourceRef, findings: list[Finding]) -> SpecObject:
     ref = _ref(document.data)
-    target = str(ref) if ref else _kind(document.data)
+    target = str(ref or _kind(document.data) or "")
     problems = tuple(text.problem(document.index, target, finding) for finding in findings)
-    return SpecObject(text, ref, document.index, where, None, problems)
+    return SpecObject(text, ref, document.index, where, None, problems, perhaps=() if ref else _perhaps(document.data))
 
 
-def _findings(kind: str, error: ValidationError) -> list[Finding]:
-    """All findings; a field that is missing because its name was mistyped is said once, where it is mistyped."""
-    found = [finding_of(kind, details) for details in error.errors(include_url=False)]
-    meant = {(*finding.path[:-1], finding.suggestion) for finding in found if finding.code == "S014"}
-    return [finding for finding in found if finding.code != "S015" or finding.path not in meant]
+def _located(resource: Resource, folder: str) -> Resource:
+    return with_absolute_path(resource, folder) if isinstance(resource, Image) else resource
 
 
 def with_absolute_path(image: Image, folder: str) -> Image:
@@ -119,16 +136,26 @@ def _not_an_object(data: Any) -> Finding:
     return Finding("S013", ("apiVersion",), message, suggestion=API_VERSION)
 
 
-def _kind(data: Any) -> str:
+def _kind(data: Any) -> Kind | None:
     kind = data.get("kind") if isinstance(data, dict) else None
-    return kind if isinstance(kind, str) and kind in MODELS else ""
+    return next((known for known in KINDS if known == kind), None)
 
 
 def _ref(data: Any) -> ObjectRef | None:
     """Who the object says it is, where that can be read."""
-    kind = _kind(data)
-    metadata = data.get("metadata") if kind else None
+    kind, name = _kind(data), _name(data)
+    return ObjectRef(kind, name) if kind and name else None
+
+
+def _name(data: Any) -> str:
+    metadata = data.get("metadata") if isinstance(data, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    if isinstance(name, str) and 0 < len(name) <= 63 and name.isprintable():
-        return next(ObjectRef(known, name) for known in KINDS if known == kind)
-    return None
+    return name if isinstance(name, str) and 0 < len(name) <= 63 and name.isprintable() else ""
+
+
+def _perhaps(data: Any) -> tuple[ObjectRef, ...]:
+    """Who an object of no readable kind or name may be; who says neither is nobody."""
+    kind, name = data.get("kind") if isinstance(data, dict) else None, _name(data)
+    meant = closest(kind, KINDS) or kind if isinstance(kind, str) else ""
+    kinds = [known for known in KINDS if known == meant] or (KINDS if name else ())
+    return tuple(ObjectRef(known, name) for known in kinds)

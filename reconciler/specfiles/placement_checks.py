@@ -20,7 +20,7 @@ Needs = tuple[frozenset[str], frozenset[str], tuple[str, ...], tuple[tuple[str, 
 
 def unplaceable(catalog: Catalog) -> Found:
     """VMs that no host can run, or that only hosts could run that take no new VMs."""
-    if len(catalog.hosts) < sum(ref.kind == "Host" for ref in catalog.claimed):
+    if not catalog.has_all_hosts:
         return  # a host that could not be read may be the one
     answers: dict[Needs, Finding | None] = {}
     for item, vm in catalog.vms:
@@ -42,6 +42,8 @@ def spreads(catalog: Catalog) -> Found:
                 yield item, Finding("S036", (*_PLACEMENT, name), message)
             elif rule and name == "spread":
                 groups[tuple(sorted(rule.items()))].append((item, vm))
+    if not catalog.has_all_hosts:
+        return
     fitting: dict[Needs, frozenset[str]] = {}
     for rule_items, group in groups.items():
         hosts: set[str] = set()

@@ -77,7 +77,7 @@ def test_a_mistake_in_a_vm_is_told_with_what_would_be_right(tmp_path: Path, spec
         (vm("web-1").replace("VirtualMachine", "Virtualmachine"), "S012", "did you mean `VirtualMachine`?"),
         (vm("web-1").replace("reconciler/v1", "v1"), "S013", "write reconciler/v1"),
         ("- a\n", "S011", "a list is not an object"),
-        ("kind: VirtualMachine\n", "S013", "add apiVersion: reconciler/v1"),
+        (vm("web-1").replace("apiVersion: reconciler/v1\n", ""), "S013", "add apiVersion: reconciler/v1"),
         ("metadata: {}\n", "S012", "add kind: one of Host, StoragePool"),
     ],
 )

@@ -61,7 +61,7 @@ def test_a_fencing_parameter_is_never_shown(tmp_path: Path) -> None:
 
 
 def test_the_mistyped_key_itself_is_shown(tmp_path: Path) -> None:
-    web = HEAD + f"  cloudInit:\n    userdata: {SECRET}\n"
+    web = HEAD + f"  disks: [{{name: root, pool: vms, size: 1GiB}}]\n  cloudInit:\n    userdata: {SECRET}\n"
 
     problem = only(load_fleet(write(tmp_path, base=BASE, web=web)))
 
