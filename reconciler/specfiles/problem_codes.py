@@ -47,8 +47,8 @@ _TABLE: Final = (
              " controller. Split large files."),
     CodeInfo("S010", "Not YAML", "error",
              "The file breaks a rule of YAML 1.2, holds a key twice, or uses something that is refused here: tags,"
-             " merge keys, too many aliases, too deep nesting. None of its objects could be read; all other files are checked,"
-             " and a name that is written in it is not called unknown elsewhere."),
+             " merge keys, too many aliases, too deep nesting. None of its objects could be read; all other files are"
+             " checked, and a name that is written in it is not called unknown elsewhere."),
     CodeInfo("S011", "Not an object", "error",
              "Each document is a mapping with apiVersion, kind, metadata and spec."),
     CodeInfo("S012", "Kind missing or unknown", "error",
