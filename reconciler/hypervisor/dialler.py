@@ -134,12 +134,12 @@ class Dialler:
 
     def _opened_in_time(self) -> Line:
         """A line; a hung `open` is ended by breaking what it waits on, and waited for until it has ended."""
-        before = self._current_ends()
+        before = self._transport.present()
         opening = self._workers.submit(self._open)
         wait((opening,), self._open_deadline)
         hung = not opening.done()
         if hung:
-            self._transport.end(self._current_ends() - before)
+            self._transport.end(self._ends(before))
         try:
             session = opening.result()
         except LibvirtError as error:
@@ -147,7 +147,7 @@ class Dialler:
                 deadline = f"connecting took more than {self._open_deadline:g} s"
                 raise HostTimeout(deadline, host=self._name, hint="check that libvirtd answers there") from error
             raise translate(error, host=self._name, lost=True, uri=self._uri) from error
-        return self._line_of(session, self._current_ends() - before)
+        return self._line_of(session, self._ends(before))
 
     def _line_of(self, session: Session, ends: frozenset[int]) -> Line:
         def give_up() -> None:
@@ -164,9 +164,9 @@ class Dialler:
             session.watch(self._tell)
         return session
 
-    def _current_ends(self) -> frozenset[int]:
+    def _ends(self, before: frozenset[int]) -> frozenset[int]:
         try:
-            return self._transport.ends()
+            return self._transport.ends(since=before)
         except OSError:  # a name that can't be resolved: libvirt will say so better
             return frozenset()
 

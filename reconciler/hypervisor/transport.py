@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import socket
+import stat
 import struct
 from pathlib import Path
 from typing import Final
@@ -50,13 +51,18 @@ class Transport(Struct, frozen=True):
             return cls(host=parts.hostname or "", port=parts.port or _PORTS[kind])
         return cls(host=parts.hostname or "", ssh=True)
 
-    def ends(self) -> frozenset[int]:
-        """What of this process leads to the host now: inodes of sockets, or ids of ssh processes."""
+    def present(self) -> frozenset[int]:
+        """What of this process could lead to the host: inodes of all its sockets, or ids of its children."""
+        return frozenset(_children() if self.ssh else _sockets())
+
+    def ends(self, *, since: frozenset[int]) -> frozenset[int]:
+        """What of this process leads to the host and was not `present` then: inodes, or ids of ssh processes."""
         if self.ssh:
-            return frozenset(pid for pid in _children() if self._is_our_ssh(pid))
+            return frozenset(pid for pid in _children() - since if self._is_our_ssh(pid))
+        sockets = {inode: fd for inode, fd in _sockets().items() if inode not in since}
         if self.unix_path is None:
-            return frozenset(_sockets().keys() & _tcp_inodes(self.host, self.port))
-        return frozenset(inode for inode, fd in _sockets().items() if self._is_peer(_unix_peer(fd)))
+            return frozenset(sockets.keys() & _tcp_inodes(self.host, self.port))
+        return frozenset(inode for inode, fd in sockets.items() if self._is_peer(_unix_peer(fd)))
 
     def end(self, ends: frozenset[int]) -> None:
         """Break these; whatever waits on them gets an error."""
@@ -85,9 +91,9 @@ def _sockets() -> dict[int, int]:
     # Strings, not paths: a fleet has hundreds of these, and every connecting host looks at all of them.
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
         with contextlib.suppress(OSError):
-            link = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115
-            if link.startswith("socket:["):
-                found[int(link[8:-1])] = int(name)
+            status = os.fstat(int(name))
+            if stat.S_ISSOCK(status.st_mode):
+                found[status.st_ino] = int(name)
     return found
 
 
@@ -112,10 +118,10 @@ def _as_in_proc(address: str | int, port: int) -> str:
 
 def _unix_peer(fd: int) -> str:
     """Path of the Unix socket at the other end, or empty."""
-    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as duplicate:
-        if duplicate.family == socket.AF_UNIX:
-            peer = duplicate.getpeername()
-            return peer if isinstance(peer, str) else ""
+    # Whatever its family is: to be told it would take three calls more.
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(fd)) as duplicate:
+        peer = duplicate.getpeername()
+        return peer if isinstance(peer, str) else ""
     return ""
 
 
