@@ -58,8 +58,9 @@ def _lane(action: Action, limits: Limits) -> Iterator[Slot]:
             yield Slot("shutdowns", limits.actions_per_fleet)
             yield Slot(f"shutdowns {action.host}", _SHUTDOWNS_PER_HOST)
         case StartDomain():
+            # In a lane of their own: the disks and definitions of the next ones are made while these take their time.
+            yield Slot("starts", limits.actions_per_fleet)
             yield Slot(f"starts {action.host}", limits.starts_per_host)
-            yield from _work(action, limits)
         case _:
             yield from _work(action, limits)
 

@@ -24,11 +24,12 @@ from reconciler.hypervisor.workers import Workers
 
 T = TypeVar("T")
 Item = TypeVar("Item")
-Pace = Literal["quick", "slow", "copy"]
-"""`slow` calls start or allocate something, `copy` calls move whole disks."""
+Pace = Literal["quick", "brief", "slow", "copy"]
+"""`brief` calls change something and are soon done, `slow` ones start or stop it, `copy` calls move whole disks."""
 
-# libvirtd answers five calls of a client at a time and then stops reading: long calls leave it two for the others.
-_SLOW_CALLS_AT_ONCE: Final = 3
+# libvirtd answers five calls of a client at a time and then stops reading: long calls leave it one for the others.
+_LONG_CALLS_AT_ONCE: Final = 4
+_LONG: Final = frozenset[Pace]({"slow", "copy"})
 
 
 class Limits(Struct, frozen=True):
@@ -43,7 +44,13 @@ class Limits(Struct, frozen=True):
 
     def deadline(self, pace: Pace) -> float:
         """Seconds that a call of that pace may take."""
-        return {"quick": self.call_deadline, "slow": self.slow_call_deadline, "copy": self.copy_deadline}[pace]
+        match pace:
+            case "quick":
+                return self.call_deadline
+            case "brief" | "slow":
+                return self.slow_call_deadline
+            case "copy":
+                return self.copy_deadline
 
 
 class ConnectionLost(HostTimeout):
@@ -60,7 +67,7 @@ class HostConnection:
         self._clock: Final = clock
         self._dialler: Final = Dialler(name, uri, limits.open_deadline, limits.keepalive, clock)
         self._quick: Final = Workers(limits.threads, f"{name}-call")
-        self._slow: Final = Workers(_SLOW_CALLS_AT_ONCE, f"{name}-slow")
+        self._long: Final = Workers(_LONG_CALLS_AT_ONCE, f"{name}-long")
 
     @property
     def is_open(self) -> bool:
@@ -74,7 +81,7 @@ class HostConnection:
     def call(self, work: Callable[[Connection], T], target: str = "", *, pace: Pace = "quick") -> T:
         """What `work` returns; raises our errors only, with `target` (`Kind/name`)."""
         line = self._dialler.line()
-        future = (self._quick if pace == "quick" else self._slow).submit(partial(work, line.session.connection))
+        future = (self._long if pace in _LONG else self._quick).submit(partial(work, line.session.connection))
         return self._answer(line, future, self._limits.deadline(pace), target)
 
     def read(self, work: Callable[[Connection], T], target: str = "") -> T:
@@ -87,7 +94,7 @@ class HostConnection:
     def stream(self, work: Callable[[Connection], T], moved: Callable[[], int], target: str) -> T:
         """As `call`, for work that lasts: the deadline is that for any change of `moved()`."""
         line = self._dialler.line()
-        future = self._slow.submit(partial(work, line.session.connection))
+        future = self._long.submit(partial(work, line.session.connection))
         return self._answer(line, future, self._limits.call_deadline, target, moved)
 
     def map(self, work: Callable[[Item], T], items: Sequence[Item], target: str = "") -> list[T]:

@@ -58,7 +58,7 @@ class HostDomains:
             if bool(domain.autostart()) != config.autostart:
                 domain.setAutostart(int(config.autostart))
 
-        self._connection.call(work, f"VirtualMachine/{config.name}", pace="slow")
+        self._connection.call(work, f"VirtualMachine/{config.name}", pace="brief")
 
     def undefine(self, uuid: str, *, keep_nvram: bool) -> None:
         nvram = lv.UNDEFINE_KEEP_NVRAM if keep_nvram else lv.UNDEFINE_NVRAM

@@ -93,7 +93,7 @@ class HostStorage:
         def work(connection: lv.Connection) -> ObservedVolume:
             return parse_volume(connection.storagePoolLookupByName(pool).createXML(xml, 0).XMLDesc(0))
 
-        return self._connection.call(work, _target(pool, volume), pace="slow")
+        return self._connection.call(work, _target(pool, volume), pace="brief")
 
     def clone(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
         xml = render_volume(volume, format=format, capacity=capacity)
