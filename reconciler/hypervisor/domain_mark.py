@@ -6,7 +6,7 @@ from typing import Final, Literal, cast
 
 from lxml import etree
 
-from reconciler.hypervisor.xml_nodes import Node
+from reconciler.hypervisor.xml_nodes import Node, child_of
 from reconciler.model.domain import OwnershipMark
 
 NAMESPACE: Final = "urn:reconciler:domain:1"
@@ -32,7 +32,7 @@ def render_mark(mark: OwnershipMark) -> Node:
 
 def parse_mark(metadata: Node | None) -> OwnershipMark | None:
     """The mark, or None where there is none that can be read: what is not surely ours is not ours."""
-    element = None if metadata is None else metadata.find(MARK)
+    element = child_of(metadata, MARK)
     if element is None:
         return None
     said = element.attrib

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.hypervisor.libvirt_binding import Connection
-from reconciler.hypervisor.xml_nodes import from_text, text_of
+from reconciler.hypervisor.xml_nodes import child_of, from_text, text_of
 from reconciler.model.domain import DomainState
 from reconciler.model.inventory import HostFacts
 
@@ -39,7 +39,7 @@ def state_name(number: int) -> DomainState:
 def read_facts(connection: Connection) -> HostFacts:
     """What the host is, in four calls."""
     capabilities = from_text(connection.getCapabilities())
-    host = capabilities.find("host")
+    host = child_of(capabilities, "host")
     arch, mebibytes, cpus, *_ = connection.getInfo()
     guests = [guest.find("arch") for guest in capabilities.iterfind("guest")]
     types = {
@@ -49,11 +49,11 @@ def read_facts(connection: Connection) -> HostFacts:
         for kind in guest.iterfind("domain")
     }
     return HostFacts(
-        uuid="" if host is None else text_of(host, "uuid"),
+        uuid=text_of(host, "uuid"),
         hostname=connection.getHostname(),
         memory=mebibytes << 20,
         cpus=cpus,
-        arch=text_of(host, "cpu/arch", arch) if host is not None else arch,
+        arch=text_of(child_of(host, "cpu"), "arch", arch),
         domain_types=tuple(sorted(types)),
         libvirt_version=connection.getLibVersion(),
     )

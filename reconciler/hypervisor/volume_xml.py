@@ -35,12 +35,13 @@ def render_volume(
 def parse_volume(xml: str) -> ObservedVolume:
     """What libvirt says of a volume. The format is what libvirt found in the file, which a guest may have written."""
     root = from_text(xml)
-    target, backing = root.find("target"), root.find("backingStore")
+    parts = {child.tag: child for child in root}
+    target = parts.get("target")
     return ObservedVolume(
         name=text_of(root, "name"),
-        path="" if target is None else text_of(target, "path"),
+        path=text_of(target, "path"),
         format=attribute(target, "format", "type", "raw"),
-        capacity=size_of(root.find("capacity")),
-        allocation=size_of(root.find("allocation")),
-        backing_path=None if backing is None else text_of(backing, "path") or None,
+        capacity=size_of(parts.get("capacity")),
+        allocation=size_of(parts.get("allocation")),
+        backing_path=text_of(parts.get("backingStore"), "path") or None,
     )

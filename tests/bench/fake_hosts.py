@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -66,8 +66,20 @@ class FakeHosts:
         def fill(host: str) -> None:
             _fill(self.held[host], desired, host, by_host[host])
 
+        self._on_each(fill)
+
+    def halt(self) -> None:
+        """Every domain is off and stays defined."""
+
+        def halt(host: str) -> None:
+            for domain in self.held[host].listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE):
+                domain.destroy()
+
+        self._on_each(halt)
+
+    def _on_each(self, work: Callable[[str], None]) -> None:
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(fill, self.uris))
+            list(pool.map(work, self.uris))
 
 
 @contextmanager
@@ -100,6 +112,12 @@ def make_fake_fleet(specs: Path, hosts: FakeHosts, vms_per_host: int) -> Desired
     desired = loaded(specs)
     hosts.fill(desired)
     return desired
+
+
+def halt_fake_fleet(specs: Path, hosts: FakeHosts, vms_per_host: int) -> None:
+    """The same fleet halted, by its specs and on its hosts: again nothing is left to do."""
+    write_vms(specs, replace(_KIND, strategy="Halted"), range(len(hosts.uris) * vms_per_host), len(hosts.uris))
+    hosts.halt()
 
 
 def _start(home: Path) -> subprocess.Popen[bytes]:
