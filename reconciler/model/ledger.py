@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
+
 
 class Placement(Struct, frozen=True):
     """Where a VM was put; the highest epoch is the true copy. `since` is wall time in seconds."""
@@ -64,3 +66,13 @@ class LedgerView(Struct, frozen=True):
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()
     """`Kind/name` of held objects; `fleet` holds everything."""
+    health: Mapping[str, HostHealth] = field(default_factory=dict)
+    """By host, as the controller last wrote it down; empty where none runs that watches hosts."""
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
+    """By host: incidents that are open."""
+    proofs: Mapping[str, FenceProof] = field(default_factory=dict)
+    """By host: proofs of open incidents."""
+    fence_tests: Mapping[str, FenceTest] = field(default_factory=dict)
+    """By host: the last test of its devices."""
+    quiet: bool = False
+    """The quiet period after the controller's start: nobody is fenced and nothing recovered."""

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
+from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from reconciler.model.quantities import Duration
 from reconciler.model.resource import Model, Name
+
+DEFAULT_FENCE_AGENTS: Final = (
+    "fence_apc_snmp",
+    "fence_idrac",
+    "fence_ilo4",
+    "fence_ilo5",
+    "fence_ipmilan",
+    "fence_redfish",
+    "fence_virsh",
+    "fence_xvm",
+)
+# Seconds between probes, until suspect, until unreachable.
+_PROFILES: Final[Mapping[str, tuple[float, float, float]]] = {"safe": (1.0, 2.0, 6.0), "fast": (0.5, 1.0, 2.0)}
 
 
 def _absolute(value: str) -> str:
@@ -37,6 +52,55 @@ class Limits(Model):
     """VMs started at once on one host."""
 
 
+class Probing(Struct, frozen=True):
+    """How hosts are watched, in seconds."""
+
+    interval: float
+    suspect_after: float
+    unreachable_after: float
+
+
+class HighAvailability(Model):
+    """When a host is taken for lost, and what is done about it."""
+
+    profile: Literal["safe", "fast"] = "safe"
+    """`fast` shortens the waits that are not set here: for fleets whose network does not blink."""
+    probe_interval: Duration | None = None
+    """Time between two looks at whether a host is alive; 1 s (fast: 0.5 s)."""
+    suspect_after: Duration | None = None
+    """Silence after which a host is suspect, and its fence device is asked; 2 s (fast: 1 s)."""
+    unreachable_after: Duration | None = None
+    """Silence after which a host is unreachable and may be fenced; 6 s (fast: 2 s)."""
+    quiet_period: Duration = 60.0
+    """Time after the controller's start in which nobody is fenced and nothing is recovered."""
+    steady_answers: int = Field(default=3, ge=1)
+    """Answers in a row after which a host that was suspect is online again."""
+    max_bad_share: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.34
+    """No host is fenced while this share of the hosts or more is bad at once; of three or fewer, more than one."""
+    fence_timeout: Duration = 60.0
+    """How long one fence agent may take; longer is a failure."""
+    fence_agents: tuple[str, ...] = DEFAULT_FENCE_AGENTS
+    """Agents that specs may name."""
+    agent_directory: str = "/usr/sbin"
+    """Where the agents are; nothing else is ever run."""
+    host_failures_to_tolerate: int = Field(default=0, ge=0)
+    """Hosts that may fail at once with every HA VM still finding room; `plan` warns where that does not hold."""
+    max_restarts: int = Field(default=5, ge=1)
+    """Starts of a VM within `restart_window` after which it is left alone for a while."""
+    restart_window: Duration = 600.0
+    """See `max_restarts`."""
+
+    @property
+    def probing(self) -> Probing:
+        """The waits that hold: those of the profile where none are set."""
+        interval, suspect, unreachable = _PROFILES[self.profile]
+        return Probing(
+            interval=interval if self.probe_interval is None else self.probe_interval,
+            suspect_after=suspect if self.suspect_after is None else self.suspect_after,
+            unreachable_after=unreachable if self.unreachable_after is None else self.unreachable_after,
+        )
+
+
 class Policy(Model):
     """Decisions that hold for the whole fleet."""
 
@@ -55,3 +119,5 @@ class Policy(Model):
     """Largest image that is fetched or inspected, in bytes."""
     limits: Limits = Limits()
     """How much is done at once."""
+    ha: HighAvailability = HighAvailability()
+    """When a host is taken for lost, and what is done about it."""
