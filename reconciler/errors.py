@@ -17,6 +17,9 @@
     │       ├── ObjectConflict  the name or UUID is taken by something that is not ours
     │       ├── NoSpace
     │       └── HostRefused     libvirt or QEMU said no
+    ├── FencingError            a host could not be proven dead
+    │   ├── FencingFailed       every level of its devices failed
+    │   └── FencingStopped      the attempt was called off; nothing of it goes on
     ├── ImageError              an image can't be used
     │   ├── UnsafeImage         refused by inspection
     │   ├── ChecksumMismatch
@@ -116,6 +119,18 @@ class NoSpace(PermanentHostError):
 
 class HostRefused(PermanentHostError):
     """libvirt or QEMU refused."""
+
+
+class FencingError(ReconcilerError):
+    """A host could not be proven dead."""
+
+
+class FencingFailed(FencingError):
+    """Every level failed; the message has each one's reason."""
+
+
+class FencingStopped(FencingError):
+    """The attempt was called off, by a human's word or the end of the program; nothing of it goes on."""
 
 
 class ImageError(ReconcilerError):
