@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from msgspec import Struct
+
+# The timeline of a lost host; of `Host/NAME`, the last two of `VirtualMachine/NAME`.
+HOST_LAST_SEEN: Final = "host-last-seen"
+HOST_SUSPECT: Final = "host-suspect"
+HOST_UNREACHABLE: Final = "host-unreachable"
+FENCE_BEGAN: Final = "fence-began"
+FENCE_PROOF: Final = "fence-proof"
+HOST_RETURNED: Final = "host-returned"
+HOST_ONLINE: Final = "host-online"
+HOST_QUARANTINED: Final = "host-quarantined"
+VM_DEFINED: Final = "vm-defined"
+VM_RUNNING: Final = "vm-running"
 
 
 class LedgerEvent(Struct, frozen=True):

@@ -14,8 +14,10 @@ from msgspec.structs import astuple
 from reconciler.errors import LedgerError, PreconditionFailed
 from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading, open_for_writing, schema_version
 from reconciler.ledger.history import History
+from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
+from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
 FLEET_TARGET: Final = "fleet"
@@ -201,6 +203,85 @@ class Ledger:
         with self._writing() as connection:
             return connection.execute("DELETE FROM paused WHERE target = ?", (target,)).rowcount > 0
 
+    # -- lost hosts ------------------------------------------------------------------------------------------------
+    def record_health(self, health: HostHealth) -> None:
+        """Remember what a host is taken for; written when that changes."""
+        with self._writing(durable=False) as connection:
+            Incidents(connection).put_health(health)
+
+    def open_incident(self, incident: Incident) -> None:
+        """Remember that a host was lost; the same one again changes nothing. PreconditionFailed beside another."""
+        with self._writing() as connection:
+            Incidents(connection).open(incident)
+
+    def note_return(self, host: str, at: float) -> None:
+        """Remember that a lost host answers again: what was proven of it holds no more. The first time stands."""
+        with self._writing() as connection:
+            Incidents(connection).note_return(host, at)
+
+    def close_incident(self, host: str, at: float) -> None:
+        """Remember that the host is back and clean, or that its silence is another one now; none open is fine."""
+        with self._writing() as connection:
+            Incidents(connection).close(host, at)
+
+    def record_proof(self, proof: FenceProof) -> None:
+        """Remember that a host is proven dead; where a proof stands already, that one stands.
+
+        Raises PreconditionFailed unless it is for the host's open incident and the host has not answered since.
+        """
+        with self._writing() as connection:
+            Incidents(connection).put_proof(proof)
+
+    def proof(self, host: str) -> FenceProof | None:
+        """The proof that the host is dead now: of its open incident, in which it has not answered again."""
+        with self._reading() as connection:
+            return Incidents(connection).proof(host) if connection else None
+
+    def incident(self, host: str) -> Incident | None:
+        """The host's open incident."""
+        with self._reading() as connection:
+            return Incidents(connection).open_incidents().get(host) if connection else None
+
+    def begin_attempt(self, host: str, incident: str, level: int, agent: str, at: float) -> int:
+        """Remember that a fence device is about to be told; return the attempt's number."""
+        with self._writing() as connection:
+            return Incidents(connection).begin_attempt(host, incident, level, agent, at)
+
+    def end_attempt(self, attempt: int, end: AttemptEnd, message: str, at: float) -> None:
+        """Remember how the attempt ended; one that has ended already stays as it is."""
+        with self._writing() as connection:
+            Incidents(connection).end_attempt(attempt, end, message, at)
+
+    def cut_off_attempts(self, at: float) -> int:
+        """End, as cut off, what a controller that died left open; return how many. Only for who has control."""
+        with self._writing() as connection:
+            return Incidents(connection).cut_off_attempts(at)
+
+    def attempts(self, host: str, limit: int = 20) -> tuple[FenceAttempt, ...]:
+        """The last `limit` attempts to fence the host, newest first."""
+        with self._reading() as connection:
+            return Incidents(connection).attempts(host, limit) if connection else ()
+
+    def record_fence_test(self, test: FenceTest) -> None:
+        """Remember the last test of the host's devices."""
+        with self._writing() as connection:
+            Incidents(connection).put_fence_test(test)
+
+    def record_host_identity(self, host: str, uuid: str) -> None:
+        """Remember which machine goes by that name."""
+        with self._writing() as connection:
+            Incidents(connection).put_identity(host, uuid)
+
+    def host_identities(self) -> dict[str, str]:
+        """UUID of the machine by host."""
+        with self._reading() as connection:
+            return Incidents(connection).identities() if connection else {}
+
+    def forget_hosts_except(self, hosts: Iterable[str]) -> None:
+        """Forget hosts that left the specs; under the same name a new machine may come."""
+        with self._writing() as connection:
+            Incidents(connection).forget_hosts_except(frozenset(hosts))
+
     # -- history ---------------------------------------------------------------------------------------------------
     def record_event(self, event: LedgerEvent) -> None:
         """Add to the history; the oldest are dropped beyond 10,000."""
@@ -251,6 +332,7 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
 
     placements = [_placement(row) for row in connection.execute(_PLACEMENTS)]
     failures = [_failure(row) for row in connection.execute("SELECT * FROM failure")]
+    lost = Incidents(connection)
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
@@ -260,6 +342,11 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
         doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
         paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
+        health=lost.health(),
+        incidents=lost.open_incidents(),
+        proofs=lost.proofs(),
+        fence_tests=lost.fence_tests(),
+        identities=lost.identities(),
     )
 
 

@@ -75,7 +75,10 @@ class HostHealth(Struct, frozen=True):
 
 
 class Incident(Struct, frozen=True):
-    """A host was lost: opened when it becomes unreachable, closed when it is back and clean."""
+    """One silence of one host: opened when it becomes unreachable, closed when it is back and clean.
+
+    A host that falls silent again after it had returned has a new one: a proof is about one silence only.
+    """
 
     id: str
     """Short, unique; a proof is for one incident only."""
@@ -84,6 +87,8 @@ class Incident(Struct, frozen=True):
     last_seen: float | None
     suspect_at: float | None = None
     unreachable_at: float | None = None
+    returned_at: float | None = None
+    """When it answered again: no proof of this incident holds from then on."""
 
 
 class FenceProof(Struct, frozen=True):

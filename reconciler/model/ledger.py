@@ -71,8 +71,10 @@ class LedgerView(Struct, frozen=True):
     incidents: Mapping[str, Incident] = field(default_factory=dict)
     """By host: incidents that are open."""
     proofs: Mapping[str, FenceProof] = field(default_factory=dict)
-    """By host: proofs of open incidents."""
+    """By host: proofs of open incidents whose host has not answered since."""
     fence_tests: Mapping[str, FenceTest] = field(default_factory=dict)
     """By host: the last test of its devices."""
+    identities: Mapping[str, str] = field(default_factory=dict)
+    """By host: UUID of the machine that was first read under that name."""
     quiet: bool = False
     """The quiet period after the controller's start: nobody is fenced and nothing recovered."""
