@@ -15,9 +15,9 @@ from reconciler.config import Settings
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.passes import PassLog, new_pass_id
 from reconciler.daemon.session import Session, open_session
-from reconciler.daemon.triggers import Dirty, SpecsWatch
+from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
 from reconciler.daemon.view import View
-from reconciler.daemon.worker import Workers
+from reconciler.daemon.worker import Spawn, Workers
 from reconciler.errors import ReconcilerError
 
 SWEEP: Final = 5.0
@@ -59,14 +59,23 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
 class Loop:
     """The daemon's one thread of decisions; actions run on others."""
 
-    def __init__(self, session: Session, watch: SpecsWatch, dirty: Dirty, clock: Clock, timing: Timing) -> None:
+    def __init__(
+        self,
+        session: Session,
+        watch: Watch,
+        dirty: Dirty,
+        clock: Clock,
+        timing: Timing,
+        *,
+        spawn: Spawn | None = None,
+    ) -> None:
         self._session = session
         self._watch = watch
         self._dirty = dirty
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
-        self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"))
+        self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"), spawn=spawn)
         self._passes = PassLog()
         self._refreshed = clock.monotonic()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import structlog
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
@@ -54,6 +54,14 @@ class Dirty:
             reasons = tuple(self._reasons)
             self._reasons.clear()
         return reasons
+
+
+class Watch(Protocol):
+    """Looks after the watching of a directory of specs."""
+
+    def renew(self) -> None:
+        """Watch what the directory's path leads to now; called in every pass."""
+        ...
 
 
 class _Handler(FileSystemEventHandler):

@@ -18,16 +18,25 @@ from reconciler.model.plan import Action, Plan
 
 log = structlog.get_logger()
 
+Spawn = Callable[[Callable[[], None], str], None]
+"""Has work done beside the loop, under a name."""
+
 _LEVELS: Final = {"done": "info", "skipped": "info", "handed-back": "info", "refused": "warning", "failed": "warning"}
 
 
 class Workers:
-    """One thread a plan; `targets` are the objects (`Kind/name`) that plans in flight are still at."""
+    """One thread a plan; `targets` are the objects (`Kind/name`) that plans in flight are still at.
 
-    def __init__(self, session: Session, clock: Clock, on_end: Callable[[], None]) -> None:
+    With `spawn` plans are carried out by other means than a thread each: in a simulation, at once.
+    """
+
+    def __init__(
+        self, session: Session, clock: Clock, on_end: Callable[[], None], *, spawn: Spawn | None = None
+    ) -> None:
         self._session = session
         self._clock = clock
         self._on_end = on_end
+        self._spawn = spawn or self._in_a_thread
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._open: Counter[str] = Counter()
@@ -43,7 +52,11 @@ class Workers:
         name = f"plan-{view.plan.fingerprint}"
         with self._lock:
             self._open.update(str(action.target) for action in view.plan.actions)
-            thread = threading.Thread(target=self._carry_out, args=(view, pass_id), name=name, daemon=True)
+        self._spawn(lambda: self._carry_out(view, pass_id), name)
+
+    def _in_a_thread(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        with self._lock:
             self._threads.add(thread)
         thread.start()
 
