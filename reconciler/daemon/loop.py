@@ -13,6 +13,7 @@ from msgspec import Struct
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.notify import ServiceManager
+from reconciler.daemon.pass_inputs import PassArchive, PassInputs
 from reconciler.daemon.passes import PassLog, new_pass_id
 from reconciler.daemon.session import Session, open_session
 from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
@@ -52,8 +53,11 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     dirty = Dirty(clock)
     with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
         session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
-        with SpecsWatch(settings.specs_directory(), dirty) as watch:
-            Loop(session, watch, dirty, clock, timing or Timing()).run(stop)
+        with (
+            SpecsWatch(settings.specs_directory(), dirty) as watch,
+            PassInputs(PassArchive(settings.state_dir), settings.policy) as inputs,
+        ):
+            Loop(session, watch, dirty, clock, timing or Timing(), inputs=inputs).run(stop)
 
 
 class Loop:
@@ -68,6 +72,7 @@ class Loop:
         timing: Timing,
         *,
         spawn: Spawn | None = None,
+        inputs: PassInputs | None = None,
     ) -> None:
         self._session = session
         self._watch = watch
@@ -77,6 +82,7 @@ class Loop:
         self._service = ServiceManager()
         self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"), spawn=spawn)
         self._passes = PassLog()
+        self._inputs = inputs
         self._refreshed = clock.monotonic()
 
     def run(self, stop: threading.Event) -> None:
@@ -121,6 +127,8 @@ class Loop:
             self._session.collect_images(view)
         self._passes.note(view, reasons, seconds=self._clock.monotonic() - begun)
         self._session.record_pass(pass_id, view)
+        if self._inputs is not None:
+            self._inputs.note(pass_id, view)
         self._service.status(_sentence(view))
         if view.plan.actions:
             self._workers.start(view, pass_id)
