@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from tests.lab.bmc import CIPHER, USER, LabBmc
 from tests.lab.hosts import Lab, LabHost
 from tests.lab.layout import LABS_FOLDER, LabPaths
 from tests.lab.waiting import LabError
@@ -89,6 +90,30 @@ _host_command("hang", LabHost.hang, "Stop a host's libvirtd in its tracks; its g
 _host_command("resume", LabHost.resume, "Let a hung libvirtd go on.")
 _host_command("freeze", LabHost.freeze_all, "Stop every process of a host, guests too.")
 _host_command("thaw", LabHost.thaw_all, "Let every process of a host go on.")
+
+
+def _bmc_command(name: str, act: Callable[[LabBmc], None], text: str) -> None:
+    @main.command(name, help=text)
+    @_root
+    @click.argument("host")
+    def command(root: Path, host: str) -> None:
+        act(Lab.attach(root).bmc(host))
+
+
+_bmc_command("bmc-kill", LabBmc.kill, "Kill a host's BMC; `bmcs` starts it again.")
+_bmc_command("bmc-hang", LabBmc.hang, "Stop a host's BMC: it takes requests and never answers.")
+_bmc_command("bmc-lie", LabBmc.lie, "Let a host's BMC report success and switch nothing.")
+_bmc_command("bmc-heal", LabBmc.heal, "Let a host's BMC go on, and do what it says.")
+
+
+@main.command()
+@_root
+def bmcs(root: Path) -> None:
+    """Start the BMCs that don't run, and show where they listen."""
+    lab = Lab.attach(root)
+    lab.start_bmcs()
+    for bmc in lab.bmcs:
+        click.echo(f"{bmc.host.name}  {bmc.address}  user {USER}, password in {bmc.folder}/password, cipher {CIPHER}")
 
 
 @main.command()

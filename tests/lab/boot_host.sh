@@ -46,6 +46,7 @@ ln -s fd/2 /dev/stderr
 
 echo "$pid" >"$folder/pid.draft"
 mv "$folder/pid.draft" "$folder/pid"
+rm "$folder/booting"
 
 virtlockd --daemon
 libvirtd --daemon --listen

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.fixtures import fresh_lab, lab
+from tests.lab.fixtures import fenced_lab, fresh_lab, lab
 
-__all__ = ["fresh_lab", "lab"]
+__all__ = ["fenced_lab", "fresh_lab", "lab"]
 
 _HERE = Path(__file__).parent
 

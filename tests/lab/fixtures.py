@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from tests.lab import bmc
 from tests.lab.hosts import Lab
 
 _SHARED_LAB = pytest.StashKey[Lab]()
@@ -50,3 +51,12 @@ def fresh_lab(lab: Lab) -> Lab:
     """The session's hosts, on, plugged in, awake and empty; the shared folder empty too."""
     lab.reset()
     return lab
+
+
+@pytest.fixture
+def fenced_lab(fresh_lab: Lab) -> Lab:
+    """The same, every host with a BMC that answers and does what it says."""
+    if missing := [program for program in bmc.PROGRAMS if shutil.which(program) is None]:
+        pytest.skip(f"BMCs need programs that are not installed: {', '.join(missing)}")
+    fresh_lab.start_bmcs()
+    return fresh_lab

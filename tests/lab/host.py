@@ -71,6 +71,11 @@ class LabHost:
             return False
 
     @property
+    def is_booting(self) -> bool:
+        """Whether the button was pressed and the first process is not there yet."""
+        return (self.root / "booting").exists()
+
+    @property
     def is_reachable(self) -> bool:
         """Whether the cable is in, whatever the host itself is doing."""
         return not (self.root / "cable-out").exists()
@@ -88,6 +93,7 @@ class LabHost:
 
     def start(self) -> None:
         """Press the button and return at once."""
+        (self.root / "booting").touch()
         (self.root / "pid").unlink(missing_ok=True)
         number = int(self.address.rpartition(".")[2])
         given = {

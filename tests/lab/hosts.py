@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.lab import cleaning, probe_cache
+from tests.lab.bmc import LabBmc
 from tests.lab.host import LabHost
 from tests.lab.layout import LABS_FOLDER, LabPaths, LabState, is_running
 from tests.lab.namespaces import send, wait_until_dead
@@ -108,6 +109,22 @@ class Lab:
                 return host
         raise LabError(f"no host {name} in this lab; there are {', '.join(self.state.host_names)}")
 
+    def bmc(self, name: str) -> LabBmc:
+        """The BMC of a host; there are none before `start_bmcs()`."""
+        return LabBmc(self.host(name))
+
+    @property
+    def bmcs(self) -> tuple[LabBmc, ...]:
+        return tuple(LabBmc(host) for host in self.hosts)
+
+    def start_bmcs(self) -> None:
+        """Start those that don't run, and wake and mend the others; returns when each answers."""
+        send(self.state.supervisor_pid, signal.SIGHUP)
+        for bmc in self.bmcs:
+            bmc.wait_until_started()
+            bmc.heal()
+            wait_for(bmc.answers, _DOWN_SECONDS, f"the BMC of {bmc.host.name} says nothing; see {bmc.folder}/log")
+
     @property
     def shared(self) -> Path:
         """A folder that is the same at the same path on every host, and outside."""
@@ -123,6 +140,8 @@ class Lab:
         with ThreadPoolExecutor(len(self.hosts)) as pool:
             list(pool.map(LabHost.reset, self.hosts))
         cleaning.empty(self.shared)
+        if any(bmc.folder.exists() for bmc in self.bmcs):
+            self.start_bmcs()
 
     def down(self) -> None:
         """Take all of it down; returns when nothing is left. Fine to call twice."""

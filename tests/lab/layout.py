@@ -42,7 +42,18 @@ class LabState:
         return str(self.subnet[1])
 
     def address(self, host: str) -> str:
-        return str(self.subnet[_FIRST_HOST_NUMBER + self.host_names.index(host)])
+        return str(self.subnet[self._number(host)])
+
+    def bmc_address(self, host: str) -> str:
+        """Loopback, beside the hosts' network, and every host has the usual port on an address of its own."""
+        return f"127.213.{self.network}.{self._number(host)}"
+
+    def host_uuid(self, host: str) -> uuid.UUID:
+        """What libvirt and the BMC both say the machine is."""
+        return uuid.uuid5(_UUID_NAMESPACE, f"{self.name}/{host}")
+
+    def _number(self, host: str) -> int:
+        return _FIRST_HOST_NUMBER + self.host_names.index(host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +123,8 @@ def make_host_folder(paths: LabPaths, state: LabState, name: str) -> None:
     for part in ("etc/qemu/networks", "lib/images", "log/qemu", "cache/qemu", "local"):
         (folder / part).mkdir(parents=True)
     address = state.address(name)
-    host_uuid = uuid.uuid5(_UUID_NAMESPACE, f"{state.name}/{name}")
     for file, text in {
-        "libvirtd.conf": _libvirtd_conf(address, host_uuid),
+        "libvirtd.conf": _libvirtd_conf(address, state.host_uuid(name)),
         "qemu.conf": _qemu_conf(address),
         "qemu-lockd.conf": "",
         "virtlockd.conf": "",

@@ -19,8 +19,9 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
+from tests.lab.bmc import Rack
 from tests.lab.layout import LABS_FOLDER, LabPaths, LabState, check_root, is_running, make_host_folder
 from tests.lab.namespaces import clean_environment, in_namespaces, run
 from tests.lab.waiting import LabError
@@ -59,8 +60,10 @@ def main() -> None:
             for host in state.host_names:
                 make_host_folder(paths, state, host)
             paths.write_state(state)
-            _answer({"ready": True})
-            farewell.wait()
+            with Rack(paths, state) as rack:
+                _answer({"ready": True})
+                while farewell.wait() == "bmcs":
+                    rack.start_missing()
             run(["ip", "link", "delete", state.uplink], check=False)
     except Exception as error:  # noqa: BLE001 - whatever it is, the owner has to hear of it
         detail = str(error) if isinstance(error, LabError) else traceback.format_exc()
@@ -71,13 +74,14 @@ def main() -> None:
 
 
 class _Farewell:
-    """Waits for the owner's death or for SIGTERM, whichever comes first."""
+    """Waits for the owner's death or for SIGTERM, whichever comes first; SIGHUP asks for BMCs that run."""
 
     def __init__(self, owner_pid: int | None) -> None:
         self._woken, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        for wanted in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(wanted, lambda *_: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._watched = [self._woken]
         if owner_pid is not None:
@@ -86,8 +90,10 @@ class _Farewell:
             except ProcessLookupError:
                 raise SystemExit(1) from None
 
-    def wait(self) -> None:
-        select.select(self._watched, [], [])
+    def wait(self) -> Literal["end", "bmcs"]:
+        ready, _, _ = select.select(self._watched, [], [])
+        woken_by = os.read(self._woken, 1) if self._woken in ready else b""
+        return "bmcs" if woken_by == bytes([signal.SIGHUP]) else "end"
 
 
 def _claim(paths: LabPaths) -> IO[str]:
