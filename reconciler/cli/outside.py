@@ -70,8 +70,9 @@ def production() -> Outside:
     """The real ones, each imported at its first use: libvirt alone takes 50 ms."""
 
     def open_session(settings: Settings, writer: str | None) -> AbstractContextManager[Session]:
+        dialled = import_module("reconciler.daemon.dialling").dial_ahead(settings.specs_directory())
         session: AbstractContextManager[Session] = import_module("reconciler.daemon.session").open_session(
-            settings, writer=writer
+            settings, writer=writer, dialled=dialled
         )
         return session
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
+from reconciler.daemon.dialling import Dialled
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.errors import PreconditionFailed
 from reconciler.hypervisor.interface import Fleet, HostEvent
@@ -56,6 +57,7 @@ class Session:
         images: ImageStore,
         clock: Clock,
         writer: str | None,
+        dialled_at: float | None = None,
     ) -> None:
         self._directory = settings.specs_directory()
         self._state_dir = settings.state_dir
@@ -65,6 +67,7 @@ class Session:
         self._images = images
         self._clock = clock
         self._writer = writer
+        self._dialled_at = dialled_at
         self._collector = Collector(fleet, clock)
         self._specs: LoadedSpecs | None = None
         self._executor: Executor | None = None
@@ -92,7 +95,8 @@ class Session:
         """
         desired = self._load()
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
-        round_ = self._collector.begin(desired, refresh=refresh, resync_after=resync_after)
+        round_ = self._collector.begin(desired, refresh=refresh, resync_after=resync_after, dialled_at=self._dialled_at)
+        self._dialled_at = None
         # While the hosts answer: what needs no host, and the import of what is needed next.
         images = self._image_facts(desired)
         decide = import_module("reconciler.daemon.decision").decide
@@ -265,8 +269,10 @@ def _require_expected(plan: Plan, expect: str | None) -> None:
 
 
 @contextmanager
-def open_session(settings: Settings, *, writer: str | None, clock: Clock | None = None) -> Iterator[Session]:
-    """A session on the fleet of `settings`.
+def open_session(
+    settings: Settings, *, writer: str | None, clock: Clock | None = None, dialled: Dialled | None = None
+) -> Iterator[Session]:
+    """A session on the fleet of `settings`; `dialled` is the fleet where connecting to it was begun before.
 
     `writer` is the command that takes control of the state directory (ControllerRunning if another has it); None looks
     only, and works beside a controller. Raises StateError, LedgerError, UsageError.
@@ -277,7 +283,15 @@ def open_session(settings: Settings, *, writer: str | None, clock: Clock | None 
         if writer is not None:
             stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
         ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
-        fleet = LibvirtFleet({}, clock=clock)
+        fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock)
         stack.callback(fleet.close)
         images = ImageStore(settings.state_dir, settings.policy, clock=clock)
-        yield Session(settings, fleet=fleet, ledger=ledger, images=images, clock=clock, writer=writer)
+        yield Session(
+            settings,
+            fleet=fleet,
+            ledger=ledger,
+            images=images,
+            clock=clock,
+            writer=writer,
+            dialled_at=dialled.at if dialled else None,
+        )

@@ -96,6 +96,11 @@ class LibvirtFleet:
                 host.subscribe(self._tell)
             threading.Thread(target=self._keep_connected, name="fleet-heartbeat", daemon=True).start()
 
+    def dial(self) -> None:
+        """Begin to connect to every host; never waits."""
+        for host in tuple(self._hosts.values()):
+            host.tick()
+
     def _keep_connected(self) -> None:
         """Connect and reconnect every host while somebody wants its events."""
         while not self._closing.is_set():

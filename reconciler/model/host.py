@@ -16,7 +16,7 @@ _OF_LIBSSH: Final = ("known_hosts", "known_hosts_verify", "sshauth")
 _TEST_SCHEMES: Final = ("test", "test+unix", "test+tcp")
 
 
-def _checked_uri(value: str) -> str:
+def checked_uri(value: str) -> str:
     """A libvirt URI without the parameters that run programs or switch checks off (`command`, `no_verify` ...)."""
     parts = urlsplit(value)
     if parts.scheme not in _SCHEMES + _TEST_SCHEMES:
@@ -38,7 +38,7 @@ def _checked_uri(value: str) -> str:
     return value
 
 
-HostUri = Annotated[Line, AfterValidator(_checked_uri)]
+HostUri = Annotated[Line, AfterValidator(checked_uri)]
 
 
 class Reserved(Model):

@@ -35,6 +35,8 @@ class Round(Struct, frozen=True):
     hosts: frozenset[str]
     begun: float
     """Monotonic time."""
+    dialled_at: float
+    """When connecting to hosts began, if that was earlier."""
     answers: SimpleQueue[_Reading]
 
 
@@ -59,8 +61,17 @@ class Collector:
         """Something happened on `host`, or is about to: read it in full the next time."""
         self._memory.touch(host)
 
-    def begin(self, desired: DesiredState, *, refresh: bool = False, resync_after: float = 0.0) -> Round:
+    def begin(
+        self,
+        desired: DesiredState,
+        *,
+        refresh: bool = False,
+        resync_after: float = 0.0,
+        dialled_at: float | None = None,
+    ) -> Round:
         """Start to read every host of the specs at once; never waits, so that other work can be done meanwhile.
+
+        `dialled_at` is when connecting to them began (monotonic), where that was before.
 
         A host that was read in full within the last `resync_after` seconds and was not touched since is swept: two
         calls, and what is known of it stands if they tell nothing new. `refresh` has libvirt look at the storage.
@@ -73,7 +84,7 @@ class Collector:
                 self._fleet.host(name), uri, pools, refresh=refresh, resync_after=resync_after
             )
 
-        return self._start({name: read(name) for name in sorted(desired.hosts)})
+        return self._start({name: read(name) for name in sorted(desired.hosts)}, dialled_at)
 
     def finish(
         self,
@@ -97,14 +108,16 @@ class Collector:
         self._read_shared_pools(desired, hosts, timeout=timeout)
         return Inventory(hosts=hosts, unread=unread, images=images)
 
-    def _start(self, calls: Mapping[str, Callable[[], HostInventory]]) -> Round:
+    def _start(self, calls: Mapping[str, Callable[[], HostInventory]], dialled_at: float | None = None) -> Round:
         answers: SimpleQueue[_Reading] = SimpleQueue()
         begun = self._clock.monotonic()
+        dialled_at = begun if dialled_at is None else dialled_at
         asked = frozenset(name for name in calls if self._begin(name))
         for name in sorted(asked):
-            arguments = (name, calls[name], answers, begun)
+            since = begun if self._fleet.host(name).connected else dialled_at
+            arguments = (name, calls[name], answers, since)
             threading.Thread(target=self._answer, args=arguments, name=f"read-{name}", daemon=True).start()
-        return Round(asked, begun, answers)
+        return Round(asked, begun, dialled_at, answers)
 
     def _begin(self, name: str) -> bool:
         """A host that is still being read from an earlier pass gets no second reader: hung reads must not pile up."""
@@ -145,7 +158,7 @@ class Collector:
                     break
                 # Connected is answered: such a host is slow, not silent.
                 extended = True
-                deadline = min(round_.begun + timeout, round_.begun + _allowance(slowest, None))
+                deadline = min(round_.begun + timeout, _until(round_, slowest, None))
                 continue
             found[reading.host] = reading.result
             if isinstance(reading.result, HostInventory):
@@ -153,10 +166,11 @@ class Collector:
                 self._seconds.setdefault(reading.host, reading.seconds)
             slowest = max(slowest, reading.seconds)
             if 2 * len(found) >= len(round_.hosts):
-                needed = (
-                    _allowance(slowest, None if extended else usual.get(name)) for name in round_.hosts - found.keys()
+                until = (
+                    _until(round_, slowest, None if extended else usual.get(name))
+                    for name in round_.hosts - found.keys()
                 )
-                deadline = min(round_.begun + timeout, round_.begun + max(needed, default=0.0))
+                deadline = min(round_.begun + timeout, max(until, default=0.0))
         return found
 
     def _any_connected(self, hosts: Collection[str]) -> bool:
@@ -211,11 +225,11 @@ class Collector:
                 hosts[reader] = replace(host, pools={**host.pools, name: replace(host.pools[name], volumes=None)})
 
 
-def _allowance(slowest: float, usual: float | None) -> float:
-    """Seconds from the beginning that a host has, when the slowest that answered took `slowest`."""
+def _until(round_: Round, slowest: float, usual: float | None) -> float:
+    """How long (monotonic time) a host is waited for, when the slowest that answered took `slowest`."""
     if usual is None:
-        return slowest + max(GRACE, slowest)
-    return 2 * max(slowest, usual) + _MARGIN
+        return round_.begun + slowest + max(GRACE, slowest)
+    return round_.dialled_at + 2 * max(slowest, usual) + _MARGIN
 
 
 def _local_pools(desired: DesiredState, host: str) -> tuple[str, ...]:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import median
 
 from tests.bench.bench import Bench
 from tests.bench.fleets import POOL, write_facilities
 from tests.bench.measuring import Row, Target, process_seconds, reconciler
-
-_PATIENCE = 1.0
-"""Seconds that the plan waits at the most for a host that may only be slow; see the collector."""
 
 
 def measure(bench: Bench) -> Iterator[Row]:
@@ -35,6 +31,4 @@ def measure(bench: Bench) -> Iterator[Row]:
         finally:
             lab.hosts[2].resume()
             lab.hosts[2].virsh("hostname")
-    limit = round(1.1 * median(well) + _PATIENCE, 2)
-    target = Target(limit, "value")
-    yield Row("plan with one host of three hung", tuple(hung), target, "the same, all well", tuple(well))
+    yield Row("plan with one host of three hung", tuple(hung), Target(1.1, "ratio"), "the same, all well", tuple(well))

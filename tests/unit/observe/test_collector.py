@@ -223,3 +223,16 @@ def _wait_until_idle() -> None:
     for thread in threading.enumerate():
         if thread.name.startswith("read-"):
             thread.join()
+
+
+def test_a_host_that_was_dialled_long_ago_is_silent_already() -> None:
+    """It had its time while everything else was loaded: no more of it is spent on waiting."""
+    fleet, clock = SlowFleet(), FakeClock()
+    fleet.hosts["h1"].connected = fleet.hosts["h3"].connected = True
+    collector = Collector(fleet, clock)
+
+    with fleet.hanging("h2"):
+        round_ = collector.begin(SPECS, dialled_at=clock.monotonic() - 10)
+        inventory = collector.finish(round_, SPECS, {}, timeout=30.0, usual=dict.fromkeys(HOSTS, 3.0))
+
+    assert set(inventory.unread) == {"h2"}
