@@ -17,7 +17,7 @@ from reconciler.hypervisor.turnstile import Turnstile
 
 _THREADS_IN_ALL: Final = 128
 _THREADS_A_HOST: Final = range(4, 17)
-_READ_AT_ONCE: Final = 4
+_READ_AT_ONCE: Final = 3
 _READ_PATIENCE: Final = 0.5
 _TICK_SECONDS: Final = 2.0
 
