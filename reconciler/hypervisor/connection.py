@@ -15,9 +15,9 @@ from typing import Final, Literal, TypeVar
 from msgspec import Struct
 
 from reconciler.clock import Clock
-from reconciler.errors import HostError, HostTimeout
+from reconciler.errors import HostError, HostTimeout, HostUnreachable
 from reconciler.hypervisor.dialler import Dialler, Line
-from reconciler.hypervisor.interface import HostEvent
+from reconciler.hypervisor.interface import HostEvent, Pulse
 from reconciler.hypervisor.libvirt_binding import Connection, LibvirtError
 from reconciler.hypervisor.libvirt_errors import RawError, translate
 from reconciler.hypervisor.workers import Workers
@@ -163,6 +163,28 @@ class HostConnection:
             target=target,
             hint="look again before acting",
         )
+
+    # -- life signs ------------------------------------------------------------------------------------------------
+    def pulse(self) -> Pulse:
+        """As Hypervisor.pulse."""
+        self._dialler.ask()
+        return self._dialler.pulse
+
+    def ping(self, seconds: float) -> None:
+        """As Hypervisor.ping."""
+        begun = self._clock.monotonic()
+        line = self._dialler.line(seconds)
+        question = line.heartbeat.ask()
+        wait((question,), max(0.0, begun + seconds - self._clock.monotonic()))
+        if not question.done():
+            raise HostTimeout(
+                f"no answer within {seconds:g} s", host=self.name, hint=f"look at libvirtd on {self.name}"
+            )
+        error = question.exception()
+        if isinstance(error, LibvirtError):
+            raise self._translated(error, line, "") from error
+        if error is not None:  # the line was let go of before its turn came
+            raise HostUnreachable("the connection ended", host=self.name, hint="it is tried again by itself") from error
 
     # -- events and the end ----------------------------------------------------------------------------------------
     def subscribe(self, notify: Callable[[HostEvent], None]) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from reconciler.clock import Clock
 from reconciler.errors import HostError, HostTimeout, HostUnreachable
 from reconciler.hypervisor.heartbeat import Heartbeat
+from reconciler.hypervisor.interface import Pulse
 from reconciler.hypervisor.libvirt_binding import LibvirtError, OnEvent, Session
 from reconciler.hypervisor.libvirt_errors import translate
 from reconciler.hypervisor.transport import Transport
@@ -64,20 +65,33 @@ class Dialler:
         self._attempt: Future[Line] | None = None
         self._outage: _Outage | None = None
         self._tell: OnEvent | None = None
+        self._answered_at: float | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether there is a line, as far as is known; never waits."""
         return self._line is not None
 
-    def line(self) -> Line:
-        """The open line, opened if need be; raises at once while the host is known not to answer."""
+    @property
+    def pulse(self) -> Pulse:
+        """When the host last answered anything, and what is wrong; never waits."""
+        line, outage = self._line, self._outage
+        if line is not None:
+            return Pulse(line.heartbeat.answered_at, line.heartbeat.took, "")
+        return Pulse(self._answered_at, 0.0, outage.reason if outage is not None else "not connected yet")
+
+    def line(self, patience: float | None = None) -> Line:
+        """The open line, opened if need be; raises at once while the host is known not to answer.
+
+        `patience`, where it is given, is how long to wait for it at the most, in seconds.
+        """
         with self._lock:
             if self._line is not None:
                 return self._line
             attempt = self._attempt or self._begin_attempt()
             known_down = self._outage is not None
-        wait((attempt,), _PATIENCE_WHILE_DOWN if known_down else self._open_deadline + _CLOSING_SECONDS)
+        usual = _PATIENCE_WHILE_DOWN if known_down else self._open_deadline + _CLOSING_SECONDS
+        wait((attempt,), usual if patience is None else patience)
         if not attempt.done():
             raise self._down("an attempt to connect is under way")
         return attempt.result()
@@ -92,13 +106,24 @@ class Dialler:
 
     def tick(self) -> None:
         """See to an idle line: reconnect one that is down, ask one that is silent; never waits."""
-        with self._lock:
-            line = self._line
-            down = line is None and self._attempt is None and not self._closing
-            if down and (self._outage is None or self._outage.next_attempt <= self._clock.monotonic()):
-                self._begin_attempt()
+        line = self._line_or_attempt()
         if line is not None:
             line.heartbeat.check()
+
+    def ask(self) -> None:
+        """Have the host answer something: over its line, or by connecting; never waits."""
+        line = self._line_or_attempt()
+        if line is not None:
+            line.heartbeat.check()
+            line.heartbeat.ask()
+
+    def _line_or_attempt(self) -> Line | None:
+        """The line as far as there is one; where there is none, an attempt is begun unless it is too early for it."""
+        with self._lock:
+            down = self._line is None and self._attempt is None and not self._closing
+            if down and (self._outage is None or self._outage.next_attempt <= self._clock.monotonic()):
+                self._begin_attempt()
+            return self._line
 
     # -- attempts --------------------------------------------------------------------------------------------------
     def _begin_attempt(self) -> Future[Line]:
@@ -154,7 +179,7 @@ class Dialler:
             self.lost(line, "no answer")
             self._transport.end(ends)
 
-        probe = partial(self._workers.submit, session.connection.getLibVersion)
+        probe = partial(self._workers.submit, session.ask)
         line = Line(session, ends, Heartbeat(self._clock, self._keepalive, probe, give_up))
         return line
 
@@ -184,6 +209,7 @@ class Dialler:
             if line is not self._line:
                 return
             self._line = None
+            self._answered_at = line.heartbeat.answered_at
             self._note_outage(reason, pause=0.0)
         # Not here, which may be the event loop: releasing may wait for that very loop.
         self._workers.submit(line.session.release)

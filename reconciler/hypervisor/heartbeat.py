@@ -35,11 +35,38 @@ class Heartbeat:
         self._lock: Final = threading.Lock()
         self._answered_at = clock.monotonic()
         self._probed_at: float | None = None
+        self._question: Future[object] | None = None
+        self._took = 0.0
+
+    @property
+    def answered_at(self) -> float:
+        """Monotonic time of the last answer of any call."""
+        return self._answered_at
+
+    @property
+    def took(self) -> float:
+        """Seconds that the last question took to be answered, or has been waiting for longer than that."""
+        asked, question = self._probed_at, self._question
+        waiting = self._clock.monotonic() - asked if asked is not None and question and not question.done() else 0.0
+        return max(self._took, waiting)
 
     def answered(self) -> None:
         """Something has come from the host."""
         self._answered_at = self._clock.monotonic()
         self._probed_at = None
+
+    def ask(self) -> Future[object]:
+        """Have the host answer something now; the question under way, where there is one: they never pile up."""
+        with self._lock:
+            asked = self._clock.monotonic()
+            if self._question is not None and not self._question.done():
+                # Another call may have been answered meanwhile: the silence is counted from here then.
+                self._probed_at = self._probed_at or asked
+                return self._question
+            self._probed_at = asked
+            question = self._question = self._probe()
+        question.add_done_callback(lambda future: self._note(future, asked))
+        return question
 
     def check(self) -> None:
         """See to it; called every few seconds by whoever waits, from any thread, and never waits itself."""
@@ -49,9 +76,15 @@ class Heartbeat:
                 return
             probe_now = self._probed_at is None
             silent = self._probed_at is not None and now - self._probed_at >= self._seconds * self._count
-            if probe_now or silent:
+            if silent:
                 self._probed_at = now
         if probe_now:
-            self._probe().add_done_callback(lambda _: self.answered())
+            self.ask()
         elif silent:
             self._give_up()
+
+    def _note(self, question: Future[object], asked: float) -> None:
+        # A connection that breaks ends the question with an error: that is no answer of the host.
+        if not question.cancelled() and question.exception() is None:
+            self._took = self._clock.monotonic() - asked
+            self.answered()

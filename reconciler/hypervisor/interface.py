@@ -42,6 +42,17 @@ class HostEvent(Struct, frozen=True):
     detail: str
 
 
+class Pulse(Struct, frozen=True):
+    """Whether a host lives, as far as is known at once."""
+
+    answered_at: float | None
+    """Monotonic time of the last answer to any call, connecting included; None if there was none."""
+    took: float
+    """Seconds that the last cheap call took, or has been waiting."""
+    error: str
+    """Why it can't be asked now; empty while it is connected."""
+
+
 class Hypervisor(Protocol):
     """One host."""
 
@@ -53,6 +64,18 @@ class Hypervisor(Protocol):
     @property
     def connected(self) -> bool:
         """Whether the host has answered by connecting, as far as is known; never waits."""
+        ...
+
+    # -- life signs ------------------------------------------------------------------------------------------------
+    def pulse(self) -> Pulse:
+        """Ask something cheap, or connect, unless that is under way; tell what is known so far. Never waits."""
+        ...
+
+    def ping(self, seconds: float) -> None:
+        """Have the host answer something cheap within `seconds`; one question at a time, however many ask.
+
+        Raises HostUnreachable, or HostTimeout: whether it lives is not known then.
+        """
         ...
 
     # -- reading ---------------------------------------------------------------------------------------------------

@@ -147,6 +147,15 @@ class Session:
                 undo()
         self._undo.clear()
 
+    def ask(self) -> object:
+        """Have the host answer, anything; an error that it sends is an answer too. Raises `LibvirtError` where none came."""
+        try:
+            return self.connection.getLibVersion()
+        except LibvirtError:
+            if not self.is_alive():
+                raise
+            return None
+
     def is_alive(self) -> bool:
         """Whether the connection is still up as far as this side knows; asks nobody."""
         try:

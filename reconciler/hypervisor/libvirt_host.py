@@ -11,7 +11,7 @@ from reconciler.hypervisor.host_domains import HostDomains
 from reconciler.hypervisor.host_networks import HostNetworks
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.host_storage import HostStorage
-from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress
+from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress, Pulse
 from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
@@ -40,6 +40,13 @@ class LibvirtHost:
     def uri(self) -> str:
         """The libvirt URI that the host is reached by."""
         return self._connection.uri
+
+    # -- life signs ------------------------------------------------------------------------------------------------
+    def pulse(self) -> Pulse:
+        return self._connection.pulse()
+
+    def ping(self, seconds: float) -> None:
+        self._connection.ping(seconds)
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from reconciler.errors import HostTimeout, HostUnreachable, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import simulated_domains as domains
 from reconciler.hypervisor import simulated_storage as storage
-from reconciler.hypervisor.interface import DomainSummary, Progress
+from reconciler.hypervisor.interface import DomainSummary, Progress, Pulse
 from reconciler.hypervisor.simulated_world import FileState, HostState, MutatingCall, Phase, World
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import (
@@ -42,6 +42,24 @@ class SimulatedHost:
     @property
     def connected(self) -> bool:
         return True  # what can't be reached fails by its deadline, in simulated time
+
+    # -- life signs ------------------------------------------------------------------------------------------------
+    def pulse(self) -> Pulse:
+        state, faults = self._state, self._state.faults
+        if not (faults.powered and faults.linked):
+            return Pulse(state.answered_at, 0.0, "no route to host")
+        if faults.hung:
+            return Pulse(state.answered_at, 0.0, "no answer")
+        state.answered_at = self._world.clock.monotonic()
+        return Pulse(state.answered_at, faults.delay, "")
+
+    def ping(self, seconds: float) -> None:
+        faults = self._state.faults
+        if not (faults.powered and faults.linked):
+            raise self._unreachable()
+        if faults.hung:
+            self._pass_time(seconds)
+            raise HostTimeout(f"no answer within {seconds:g} s", host=self.name)
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
@@ -265,7 +283,7 @@ class SimulatedHost:
     def _meet_faults(self, method: str, target: str) -> None:
         faults = self._state.faults
         if not (faults.powered and faults.linked):
-            raise HostUnreachable("no route to host", host=self.name, hint="look at the host and its network")
+            raise self._unreachable()
         if faults.hung or faults.delay > self._deadline:
             raise self._timeout(target)
         if faults.delay:
@@ -274,6 +292,9 @@ class SimulatedHost:
             if failing == method:
                 del faults.failures[index]
                 raise error
+
+    def _unreachable(self) -> HostUnreachable:
+        return HostUnreachable("no route to host", host=self.name, hint="look at the host and its network")
 
     def _timeout(self, target: str) -> HostTimeout:
         self._pass_time(self._deadline)

@@ -134,6 +134,8 @@ class HostState(Struct):
     networks: dict[str, ObservedNetwork] = field(default_factory=dict)
     domains: dict[str, DomainEntry] = field(default_factory=dict)
     """By UUID."""
+    answered_at: float | None = None
+    """When it last answered whoever asked whether it lives, in monotonic seconds."""
     shutdown_seconds: float = 2.0
     """How long a guest takes to shut down."""
     deaf_guests: set[str] = field(default_factory=set)

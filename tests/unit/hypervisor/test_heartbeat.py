@@ -73,13 +73,44 @@ def test_any_answer_makes_the_silence_begin_again(watched: _Watched) -> None:
     watched.pass_seconds(4)
 
     assert not watched.given_up
-    assert len(watched.probes) == 2
 
 
-def test_the_answer_to_the_probe_counts_even_if_it_is_an_error(watched: _Watched) -> None:
+def test_the_answer_to_the_probe_counts(watched: _Watched) -> None:
     watched.pass_seconds(2)
-    watched.probes[0].set_exception(OSError("refused"))
-    watched.pass_seconds(1.9)
+    watched.probes[0].set_result(1)
+    watched.pass_seconds(4)
 
     assert not watched.given_up
+
+
+def test_questions_do_not_pile_up(watched: _Watched) -> None:
+    first = watched.heartbeat.ask()
+    watched.pass_seconds(3)
+
+    assert watched.heartbeat.ask() is first
     assert len(watched.probes) == 1
+
+
+def test_an_answer_to_a_question_counts_from_when_it_came(watched: _Watched) -> None:
+    watched.heartbeat.ask()
+    watched.clock.time += 1.5
+    watched.probes[0].set_result(1)
+
+    assert watched.heartbeat.answered_at == watched.clock.time
+    assert watched.heartbeat.took == 1.5
+
+
+def test_a_question_that_a_broken_connection_ended_is_no_answer(watched: _Watched) -> None:
+    before = watched.heartbeat.answered_at
+    watched.heartbeat.ask()
+    watched.clock.time += 1.5
+    watched.probes[0].set_exception(ConnectionResetError())
+
+    assert watched.heartbeat.answered_at == before
+
+
+def test_a_question_that_waits_is_slow_already(watched: _Watched) -> None:
+    watched.heartbeat.ask()
+    watched.clock.time += 7
+
+    assert watched.heartbeat.took == 7

@@ -112,3 +112,25 @@ def test_a_changed_host_set_keeps_the_hosts_that_stay(fleet: LibvirtFleet, tmp_p
     fleet.update({"h1": f"test://{tmp_path}/other.xml"})
     assert fleet.names == ("h1",)
     assert fleet.host("h1") is not first
+
+
+def test_a_host_that_was_never_connected_has_no_pulse_until_it_answers(fleet: LibvirtFleet) -> None:
+    host = fleet.host("h1")
+
+    assert host.pulse().answered_at is None
+    host.ping(10)
+
+    assert host.pulse().answered_at is not None
+    assert host.pulse().error == ""
+
+
+def test_asking_a_host_that_never_answers_costs_a_bounded_number_of_threads(silent_socket: Path) -> None:
+    with closing(LibvirtFleet({"mute": f"qemu+unix:///system?socket={silent_socket}"}, open_deadline=0.3)) as fleet:
+        host = fleet.host("mute")
+
+        for _ in range(20):
+            with pytest.raises((HostTimeout, HostUnreachable)):
+                host.ping(0.05)
+            assert host.pulse().answered_at is None
+
+        assert sum(thread.name.startswith("mute-") for thread in threading.enumerate()) <= 4

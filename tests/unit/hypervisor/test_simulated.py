@@ -184,3 +184,34 @@ class TestClock:
         clock.jump(-86_400.0)
 
         assert (clock.now(), clock.monotonic()) == (-86_300.0, 0.0)
+
+
+def test_pulse_of_a_host_that_lives_is_fresh_and_that_of_a_dead_one_ages(fleet: SimulatedFleet) -> None:
+    host = fleet.host("h1")
+    begun = fleet.clock.monotonic()
+    assert host.pulse().answered_at == begun
+
+    fleet.power_off("h1")
+    fleet.clock.wait(threading.Event(), 5)
+
+    assert host.pulse().answered_at == begun
+    assert host.pulse().error == "no route to host"
+
+
+def test_slow_host_answers_that_it_lives(fleet: SimulatedFleet) -> None:
+    fleet.slow_down("h1", 30)
+
+    pulse = fleet.host("h1").pulse()
+
+    assert pulse.answered_at == fleet.clock.monotonic()
+    assert pulse.took == 30
+
+
+@pytest.mark.parametrize(("fault", "error"), [("hang", HostTimeout), ("cut_network", HostUnreachable)])
+def test_ping_of_a_host_that_does_not_answer_fails(
+    fleet: SimulatedFleet, fault: str, error: type[HostTimeout | HostUnreachable]
+) -> None:
+    getattr(fleet, fault)("h1")
+
+    with pytest.raises(error):
+        fleet.host("h1").ping(2)
