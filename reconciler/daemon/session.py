@@ -28,9 +28,11 @@ from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan, UnmetReason
 from reconciler.model.policy import Policy
 from reconciler.observe.collector import Collector
+from reconciler.observe.readers import Readers
 from reconciler.specfiles.loader import LoadedSpecs, load
 
 if TYPE_CHECKING:
+    from reconciler.daemon.image_shelf import ImageShelf
     from reconciler.executor.executor import Executor
     from reconciler.executor.interface import ActionEvent
 
@@ -54,10 +56,11 @@ class Session:
         *,
         fleet: Fleet,
         ledger: Ledger,
-        images: ImageStore,
+        images: ImageShelf,
         clock: Clock,
         writer: str | None,
         dialled_at: float | None = None,
+        readers: Readers | None = None,
     ) -> None:
         self._directory = settings.specs_directory()
         self._state_dir = settings.state_dir
@@ -68,7 +71,7 @@ class Session:
         self._clock = clock
         self._writer = writer
         self._dialled_at = dialled_at
-        self._collector = Collector(fleet, clock)
+        self._collector = Collector(fleet, clock, readers)
         self._specs: LoadedSpecs | None = None
         self._executor: Executor | None = None
         if writer is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
-from queue import Empty, SimpleQueue
+from functools import partial
+from queue import Empty
 from typing import Final
 
 from msgspec import Struct
@@ -17,16 +18,11 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.election import storage_host
 from reconciler.model.inventory import HostInventory, ImageFacts, Inventory, UnreadHost
 from reconciler.observe.memory import HostMemory
+from reconciler.observe.readers import Answers, Readers, Reading, Threads
 
 GRACE: Final = 1.0
 """Seconds that a host of unknown speed is given once half of the others have answered; see `Collector.finish`."""
 _MARGIN: Final = 0.02
-
-
-class _Reading(Struct, frozen=True):
-    host: str
-    result: HostInventory | HostError
-    seconds: float
 
 
 class Round(Struct, frozen=True):
@@ -37,15 +33,16 @@ class Round(Struct, frozen=True):
     """Monotonic time."""
     dialled_at: float
     """When connecting to hosts began, if that was earlier."""
-    answers: SimpleQueue[_Reading]
+    answers: Answers
 
 
 class Collector:
     """Reads the fleet again and again; remembers when each host was last seen and who is still being read."""
 
-    def __init__(self, fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, fleet: Fleet, clock: Clock, readers: Readers | None = None) -> None:
         self._fleet = fleet
         self._clock = clock
+        self._readers: Readers = readers or Threads()
         self._last_seen: dict[str, float] = {}
         self._pending: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -109,14 +106,13 @@ class Collector:
         return Inventory(hosts=hosts, unread=unread, images=images)
 
     def _start(self, calls: Mapping[str, Callable[[], HostInventory]], dialled_at: float | None = None) -> Round:
-        answers: SimpleQueue[_Reading] = SimpleQueue()
+        answers = self._readers.answers()
         begun = self._clock.monotonic()
         dialled_at = begun if dialled_at is None else dialled_at
         asked = frozenset(name for name in calls if self._begin(name))
         for name in sorted(asked):
             since = begun if self._fleet.host(name).connected else dialled_at
-            arguments = (name, calls[name], answers, since)
-            threading.Thread(target=self._answer, args=arguments, name=f"read-{name}", daemon=True).start()
+            self._readers.start(f"read-{name}", partial(self._answer, name, calls[name], answers, since))
         return Round(asked, begun, dialled_at, answers)
 
     def _begin(self, name: str) -> bool:
@@ -127,9 +123,7 @@ class Collector:
             self._pending[name] = self._clock.now()
             return True
 
-    def _answer(
-        self, name: str, call: Callable[[], HostInventory], answers: SimpleQueue[_Reading], begun: float
-    ) -> None:
+    def _answer(self, name: str, call: Callable[[], HostInventory], answers: Answers, begun: float) -> None:
         try:
             result: HostInventory | HostError = call()
             self._last_seen[name] = self._clock.now()
@@ -142,7 +136,7 @@ class Collector:
         finally:
             with self._lock:
                 self._pending.pop(name, None)
-        answers.put(_Reading(name, result, self._clock.monotonic() - begun))
+        answers.put(Reading(name, result, self._clock.monotonic() - begun))
 
     def _await(
         self, round_: Round, *, timeout: float, usual: Mapping[str, float]
