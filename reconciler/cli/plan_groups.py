@@ -15,6 +15,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "spec-change": "spec changed",
     "drift": "drift",
     "run-strategy": "run strategy",
+    "ended": "ended by itself",
     "removed": "left the specs",
     "unused": "unused",
     "incomplete": "unfinished",

@@ -16,6 +16,7 @@ from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading,
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.records import LedgerEvent, PassRecord
+from reconciler.ledger.restarts import Restarts
 from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
@@ -127,20 +128,29 @@ class Ledger:
             else:
                 connection.execute("REPLACE INTO placement VALUES (?, ?, ?, ?, ?)", (vm, host, epoch, at, ran))
 
-    def note_start(self, vm: str) -> None:
-        """Remember that `vm` ran; written before it is started."""
+    def note_start(self, vm: str, *, again_at: float | None = None) -> None:
+        """Remember that `vm` ran, and when it was started again after it had ended by itself; written before that."""
         with self._writing() as connection:
             connection.execute("UPDATE placement SET ran = 1 WHERE vm = ?", (vm,))
+            if again_at is not None:
+                Restarts(connection).add(vm, again_at)
 
     def note_restart(self, vm: str) -> None:
         """Remember that `vm` is stopped only to be started again; written before it is stopped."""
         with self._writing() as connection:
             connection.execute("UPDATE placement SET ran = 0 WHERE vm = ?", (vm,))
 
+    def forget_restarts(self, vm: str) -> None:
+        """Count restarts of `vm` anew: we stopped it ourselves, so what was before says nothing any more."""
+        with self._writing() as connection:
+            Restarts(connection).forget(vm)
+
     def forget_placement(self, vm: str, host: str | None = None) -> None:
         """Forget where `vm` is; only if that is `host`, where one is named. Written after the domain is gone."""
         with self._writing() as connection:
-            connection.execute("DELETE FROM placement WHERE vm = ? AND host = coalesce(?, host)", (vm, host))
+            gone = connection.execute("DELETE FROM placement WHERE vm = ? AND host = coalesce(?, host)", (vm, host))
+            if gone.rowcount:
+                Restarts(connection).forget(vm)
 
     def note_host_read(self, seconds: Mapping[str, float]) -> None:
         """Remember that these hosts were read, and in how many seconds: 'no placement' is now knowledge about them."""
@@ -199,9 +209,10 @@ class Ledger:
             connection.execute("INSERT OR IGNORE INTO paused VALUES (?)", (target,))
 
     def resume(self, target: str = FLEET_TARGET) -> bool:
-        """Let changes of `target` go on; return whether they were held."""
+        """Let changes of `target` go on, a VM's restarts too; return whether they were held."""
         with self._writing() as connection:
-            return connection.execute("DELETE FROM paused WHERE target = ?", (target,)).rowcount > 0
+            restarts = Restarts(connection).forget(target.partition("VirtualMachine/")[2])
+            return connection.execute("DELETE FROM paused WHERE target = ?", (target,)).rowcount > 0 or restarts
 
     # -- lost hosts ------------------------------------------------------------------------------------------------
     def record_health(self, health: HostHealth) -> None:
@@ -342,6 +353,7 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
         doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
         paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
+        restarts=Restarts(connection).by_vm(),
         health=lost.health(),
         incidents=lost.open_incidents(),
         proofs=lost.proofs(),

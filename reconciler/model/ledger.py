@@ -66,6 +66,8 @@ class LedgerView(Struct, frozen=True):
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()
     """`Kind/name` of held objects; `fleet` holds everything."""
+    restarts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """By VM: when it was started again after it had ended by itself, oldest first. Wall times in seconds."""
     health: Mapping[str, HostHealth] = field(default_factory=dict)
     """By host, as the controller last wrote it down; empty where none runs that watches hosts."""
     incidents: Mapping[str, Incident] = field(default_factory=dict)

@@ -25,6 +25,7 @@ Why = Literal[
     "spec-change",  # the spec changed since it was applied
     "drift",  # somebody changed the object behind our back
     "run-strategy",  # it should be on or off and is not
+    "ended",  # it crashed or shut itself down, and is to run again
     "removed",  # it left the specs
     "unused",  # nothing refers to it any more
     "incomplete",  # its making was cut off
@@ -48,6 +49,7 @@ UnmetReason = Literal[
     "prune-disabled",  # would be removed, but is protected
     "immutable",  # the field can't be changed on an existing object
     "shutting-down",  # the guest was asked and has not finished
+    "crash-loop",  # it ended by itself too often, and is left alone for a while
     "guest-paused",  # paused by somebody or by an I/O error; never resumed blindly
     "end-unknown",  # off, and whether it failed is not known any more
     "in-progress",  # an action of an earlier pass is still at it

@@ -85,10 +85,10 @@ class HighAvailability(Model):
     """Where the agents are; nothing else is ever run."""
     host_failures_to_tolerate: int = Field(default=0, ge=0)
     """Hosts that may fail at once with every HA VM still finding room; `plan` warns where that does not hold."""
-    max_restarts: int = Field(default=5, ge=1)
-    """Starts of a VM within `restart_window` after which it is left alone for a while."""
+    max_restarts: int = Field(default=5, ge=1, le=100)
+    """Restarts within `restart_window` after which a VM that ends by itself again and again is left alone."""
     restart_window: Duration = 600.0
-    """See `max_restarts`."""
+    """How long such a VM is left alone; one that runs for so long is counted anew."""
 
     @property
     def probing(self) -> Probing:

@@ -16,6 +16,7 @@ from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.ownership import Copy
+from reconciler.planner.restarts import ended_by_itself, why_not_yet
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.world import World
 
@@ -51,8 +52,8 @@ class Power(Struct, frozen=True):
                 self._stop(after)
         elif self.copy.domain.active:
             self._while_running(config, after)
-        elif self._should_start() and self._can_start(config):
-            self._start(after, why="run-strategy")
+        elif self._should_start():
+            self._start_if_it_may(config, after)
 
     def _should_start(self) -> bool:
         strategy, domain = self.vm.spec.run_strategy, self.copy.domain
@@ -65,6 +66,28 @@ class Power(Struct, frozen=True):
         if domain.reason in _FORGOTTEN:
             self._report_unknown_end()
         return False
+
+    def _start_if_it_may(self, config: DomainConfig, after: tuple[str, ...]) -> None:
+        why = self._why_it_is_off(config)
+        if why == "ended":
+            restarts = self.world.ledger.restarts.get(self.vm.name, ())
+            wait = why_not_yet(
+                self.target, self.copy.host, self.copy.domain, restarts, self.world.policy.ha, self.world.now
+            )
+            if wait is not None:
+                self.draft.unmet.append(wait)
+                return
+        if self._can_start(config):
+            self._start(after, why=why)
+
+    def _why_it_is_off(self, config: DomainConfig) -> Why:
+        """`ended` is what counts towards a crash loop; a VM that was changed since is tried at once."""
+        domain = self.copy.domain
+        if self._start_failed() or self._is_yet_to_run() or diff(config, domain.config):
+            return "run-strategy"
+        if ended_by_itself(domain):
+            return "ended"
+        return "drift" if domain.reason == "destroyed" else "run-strategy"
 
     def _start_failed(self) -> bool:
         """Whether we wanted it on and could not have it."""

@@ -32,7 +32,8 @@ def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) ->
         )
         return
     if not domain.active:
-        context.ledger.note_start(context.action.target.name)
+        again_at = context.clock.now() if context.action.why == "ended" else None
+        context.ledger.note_start(context.action.target.name, again_at=again_at)
         context.settle(
             lambda: host.start_domain(step.uuid),
             lambda: host.domain_state(step.uuid) in ACTIVE_STATES,
@@ -49,6 +50,7 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
     if domain is None or not domain.active:
         return
     check_ownership(context, domain)
+    context.ledger.forget_restarts(context.action.target.name)
     if any(isinstance(follower.step, StartDomain) for follower in context.followers):
         context.ledger.note_restart(context.action.target.name)
     if _shut_down(step, context, host):
