@@ -148,7 +148,7 @@ class Session:
         self._undo.clear()
 
     def ask(self) -> object:
-        """Have the host answer, anything; an error that it sends is an answer too. Raises `LibvirtError` where none came."""
+        """Have the host answer; an error that it sends is an answer too. Raises `LibvirtError` where none came."""
         try:
             return self.connection.getLibVersion()
         except LibvirtError:

@@ -35,9 +35,11 @@ class HostSigns(Struct, frozen=True):
 
     host: str
     silent: float | None
-    """Age of the last answer; None if it has not answered since this controller began."""
+    """Watched time since the last answer; None if it has not answered since this controller began."""
     watched: float
     """How long this controller has been looking at it."""
+    answered_at: float | None = None
+    """When (monotonic) it last answered."""
     answers: int = 0
     """Answers in a row since it was last suspect, counted as far as the policy asks for."""
     error: str = ""
