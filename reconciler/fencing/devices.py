@@ -1,0 +1,78 @@
+"""The fence devices of the fleet: real agents behind `PowerControl`."""
+
+from __future__ import annotations
+
+import threading
+
+from reconciler.clock import Clock
+from reconciler.fencing.agents import Agents
+from reconciler.fencing.identity import IdentityProbe
+from reconciler.fencing.interface import AttemptLog
+from reconciler.fencing.levels import Asker, Level, LevelAnswer, levels_of
+from reconciler.fencing.proof import Fencer
+from reconciler.fencing.secrets import Credentials
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.health import FenceProof, FenceTest, Power
+from reconciler.model.host import Host
+from reconciler.model.policy import HighAvailability
+
+
+class FenceDevices:
+    """Implements PowerControl; safe to use from several threads.
+
+    Each level gets `policy.fence_timeout` seconds. `close` ends every agent that is under way, and what is asked
+    afterwards is `unknown` or raises FencingStopped.
+    """
+
+    def __init__(
+        self,
+        policy: HighAvailability,
+        clock: Clock,
+        *,
+        credentials: Credentials | None = None,
+    ) -> None:
+        self._clock = clock
+        self._seconds = policy.fence_timeout
+        self._asker = Asker(Agents(policy, clock), credentials or Credentials(), clock)
+        self._closed = threading.Event()
+
+    def power(self, host: Host) -> Power:
+        for level in levels_of(host):
+            answer = self.ask(level)
+            if answer.power != "unknown":
+                return answer.power
+        return "unknown"
+
+    def ask(self, level: Level) -> LevelAnswer:
+        """The power status by one device, with the reason where it is not known. Never raises."""
+        return self._asker.power(level, self._deadline(), self._closed.is_set)
+
+    def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
+        def stopped() -> bool:
+            return stop.is_set() or self._closed.is_set()
+
+        return Fencer(self._asker, self._seconds, attempts, stop, stopped).fence(host, incident)
+
+    def test(self, host: Host, *, identity: str | None) -> FenceTest:
+        results = [self._test_level(host, level, identity) for level in levels_of(host)]
+        return FenceTest(
+            host=host.name,
+            at=self._clock.now(),
+            passed=bool(results) and all(passed for passed, _ in results),
+            devices=devices_hash(host),
+            message="; ".join(text for _, text in results) or "it has no fence device",
+        )
+
+    def close(self) -> None:
+        """End what is under way; returns at once."""
+        self._closed.set()
+
+    def _test_level(self, host: Host, level: Level, machine: str | None) -> tuple[bool, str]:
+        answer = self.ask(level)
+        if answer.power == "unknown":
+            return False, f"{level.text}: no power status: {answer.message}"
+        identity = IdentityProbe(self._asker).check(host, level, machine, self._deadline(), self._closed.is_set)
+        return identity.same is not False, f"{level.text}: power is {answer.power}; {identity.text}"
+
+    def _deadline(self) -> float:
+        return self._clock.monotonic() + self._seconds

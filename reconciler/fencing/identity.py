@@ -1,0 +1,158 @@
+"""Whose power a fence device switches, where it can be asked: cables and addresses get mixed up."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from typing import Final
+
+from msgspec import Struct
+
+from reconciler.errors import FencingError
+from reconciler.fencing.agents import answer_of
+from reconciler.fencing.levels import Asker, Level, Stopped
+from reconciler.fencing.processes import SEARCH_PATH, run_program
+from reconciler.model.fencing_parameters import canonical_name, canonical_parameters
+from reconciler.model.host import Host
+
+GUID_ANNOTATION: Final = "reconciler/bmc-guid"
+"""Annotation of a host whose BMC has a GUID of its own: the GUID that was found and is right."""
+_IPMI_AGENTS: Final = frozenset(
+    {"fence_idrac", "fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_imm", "fence_ipmilan", "fence_ipmilanplus"}
+)
+_LANPLUS_BY_DEFAULT: Final = frozenset({"fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_ipmilanplus"})
+_LISTING_AGENTS: Final = frozenset({"fence_apc_snmp", "fence_virsh", "fence_xvm"})
+_GUID: Final = re.compile(r"GUID\s*:\s*([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
+_IPMITOOL_OPTIONS: Final = (
+    ("ip", "-H"),
+    ("ipport", "-p"),
+    ("username", "-U"),
+    ("auth", "-A"),
+    ("cipher", "-C"),
+    ("privlvl", "-L"),
+    ("ipmitool_timeout", "-N"),
+    ("target", "-t"),
+)
+
+
+class Identity(Struct, frozen=True):
+    """`same` is None where it could not be found out, which is no failure."""
+
+    same: bool | None
+    text: str
+
+
+class IdentityProbe:
+    """Asks devices whose they are."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    def check(self, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
+        """Compare what the level's device tells with `machine`, the host's UUID by libvirt."""
+        try:
+            if level.agent in _IPMI_AGENTS:
+                return self._by_guid(host, level, machine, deadline, stopped)
+            if level.agent in _LISTING_AGENTS:
+                return self._by_list(level, machine, deadline, stopped)
+        except FencingError as error:
+            return Identity(None, f"whose it is was not asked: {error.message}")
+        return Identity(None, f"{level.agent} can't be asked whose it is")
+
+    # -- IPMI ------------------------------------------------------------------------------------------------------
+    def _by_guid(self, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
+        expected = host.metadata.annotations.get(GUID_ANNOTATION) or machine
+        if expected is None:
+            return Identity(None, "its GUID was not compared, as the host was never read")
+        guid = self._guid(level, deadline, stopped)
+        if guid is None:
+            return Identity(None, "it tells no GUID")
+        if _is_same(guid, expected):
+            return Identity(True, "its GUID is the machine's UUID")
+        return Identity(
+            False,
+            f"its GUID is {guid}, the machine's UUID {expected}: it may be another machine's; if it is surely this"
+            f' one\'s, annotate the host with {GUID_ANNOTATION}: "{guid}"',
+        )
+
+    def _guid(self, level: Level, deadline: float, stopped: Stopped) -> str | None:
+        tool = shutil.which("ipmitool", path=SEARCH_PATH)
+        if tool is None:
+            raise FencingError("ipmitool is not installed", hint="apt install ipmitool")
+        secrets = {canonical_name(name): value for name, value in self._asker.secrets(level).items()}
+        values = {**canonical_parameters(level.spec), **secrets}
+        if "hexadecimal_kg" in values:
+            raise FencingError("ipmitool takes a K_g key on its command line only, where everybody could read it")
+        password = values.get("password", "")
+        options = [word for name, option in _IPMITOOL_OPTIONS if name in values for word in (option, values[name])]
+        plus = values.get("lanplus", "1" if level.agent in _LANPLUS_BY_DEFAULT else "0") in {"", "1"}
+        try:
+            finished = run_program(
+                [tool, "-I", "lanplus" if plus else "lan", *options, "-E", "mc", "guid"],
+                text="",
+                variables={"IPMI_PASSWORD": password},
+                deadline=deadline,
+                clock=self._asker.clock,
+                stopped=stopped,
+            )
+        except OSError as error:
+            raise FencingError(f"ipmitool can't be run: {error.strerror}") from error
+        found = _GUID.search(answer_of(finished, tuple(secrets.values())).output)
+        # Firmware that was never told one says nothing but zeros or ones.
+        return found[1].lower() if found and len(set(found[1].replace("-", "").lower())) > 1 else None
+
+    # -- agents that list plugs ------------------------------------------------------------------------------------
+    def _by_list(self, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
+        plugs = canonical_parameters(level.spec).get("plug", "")
+        wanted = [plug.strip() for plug in plugs.split(",") if plug.strip()]
+        if not wanted:
+            return Identity(None, "its plug is not in the spec")
+        answer = self._asker.ask(level, "list", deadline, stopped)
+        entries = [_entry(line) for line in answer.output.splitlines() if line.strip()]
+        if not answer.succeeded or not any(len(entry) > 1 and entry[0] != "N/A" for entry in entries):
+            return Identity(None, "it lists no plugs")
+        for plug in wanted:
+            found = next((entry for entry in entries if _lists(entry, plug)), None)
+            if found is None and not _is_uuid(plug):
+                return Identity(False, f"it lists no plug {plug}")
+            told = [name for name in [plug, *(found or ())] if _is_uuid(name)]
+            if machine is not None and told and not any(_is_same(name, machine) for name in told):
+                return Identity(False, f"plug {plug} is the machine {told[-1]}, not {machine}")
+            if machine is not None and told:
+                return Identity(True, f"plug {plug} has the machine's UUID")
+        named = [entry[1] for entry in entries for plug in wanted if _lists(entry, plug) and entry[1]]
+        return Identity(None, f"it lists plug {plugs}" + (f", called {', '.join(named)}" if named else ""))
+
+
+def _entry(line: str) -> list[str]:
+    """`plug,name` as most agents list them, `name uuid state` as fence_xvm does."""
+    return [part.strip() for part in line.split(",", 1)] if "," in line else [*line.split(), ""]
+
+
+def _lists(entry: list[str], plug: str) -> bool:
+    return plug in entry[:2] or plug.rpartition(":")[2] == entry[0]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_same(told: str, expected: str) -> bool:
+    """Whether two UUIDs are one, in whichever byte order the firmware told it: IPMI, SMBIOS and RFC 4122 differ."""
+    if not _is_uuid(told) or not _is_uuid(expected):
+        return False
+    plain = uuid.UUID(expected)
+    swapped = uuid.UUID(bytes=plain.bytes_le)
+    orders = {
+        plain.bytes,
+        swapped.bytes,
+        plain.bytes[::-1],
+        swapped.bytes[::-1],
+        uuid.UUID(bytes_le=plain.bytes[::-1]).bytes,
+    }
+    return uuid.UUID(told).bytes in orders

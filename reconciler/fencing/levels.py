@@ -1,0 +1,88 @@
+"""One fence device of one host, ready to be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from reconciler.clock import Clock
+from reconciler.errors import FencingError
+from reconciler.fencing.agents import Agents, Answer, Verb
+from reconciler.fencing.secrets import Credentials
+from reconciler.model.fencing_devices import device_text
+from reconciler.model.fencing_parameters import refusals
+from reconciler.model.health import Power
+from reconciler.model.host import FencingLevel, Host
+
+Stopped = Callable[[], bool]
+_NEVER_RUN: Final = -1
+
+
+class Level(Struct, frozen=True):
+    """One level; `number` counts from 1."""
+
+    host: str
+    number: int
+    spec: FencingLevel
+
+    @property
+    def agent(self) -> str:
+        return self.spec.agent
+
+    @property
+    def text(self) -> str:
+        """`level 1 (fence_ipmilan, 10.1.0.11)`."""
+        device = device_text(self.spec)
+        return f"level {self.number} ({self.agent}{'' if device == self.agent else f', {device}'})"
+
+
+class LevelAnswer(Struct, frozen=True):
+    """What one level said when it was asked for the power status."""
+
+    level: Level
+    power: Power
+    message: str
+    """Why the power is not known."""
+
+
+def levels_of(host: Host) -> Iterator[Level]:
+    """The host's levels in the order in which they are tried."""
+    for index, spec in enumerate(host.spec.fencing):
+        yield Level(host.name, index + 1, spec)
+
+
+class Asker:
+    """Asks levels; every use is bounded by a deadline of the monotonic clock and by `stopped`."""
+
+    def __init__(self, agents: Agents, credentials: Credentials, clock: Clock) -> None:
+        self._agents = agents
+        self._credentials = credentials
+        self.clock = clock
+
+    def secrets(self, level: Level) -> dict[str, str]:
+        """The level's secrets, read now; raises FencingError."""
+        return self._credentials.of(level.spec, f"Host/{level.host} fencing {level.text}")
+
+    def ask(self, level: Level, verb: Verb, deadline: float, stopped: Stopped) -> Answer:
+        """Run the level's agent; raises FencingError if it can't be run, or must not with these parameters."""
+        for section, name, why in refusals(level.spec):
+            raise FencingError(
+                f"Host/{level.host} fencing {level.text}: {section}.{name} is not passed on: {why}",
+                hint="correct it in the host's spec",
+            )
+        parameters = level.spec.parameters
+        return self._agents.run(level.agent, verb, parameters, self.secrets(level), deadline=deadline, stopped=stopped)
+
+    def status(self, level: Level, deadline: float, stopped: Stopped) -> Answer:
+        """The power status; what keeps the agent from being run is an answer too, as nothing is known then."""
+        try:
+            return self.ask(level, "status", deadline, stopped)
+        except FencingError as error:
+            return Answer("exited", _NEVER_RUN, "", error.message)
+
+    def power(self, level: Level, deadline: float, stopped: Stopped) -> LevelAnswer:
+        """The same, in short."""
+        answer = self.status(level, deadline, stopped)
+        return LevelAnswer(level, answer.power, "" if answer.power != "unknown" else answer.message)
