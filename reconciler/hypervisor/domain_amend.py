@@ -175,6 +175,10 @@ class _Amendment(Struct, frozen=True):
             _remove(self.devices, [each for each in self.devices.findall("graphics") if each.get("type") == "vnc"])
             self._discard("video")
             self.devices.extend(render.render_vnc() if config.graphics == "vnc" else ())
+        if now.watchdog != config.watchdog:
+            watchdogs = self.devices.findall("watchdog")
+            _remove(self.devices, [each for each in watchdogs if each.get("model") == render.WATCHDOG])
+            self.devices.extend([] if config.watchdog is None else [render.render_watchdog(config.watchdog)])
         if now.rng != config.rng:
             self._discard("rng")
             self.devices.extend([render.render_rng()] if config.rng else [])

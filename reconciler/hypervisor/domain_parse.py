@@ -11,16 +11,16 @@ from typing import Final, Literal, cast
 from msgspec import Struct
 
 from reconciler.hypervisor.domain_mark import parse_mark
-from reconciler.hypervisor.domain_parts import AGENT_CHANNEL, SEED_ALIAS
+from reconciler.hypervisor.domain_parts import AGENT_CHANNEL, SEED_ALIAS, WATCHDOG
 from reconciler.hypervisor.xml_nodes import Node, attribute, from_text, size_of, text_of
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 # What libvirt adds by itself, or what a spec expresses; anything else is `restricted`.
 _ORDINARY_DEVICES: Final = frozenset(
     {
         "emulator", "disk", "controller", "interface", "serial", "console", "channel", "input",
-        "graphics", "video", "audio", "memballoon", "rng",
+        "graphics", "video", "audio", "memballoon", "rng", "watchdog",
     }
 )  # fmt: skip
 _ORDINARY_PARTS: Final = frozenset(
@@ -95,6 +95,7 @@ def _config(root: Node, parts: dict[str, Node], devices: dict[str, list[Node]], 
         balloon=any(balloon.get("model") != "none" for balloon in devices.get("memballoon", ())),
         autostart=autostart,
         mark=parse_mark(parts.get("metadata")),
+        watchdog=_watchdog(devices.get("watchdog", ())),
     )
 
 
@@ -105,6 +106,11 @@ def _firmware(system: Node | None) -> Literal["bios", "uefi", "uefi-secure"]:
     features = system.iterfind("firmware/feature")
     secure = any(each.get("name") == "secure-boot" and each.get("enabled") == "yes" for each in features)
     return "uefi-secure" if secure or attribute(system, "loader", "secure") == "yes" else "uefi"
+
+
+def _watchdog(elements: list[Node] | tuple[()]) -> WatchdogConfig | None:
+    ours = (each for each in elements if each.get("model") == WATCHDOG)
+    return next((WatchdogConfig(WATCHDOG, each.get("action", "reset")) for each in ours), None)
 
 
 def _cpu_model(cpu: Node | None) -> str:
@@ -181,6 +187,10 @@ def _restricted_devices(devices: dict[str, list[Node]]) -> Iterator[str]:
     for shown in devices.get("graphics", ()):
         if shown.get("type") == "vnc" and shown.get("listen", "127.0.0.1") not in _LOOPBACK:
             yield f"graphics listen='{shown.get('listen')}'"
+    for watchdog in devices.get("watchdog", ()):
+        # libvirt adds the one that is part of the q35 chipset by itself.
+        if watchdog.get("model") not in (WATCHDOG, "itco"):
+            yield f"watchdog model='{watchdog.get('model')}'"
     for tag, ordinary in (("interface", "network"), ("serial", "pty"), ("console", "pty"), ("graphics", "vnc")):
         kinds = (each.get("type") for each in devices.get(tag, ()))
         yield from (f"{tag} type='{kind}'" for kind in kinds if kind != ordinary)

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler.hypervisor.xml_nodes import Node, node
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
 
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 SEED_ALIAS: Final = "ua-reconciler-seed"
 """User alias that says which disk is the seed; libvirt keeps aliases that begin with `ua-`."""
+WATCHDOG: Final = "i6300esb"
+"""The model that a spec can ask for; others come with a machine type (`itco`) or from people."""
 CPU_MODES: Final = ("host-model", "host-passthrough", "maximum")
 SPARE_PCIE_PORTS: Final = 8
 """Root ports left free for hot plug: each virtio disk or NIC takes one, and none can be added while the guest runs."""
@@ -110,6 +112,11 @@ def render_balloon(present: bool) -> Node:
     return node("memballoon", model="virtio" if present else "none")
 
 
+def render_watchdog(watchdog: WatchdogConfig) -> Node:
+    """A watchdog device; the guest has to feed it, or nothing ever happens."""
+    return node("watchdog", model=watchdog.model, action=watchdog.action)
+
+
 def render_scsi_controller() -> Node:
     """The controller that disks on bus scsi hang on."""
     return node("controller", type="scsi", index="0", model="virtio-scsi")
@@ -119,6 +126,7 @@ def render_pcie_ports(config: DomainConfig) -> Iterator[Node]:
     """PCI Express root ports for all devices of the config and the spare ones."""
     buses = [disk.bus for disk in all_disks(config)]
     devices = buses.count("virtio") + ("scsi" in buses) + len(config.nics) + _OTHER_PCIE_DEVICES
+    devices += config.watchdog is not None  # behind a bridge, which takes a port
     yield node("controller", type="pci", index="0", model="pcie-root")
     for index in range(1, 1 + devices + SPARE_PCIE_PORTS):
         yield node("controller", type="pci", index=str(index), model="pcie-root-port")

@@ -25,6 +25,7 @@ from reconciler.hypervisor.domain_parts import (
     render_serial,
     render_vcpu,
     render_vnc,
+    render_watchdog,
 )
 from reconciler.hypervisor.xml_nodes import Node, node, to_text
 from reconciler.model.domain import DomainConfig
@@ -94,5 +95,6 @@ def _devices(config: DomainConfig) -> list[Node]:
         *([render_agent_channel()] if config.agent_channel else []),
         *(render_vnc() if config.graphics == "vnc" else ()),
         *([render_rng()] if config.rng else []),
+        *([render_watchdog(config.watchdog)] if config.watchdog is not None else []),
         render_balloon(config.balloon),
     ]

@@ -45,8 +45,18 @@ class NicConfig(Struct, frozen=True):
     model: str = "virtio"
 
 
-class DomainConfig(Struct, frozen=True):
-    """Every field of a domain that a spec expresses, and nothing else. Sizes in bytes."""
+class WatchdogConfig(Struct, frozen=True):
+    """The watchdog device of a domain."""
+
+    model: str
+    action: str
+
+
+class DomainConfig(Struct, frozen=True, repr_omit_defaults=True):
+    """Every field of a domain that a spec expresses, and nothing else. Sizes in bytes.
+
+    A field that is added later has a default, which the representation, and so the hash of a spec, leaves out.
+    """
 
     name: str
     uuid: str
@@ -71,3 +81,4 @@ class DomainConfig(Struct, frozen=True):
     balloon: bool
     autostart: bool
     mark: OwnershipMark | None
+    watchdog: WatchdogConfig | None = None

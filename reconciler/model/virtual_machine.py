@@ -119,6 +119,15 @@ class HighAvailability(Model):
     """Who goes first where there is not room for all; higher is first."""
 
 
+class Watchdog(Model):
+    """A device that acts once the guest's system has stopped feeding it; the guest has to be set up to feed it."""
+
+    model: Literal["i6300esb"] = "i6300esb"
+    """Device that the guest sees."""
+    action: Literal["reset", "poweroff", "pause", "inject-nmi", "none"] = "reset"
+    """What is done to the guest; one that is powered off is run again as `runStrategy` says."""
+
+
 class VirtualMachineSpec(Model):
     """What the VM is and how it is run."""
 
@@ -144,6 +153,8 @@ class VirtualMachineSpec(Model):
     """First-boot configuration; needs a disk, beside which the seed is stored."""
     graphics: Literal["none", "vnc"] = "none"
     """`vnc` listens on the host's loopback."""
+    watchdog: Watchdog | None = None
+    """A watchdog device; none when absent."""
     placement: Placement = Placement()
     """Where the VM may run."""
     ha: HighAvailability = HighAvailability()

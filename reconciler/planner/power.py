@@ -22,6 +22,7 @@ from reconciler.planner.world import World
 
 _PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
 """Reasons of being paused that end by themselves."""
+_PAUSED_BY: Final = {"ioerror": "by an I/O error", "watchdog": "by its watchdog", "crashed": "after it crashed"}
 _FAILED: Final = frozenset({"crashed", "failed", "daemon"})
 """Reasons of being off after which RerunOnFailure runs the VM again; `daemon` is a QEMU that libvirtd gave up on."""
 _FORGOTTEN: Final = frozenset({"unknown", ""})
@@ -136,7 +137,7 @@ class Power(Struct, frozen=True):
             )
             return
         if self.copy.domain.state == "paused":
-            why = "by an I/O error" if self.copy.domain.reason == "ioerror" else "by somebody"
+            why = _PAUSED_BY.get(self.copy.domain.reason, "by somebody")
             self.draft.wait(
                 self.target,
                 "guest-paused",

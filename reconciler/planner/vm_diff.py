@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Final
 
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
 from reconciler.model.plan import Disruption, FieldChange
 from reconciler.model.quantities import format_size
 
@@ -30,6 +30,10 @@ def _yes_no(value: object) -> str:
     return "yes" if value else "no"
 
 
+def _watchdog(value: object) -> str:
+    return f"{value.model}, {value.action}" if isinstance(value, WatchdogConfig) else "none"
+
+
 _SCALARS: Final[tuple[_Field, ...]] = (
     ("memory", attrgetter("memory"), _size),
     ("cpu.count", attrgetter("vcpus"), str),
@@ -41,6 +45,7 @@ _SCALARS: Final[tuple[_Field, ...]] = (
     ("console log", attrgetter("console_log"), lambda value: str(value or "none")),
     ("random number generator", attrgetter("rng"), _yes_no),
     ("memory balloon", attrgetter("balloon"), _yes_no),
+    ("watchdog", attrgetter("watchdog"), _watchdog),
 )
 _all_scalars: Final = attrgetter(
     "memory",
@@ -53,6 +58,7 @@ _all_scalars: Final = attrgetter(
     "console_log",
     "rng",
     "balloon",
+    "watchdog",
 )
 """The same fields at once: in most domains none of them differs."""
 

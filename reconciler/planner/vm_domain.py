@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model import identity
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
 from reconciler.model.host import Host
 from reconciler.model.seed import seed_hash
 from reconciler.model.steps import SeedContent
@@ -137,6 +137,7 @@ def desired_domain(
         balloon=True,
         autostart=spec.run_strategy == "Always" and not spec.ha.enabled,
         mark=None,
+        watchdog=None if spec.watchdog is None else WatchdogConfig(spec.watchdog.model, spec.watchdog.action),
     )
 
 

@@ -4,7 +4,7 @@ import uuid
 
 from msgspec.structs import replace
 
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
 from reconciler.model.steps import NetworkConfig, PoolConfig
 from tests.support import domains
 
@@ -61,4 +61,5 @@ def full_domain_config(path: str) -> DomainConfig:
         cpu_model="host-model",
         max_memory=64 * MIB,
         autostart=True,
+        watchdog=WatchdogConfig("i6300esb", "poweroff"),
     )

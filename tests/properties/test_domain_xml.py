@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_amend import amend, same_machine
 from reconciler.hypervisor.domain_xml import parse, render
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
 
 _NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 _NASTY = st.sampled_from(["</name><qemu:commandline>", "a'b\"c", "&amp;<!-- x", "]]>", "\N{SNOWMAN}", "x\ty"])
@@ -72,6 +72,11 @@ _MARKS = st.none() | st.builds(
 )
 
 
+_WATCHDOGS = st.none() | st.builds(
+    WatchdogConfig, st.just("i6300esb"), st.sampled_from(["reset", "poweroff", "pause", "inject-nmi", "none"])
+)
+
+
 @st.composite
 def domain_configs(draw: st.DrawFn) -> DomainConfig:
     """Any configuration that a spec may lead to, and some that none should."""
@@ -99,6 +104,7 @@ def domain_configs(draw: st.DrawFn) -> DomainConfig:
         balloon=draw(st.booleans()),
         autostart=draw(st.booleans()),
         mark=draw(_MARKS),
+        watchdog=draw(_WATCHDOGS),
     )
 
 
