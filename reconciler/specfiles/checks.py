@@ -23,6 +23,7 @@ from reconciler.specfiles.cross_checks import (
     unfit_pools,
 )
 from reconciler.specfiles.draft_checks import more_findings, subjects_of
+from reconciler.specfiles.fencing_checks import doubled_devices, refused_parameters
 from reconciler.specfiles.hidden_objects import what_may_be_there
 from reconciler.specfiles.objects import SpecFile, SpecObject
 from reconciler.specfiles.placement_checks import spreads, unplaceable
@@ -65,7 +66,14 @@ def check(
         remembered=frozenset(remembered),
         perhaps=what_may_be_there(files, blind=bool(unread)),
     )
-    for found in (doubled_uris, doubled_targets, overlapping_networks, selected_hosts):
+    for found in (
+        doubled_uris,
+        refused_parameters,
+        doubled_devices,
+        doubled_targets,
+        overlapping_networks,
+        selected_hosts,
+    ):
         _refuse(outcome, found(facilities))
     _refuse(outcome, list(refused_images(outcome.usable, sizes)))
     # VMs are judged by what is left of the things that they need.

@@ -27,16 +27,18 @@ from reconciler.specfiles.cross_checks import (
     unfit_pools,
 )
 from reconciler.specfiles.drafts import EACH, Draft, as_written
+from reconciler.specfiles.fencing_checks import doubled_devices, refused_parameters
 from reconciler.specfiles.objects import SpecObject
 from reconciler.specfiles.placement_checks import spreads, unplaceable
 from reconciler.specfiles.places import Finding, Path
 from reconciler.specfiles.problem_codes import CODES
 
 _ITSELF: Final[Path] = ("metadata",)
+_FENCING: Final[Path] = ("spec", "fencing")
 _HOSTS: Final[Path] = ("spec", "hosts")
 _POOLS: Final[Path] = ("spec", "disks", EACH, "pool")
 _NETWORKS: Final[Path] = ("spec", "networks", EACH, "network")
-_MUTUAL: Final = ("S031", "S037")
+_MUTUAL: Final = ("S031", "S037", "S045")
 
 
 class _Need(Struct, frozen=True):
@@ -63,6 +65,8 @@ _EXACT_CHOOSER: Final = _Need((_HOSTS,), silence=True)
 
 _FACILITY_RULES: Final = (
     _Rule(doubled_uris),
+    _Rule(refused_parameters, alone=True),
+    _Rule(doubled_devices, {"Host": _Need((_FENCING,))}),
     _Rule(doubled_targets, {"Host": _EXACT_HOST, "StoragePool": _EXACT_CHOOSER}),
     _Rule(overlapping_networks, {"Host": _EXACT_HOST, "Network": _EXACT_CHOOSER}),
     _Rule(selected_hosts, alone=True),

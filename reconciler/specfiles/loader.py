@@ -65,7 +65,7 @@ def load(
     """
     if previous is not None and (previous.fleet, previous.directory) != (fleet, str(directory)):
         previous = None
-    with _collector_paused():
+    with _collector_paused(keep=previous is None):
         listing = read_directory(directory)
         if listing.unusable is not None:
             return _as_before(directory, fleet, listing.unusable, previous)
@@ -165,12 +165,17 @@ def _nothing_in(directory: Path) -> SpecProblem:
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Tens of thousands of new objects and no garbage: the collector would go over them in vain, again and again."""
+def _collector_paused(*, keep: bool) -> Iterator[None]:
+    """Tens of thousands of new objects and no garbage: the collector would go over them in vain, again and again.
+
+    `keep` says that this is the first load: what there is by now mostly stays, and is not gone over later either.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
+        if keep:
+            gc.freeze()
         if enabled:
             gc.enable()

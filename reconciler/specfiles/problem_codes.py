@@ -12,7 +12,7 @@ Code = Literal[
     "S001", "S002", "S003", "S004", "S005", "S006", "S007",
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
-    "S040", "S041", "S042", "S043", "S044",
+    "S040", "S041", "S042", "S043", "S044", "S045", "S046",
 ]  # fmt: skip
 
 
@@ -102,6 +102,13 @@ _TABLE: Final = (
              "A logical pool holds raw disks only; an overlay needs a pool of files."),
     CodeInfo("S044", "Depends on an object that has errors", "error",
              "Right by itself, but unusable until the object that it names is mended."),
+    CodeInfo("S045", "Fence device of two hosts", "error",
+             "Two hosts name the same plug of the same device, so that cutting off one would cut off the other, and a"
+             " dead host could be told from a living one no more. All hosts that name it are refused."),
+    CodeInfo("S046", "Parameter that no fence agent is given", "error",
+             "Agents can be made to run programs, write files, switch power on again or take a plug that is not there"
+             " for one that is off. Such parameters are refused, and so are values that an agent could take for more"
+             " than a value."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

@@ -41,6 +41,16 @@ _UNUSUAL: Final = tuple(
         ("\\\n", r"\\$"),
     )
 )
+# Keys that nearly every spec is made of need no look at their letters.
+_USUAL_KEYS: Final = frozenset(
+    (
+        *("apiVersion", "kind", "metadata", "name", "labels", "app", "spec", "uri", "hosts", "matchLabels", "type"),
+        *("target", "shared", "mode", "subnet", "source", "path", "checksum", "format", "runStrategy", "domainType"),
+        *("machine", "cpu", "count", "model", "memory", "maxMemory", "disks", "image", "size", "pool", "bus", "clone"),
+        *("networks", "network", "mac", "placement", "spread", "preferSpread", "nodeSelector", "ha", "enabled"),
+        *("priority", "cloudInit", "userData", "networkConfig", "updatePolicy", "deletionPolicy", "annotations"),
+    )
+)
 # libyaml bounds a key to 1,024 characters of one line, and int() bounds its digits.
 _LONGEST_LINE: Final = 1_000
 # Empty block scalars, and `|`, `>` or `:` where none may stand, are read differently.
@@ -118,7 +128,7 @@ def _collections_within(collections: list[Any]) -> list[Any] | None:
     for collection in collections:
         values = collection
         if type(collection) is dict:
-            if not all(map(_is_ordinary_key, collection)):
+            if not collection.keys() <= _USUAL_KEYS and not all(map(_is_ordinary_key, collection)):
                 return None
             values = collection.values()
         for value in values:
