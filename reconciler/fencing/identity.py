@@ -23,7 +23,7 @@ _IPMI_AGENTS: Final = frozenset(
 )
 _LANPLUS_BY_DEFAULT: Final = frozenset({"fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_ipmilanplus"})
 _LISTING_AGENTS: Final = frozenset({"fence_apc_snmp", "fence_virsh", "fence_xvm"})
-_GUID: Final = re.compile(r"GUID\s*:\s*([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
+_GUID: Final = re.compile(r"GUID\s*:\s*([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\b")
 _IPMITOOL_OPTIONS: Final = (
     ("ip", "-H"),
     ("ipport", "-p"),
@@ -100,7 +100,7 @@ class IdentityProbe:
             raise FencingError(f"ipmitool can't be run: {error.strerror}") from error
         found = _GUID.search(answer_of(finished, tuple(secrets.values())).output)
         # Firmware that was never told one says nothing but zeros or ones.
-        return found[1].lower() if found and len(set(found[1].replace("-", "").lower())) > 1 else None
+        return str(uuid.UUID(found[1])) if found and len(set(found[1].replace("-", "").lower())) > 1 else None
 
     # -- agents that list plugs ------------------------------------------------------------------------------------
     def _by_list(self, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:

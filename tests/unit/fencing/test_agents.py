@@ -16,8 +16,8 @@ GEHEIM = "s3cret with 'quotes' & more"
 FILE = SecretRef(file="h1-bmc")
 
 
-def _message(rack: Rack, level: FencingLevel, **policy: object) -> str:
-    return rack.devices(**policy).test(host(level), identity=None).message
+def _message(rack: Rack, level: FencingLevel) -> str:
+    return rack.devices().test(host(level), identity=None).message
 
 
 def test_parameters_and_secrets_reach_the_agent_on_its_standard_input_only(rack: Rack) -> None:

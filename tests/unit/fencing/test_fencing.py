@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,16 @@ def _is_alive(file: Path) -> bool:
     return "Z" not in Path(f"/proc/{int(file.read_text())}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def _wait_for(file: Path) -> None:
-    ticking = threading.Event()
-    while not file.exists() or not file.read_text():
-        ticking.wait(0.01)
+def _once_there(file: Path, then: Callable[[], None]) -> None:
+    """Call `then` from another thread once somebody has written the file."""
+
+    def watch() -> None:
+        ticking = threading.Event()
+        while not file.exists() or not file.read_text():
+            ticking.wait(0.01)
+        then()
+
+    threading.Thread(target=watch).start()
 
 
 def test_a_host_is_switched_off_and_the_device_confirms_it(rack: Rack) -> None:
@@ -109,7 +116,7 @@ def test_a_host_without_devices_is_never_proven_dead(rack: Rack) -> None:
 def test_an_attempt_that_is_called_off_ends_at_once_and_shoots_nobody_later(rack: Rack) -> None:
     outlet, attempts, stop = rack.outlet("1"), Attempts(), never()
     pid = Path(f"{outlet}.pid")
-    threading.Thread(target=lambda: (_wait_for(pid), stop.set())).start()
+    _once_there(pid, stop.set)
 
     with pytest.raises(FencingStopped):
         rack.devices(seconds=60).fence(host(rack.level(outlet, "hang-off")), "i1", attempts, stop)
@@ -133,7 +140,7 @@ def test_an_attempt_that_was_called_off_before_it_began_asks_nobody(rack: Rack) 
 def test_closing_ends_an_agent_that_is_under_way(rack: Rack) -> None:
     outlet, devices = rack.outlet("1"), rack.devices(seconds=60)
     pid = Path(f"{outlet}.pid")
-    threading.Thread(target=lambda: (_wait_for(pid), devices.close())).start()
+    _once_there(pid, devices.close)
 
     power = devices.power(host(rack.level(outlet, "hang")))
 

@@ -1,0 +1,35 @@
+"""Checks of fence devices: parameters that are not passed on, and hosts that would be cut off together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from reconciler.model.fencing_devices import device_keys, device_text
+from reconciler.model.fencing_parameters import refusals
+from reconciler.specfiles.catalog import Catalog, Found
+from reconciler.specfiles.objects import SpecObject
+from reconciler.specfiles.places import Finding
+
+
+def refused_parameters(catalog: Catalog) -> Found:
+    """Hosts that tell an agent what no agent is told."""
+    for item, host in catalog.hosts:
+        for index, level in enumerate(host.spec.fencing):
+            for section, name, why in refusals(level):
+                path = ("spec", "fencing", index, section, name)
+                yield item, Finding("S046", path, f"is not passed on: {why}", on_key=True)
+
+
+def doubled_devices(catalog: Catalog) -> Found:
+    """Hosts whose power is that of another host, by the specs."""
+    claims: dict[tuple[str, str], dict[str, tuple[SpecObject, int, str]]] = defaultdict(dict)
+    for item, host in catalog.hosts:
+        for index, level in enumerate(host.spec.fencing):
+            for key in device_keys(level):
+                claims[key].setdefault(host.name, (item, index, device_text(level)))
+    for group in claims.values():
+        for name, (item, index, device) in group.items():
+            others = ", ".join(f"Host/{other}" for other in group if other != name)
+            if others:
+                message = f"{device} is also the power of {others}; each host needs a plug or BMC of its own"
+                yield item, Finding("S045", ("spec", "fencing", index), message)
