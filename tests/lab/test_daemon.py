@@ -95,6 +95,8 @@ def test_a_host_that_restarts_libvirtd_is_back_within_seconds(fresh_lab: Lab, tm
         host = fresh_lab.host(homes(fresh_lab, "web-1")[0])
 
         host.restart_libvirtd()
+        # A libvirtd that can't get hold of a guest again in time ends it: then it is off for a moment.
+        _is_running(fresh_lab, "web-1", 60)
         host.virsh("destroy", "web-1")
 
         _is_running(fresh_lab, "web-1", 40)
