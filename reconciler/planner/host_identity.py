@@ -1,25 +1,9 @@
-"""What is known of a machine that answers: whether it is the one on record, and whether it is clean."""
+"""Whether the machine that answers under a name is the one on record."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from reconciler.model.inventory import HostInventory
-from reconciler.model.ledger import LedgerView, Placement
-
-
-def stale_copies(host: HostInventory, placements: Mapping[str, Placement], fleet: str) -> tuple[str, ...]:
-    """Names of domains whose VM was placed again since, with a higher epoch: they must never run."""
-    return tuple(
-        sorted(
-            domain.name
-            for domain in host.domains.values()
-            if (mark := domain.config.mark) is not None
-            and mark.fleet == fleet
-            and (placement := placements.get(mark.vm)) is not None
-            and mark.epoch < placement.epoch
-        )
-    )
+from reconciler.model.ledger import LedgerView
 
 
 def is_another_machine(host: HostInventory, ledger: LedgerView, fleet: str) -> bool:

@@ -1,0 +1,288 @@
+"""What the watch sees of hosts, in simulated time."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from msgspec.structs import replace
+
+from reconciler.daemon.host_watch import HostWatch
+from reconciler.fencing.interface import AttemptLog
+from reconciler.hypervisor.simulated import SimulatedFleet
+from reconciler.hypervisor.simulated_clock import FakeClock
+from reconciler.model.health import FenceProof, FenceTest, HostSigns, Power
+from reconciler.model.host import Host
+from reconciler.model.policy import HighAvailability
+from tests.support.fleets import host
+
+DEVICE = [{"agent": "fence_ipmilan", "parameters": {"ip": "10.1.0.11"}}]
+
+
+class Devices:
+    """Fence devices that say what the test says."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Power] = {}
+        self.asked: list[str] = []
+        self.mistakes = 0
+
+    def power(self, host: Host) -> Power:
+        self.asked.append(host.name)
+        if len(self.asked) <= self.mistakes:
+            raise ValueError("a mistake of ours")
+        return self.says.get(host.name, "unknown")
+
+    def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
+        raise NotImplementedError
+
+    def test(self, host: Host, *, identity: str | None) -> FenceTest:
+        raise NotImplementedError
+
+
+class Watched:
+    """Hosts h1 to h3 that are watched, second by second."""
+
+    def __init__(self, *, fencing: bool = True, **policy: Any) -> None:
+        self.clock = FakeClock()
+        self.fleet = SimulatedFleet(self.clock)
+        self.devices = Devices()
+        self.told: list[str] = []
+        self.later: list[Any] = []
+        self.hosts = {name: host(name, fencing=DEVICE if fencing else []) for name in ("h1", "h2", "h3")}
+        for name in self.hosts:
+            self.fleet.add_host(name)
+        self.watch = self.new_watch(**policy)
+
+    def new_watch(self, **policy: Any) -> HostWatch:
+        watch = HostWatch(
+            self.fleet,
+            self.devices,
+            self.clock,
+            HighAvailability(**policy),
+            notify=self.told.append,
+            submit=lambda work: work(),
+        )
+        watch.follow(self.hosts)
+        return watch
+
+    def pass_seconds(self, seconds: float) -> None:
+        end = self.clock.monotonic() + seconds
+        while self.clock.monotonic() < end:
+            pause = self.watch.poll()
+            self.clock.advance(min(pause, end - self.clock.monotonic()))
+        self.watch.poll()
+
+    def signs(self, name: str = "h1") -> HostSigns:
+        return self.watch.signs()[name]
+
+
+def test_hosts_that_answer_are_not_silent_and_call_for_nothing() -> None:
+    watched = Watched()
+    watched.pass_seconds(60)
+    watched.told.clear()
+
+    watched.pass_seconds(100)
+
+    assert watched.signs().silent == 0
+    assert watched.told == []
+    assert watched.devices.asked == []
+
+
+def test_silence_is_as_old_as_the_last_answer() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.fleet.cut_network("h1")
+
+    watched.pass_seconds(4)
+
+    assert watched.signs().silent == 4
+    assert watched.signs().error == "no route to host"
+    assert watched.signs("h2").silent == 0
+
+
+def test_a_pass_is_called_for_when_a_host_becomes_suspect_and_when_the_grace_is_over() -> None:
+    watched = Watched(fencing=False)
+    watched.pass_seconds(10)
+    watched.told.clear()
+    watched.fleet.cut_network("h1")
+
+    watched.pass_seconds(60)
+
+    assert watched.told == ["h1 is silent", "h1 is silent", "quiet period over"]
+
+
+def test_a_device_is_asked_once_its_host_is_suspect_and_what_it_says_calls_for_a_pass() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.told.clear()
+    watched.devices.says["h1"] = "off"
+    watched.fleet.power_off("h1")
+
+    watched.pass_seconds(2)
+
+    assert watched.signs().power == "off"
+    assert watched.signs().power_age == 0
+    assert watched.devices.asked == ["h1"]
+    assert watched.told == ["h1 is silent", "h1 is silent"]
+
+
+def test_a_device_that_does_not_know_is_asked_again_while_the_host_is_silent() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.fleet.cut_network("h1")
+
+    watched.pass_seconds(5)
+
+    assert watched.devices.asked == ["h1"] * 4
+
+
+def test_a_device_that_is_in_use_is_left_alone() -> None:
+    watched = Watched()
+    watched.watch.follow(watched.hosts, unasked={"h1"})
+    watched.fleet.cut_network("h1")
+
+    watched.pass_seconds(5)
+
+    assert watched.devices.asked == []
+
+
+def test_what_a_device_said_is_forgotten_once_the_host_answers() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.devices.says["h1"] = "off"
+    watched.fleet.cut_network("h1")
+    watched.pass_seconds(5)
+
+    watched.fleet.restore_network("h1")
+    watched.pass_seconds(1)
+
+    assert watched.signs().power == "unknown"
+    assert watched.signs().power_age is None
+
+
+def test_answers_are_counted_anew_after_each_silence() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.fleet.cut_network("h1")
+    watched.pass_seconds(3)
+    assert watched.signs().answers == 0
+
+    watched.fleet.restore_network("h1")
+    watched.pass_seconds(1)
+
+    assert watched.signs().answers == 2
+    watched.pass_seconds(10)
+    assert watched.signs().answers == 3
+
+
+def test_many_answers_within_a_moment_are_one() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.fleet.cut_network("h1")
+    watched.pass_seconds(3)
+    watched.fleet.restore_network("h1")
+
+    for _ in range(10):
+        watched.clock.advance(0.01)
+        watched.watch.signs()
+
+    assert watched.signs().answers == 1
+
+
+def test_time_in_which_nobody_looked_is_no_silence() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.fleet.cut_network("h1")
+    watched.clock.advance(3600)
+
+    assert watched.signs().silent == 2
+
+
+def test_a_jump_of_the_wall_clock_is_no_silence() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    before = watched.signs()
+
+    watched.clock.jump(86_400)
+
+    assert watched.signs() == before
+
+
+def test_what_a_host_answered_to_an_earlier_controller_does_not_count() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    watched.fleet.cut_network("h1")
+    watched.clock.advance(1)
+
+    watched.watch = watched.new_watch()
+    watched.pass_seconds(3)
+
+    assert watched.signs().silent is None
+    assert watched.signs().watched == 3
+
+
+def test_the_quiet_period_is_counted_from_the_start_and_its_end_calls_for_a_pass() -> None:
+    watched = Watched(quiet_period="10s")
+    watched.pass_seconds(9)
+    young = watched.watch.quiet
+
+    watched.pass_seconds(1)
+
+    assert young
+    assert not watched.watch.quiet
+    assert watched.told[-1] == "quiet period over"
+
+
+def test_a_slow_host_is_slow_and_not_silent() -> None:
+    watched = Watched()
+    watched.fleet.slow_down("h1", 30)
+
+    watched.pass_seconds(20)
+
+    assert watched.signs().silent == 0
+    assert watched.signs().slow == 30
+    assert watched.watch.silent() == {}
+
+
+def test_hosts_of_the_specs_are_followed() -> None:
+    watched = Watched()
+    watched.pass_seconds(3)
+
+    watched.watch.follow({"h2": watched.hosts["h2"]})
+    watched.pass_seconds(3)
+
+    assert watched.watch.signs().keys() == {"h2"}
+
+
+def test_a_silent_host_is_not_worth_asking() -> None:
+    watched = Watched()
+    watched.pass_seconds(3)
+    watched.fleet.hang("h1")
+
+    watched.pass_seconds(3)
+
+    assert watched.watch.silent() == {"h1": "no answer"}
+
+
+def test_a_device_that_fails_is_asked_again_all_the_same() -> None:
+    watched = Watched()
+    watched.fleet.cut_network("h1")
+    watched.devices.mistakes, watched.devices.says["h1"] = 1, "off"
+
+    watched.pass_seconds(4)
+
+    assert watched.signs().power == "off"
+
+
+def test_a_thread_watches_until_it_is_closed() -> None:
+    watched = Watched()
+    silent = threading.Event()
+    watched.watch.subscribe(lambda _: silent.set())
+    watched.fleet.cut_network("h1")
+
+    watched.watch.start()
+
+    assert silent.wait(10)
+    watched.watch.close()
+    assert replace(watched.signs(), watched=0.0).silent is None
