@@ -18,6 +18,7 @@ from tests.lab.hosts import Lab
 
 POOL = "vms"
 FLEET = "default"
+_PROGRAM = (sys.executable, "-m", "reconciler")
 
 
 @dataclass(frozen=True)
@@ -40,15 +41,27 @@ class Controller:
     specs: Path
     state: Path
     environment: dict[str, str] = field(default_factory=dict)
+    config: Path | None = None
 
     def argv(self, command: str, *words: str) -> list[str]:
         """The words that run `reconciler COMMAND` on this fleet."""
-        return [sys.executable, "-m", "reconciler", command, str(self.specs), "--state-dir", str(self.state), *words]
+        return [*_PROGRAM, command, str(self.specs), *self._options(), *words]
+
+    def _options(self) -> list[str]:
+        config = [] if self.config is None else ["--config", str(self.config)]
+        return ["--state-dir", str(self.state), *config]
 
     def run(self, command: str, *words: str, timeout: float = 120) -> Ran:
         """Run a command to its end."""
+        return self._run(self.argv(command, *words), timeout)
+
+    def ask(self, *words: str, timeout: float = 120) -> Ran:
+        """Run a command whose arguments are not the specs: `why VirtualMachine/web-1`, `fence test h1`."""
+        return self._run([*_PROGRAM, *words, "--specs", str(self.specs), *self._options()], timeout)
+
+    def _run(self, argv: list[str], timeout: float) -> Ran:
         done = subprocess.run(
-            self.argv(command, *words),
+            argv,
             capture_output=True,
             text=True,
             timeout=timeout,

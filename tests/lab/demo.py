@@ -170,7 +170,7 @@ def look_around(controller: Controller, lab: Lab, log: Path) -> None:
         f"""\
 Look around, from another terminal in this folder:
   virsh -c {lab.hosts[0].uri} list --all
-  .venv/bin/python -m tests.lab --root {lab.root} console h1 web-1
+  .venv/bin/python -m tests.lab console --root {lab.root} h1 web-1
   tail -f {log}
 
 Try next, and watch it converge:

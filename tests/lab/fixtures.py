@@ -53,10 +53,16 @@ def fresh_lab(lab: Lab) -> Lab:
     return lab
 
 
-@pytest.fixture
-def fenced_lab(fresh_lab: Lab) -> Lab:
-    """The same, every host with a BMC that answers and does what it says."""
+def with_bmcs(lab: Lab) -> Lab:
+    """The lab healed and emptied, every host with a BMC that answers and does what it says."""
     if missing := [program for program in bmc.PROGRAMS if shutil.which(program) is None]:
         pytest.skip(f"BMCs need programs that are not installed: {', '.join(missing)}")
-    fresh_lab.start_bmcs()
-    return fresh_lab
+    lab.reset()
+    lab.start_bmcs()
+    return lab
+
+
+@pytest.fixture
+def fenced_lab(lab: Lab) -> Lab:
+    """The session's hosts as `fresh_lab` has them, with BMCs."""
+    return with_bmcs(lab)

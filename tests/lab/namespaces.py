@@ -1,5 +1,6 @@
 """Processes, namespaces and links, by the programs that every Linux has."""
 
+import contextlib
 import os
 import select
 import signal
@@ -41,6 +42,15 @@ def state_of(pid: int) -> str | None:
     return stat.rpartition(")")[2].split()[0]
 
 
+def parent_of(pid: int) -> int | None:
+    """Pid of its parent, None for no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(stat.rpartition(")")[2].split()[1])
+
+
 def is_alive(pid: int) -> bool:
     """A killed process that nobody has reaped yet still answers kill -0, but is dead."""
     return state_of(pid) not in (None, "Z", "X")
@@ -51,6 +61,14 @@ def name_of(pid: int) -> str | None:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return None
+
+
+def command_lines() -> Iterator[tuple[int, list[str]]]:
+    """Every process on the machine, with its words."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                yield int(entry.name), (entry / "cmdline").read_text(errors="replace").split("\0")
 
 
 def processes_in(init_pid: int) -> Iterator[int]:
