@@ -20,6 +20,7 @@ _VM_STYLE: Final[dict[VmHealth, Style]] = {
     "stopped": "dim",
     "paused": "warn",
     "crashed": "bad",
+    "not-answering": "bad",
     "starting": "warn",
     "missing": "bad",
     "unknown": "dim",
@@ -99,7 +100,7 @@ _IN_ORDER: Final = 4
 
 def vm_trouble(vm: VmStatus) -> bool:
     """Whether the VM surely does not run as it should."""
-    return vm.health in {"crashed", "missing", "paused"}
+    return vm.health in {"crashed", "missing", "paused", "not-answering"}
 
 
 def _vm_rank(vm: VmStatus) -> int:

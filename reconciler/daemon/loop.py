@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
+from reconciler.daemon.guest_watch import GuestWatch
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.pass_inputs import PassArchive, PassInputs
 from reconciler.daemon.passes import PassLog, new_pass_id
@@ -53,11 +55,14 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     dirty = Dirty(clock)
     with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
         session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
+        guests = GuestWatch(session.fleet, session.record_silent_guests, clock, notify=dirty.mark)
         with (
             SpecsWatch(settings.specs_directory(), dirty) as watch,
             PassInputs(PassArchive(settings.state_dir), settings.policy) as inputs,
+            closing(guests),
         ):
-            Loop(session, watch, dirty, clock, timing or Timing(), inputs=inputs).run(stop)
+            guests.start()
+            Loop(session, watch, dirty, clock, timing or Timing(), inputs=inputs, guests=guests).run(stop)
 
 
 class Loop:
@@ -73,6 +78,7 @@ class Loop:
         *,
         spawn: Spawn | None = None,
         inputs: PassInputs | None = None,
+        guests: GuestWatch | None = None,
     ) -> None:
         self._session = session
         self._watch = watch
@@ -83,6 +89,7 @@ class Loop:
         self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"), spawn=spawn)
         self._passes = PassLog()
         self._inputs = inputs
+        self._guests = guests
         self._refreshed = clock.monotonic()
 
     def run(self, stop: threading.Event) -> None:
@@ -129,6 +136,8 @@ class Loop:
         self._session.record_pass(pass_id, view)
         if self._inputs is not None:
             self._inputs.note(pass_id, view)
+        if self._guests is not None:
+            self._guests.follow(view)
         self._service.status(_sentence(view))
         if view.plan.actions:
             self._workers.start(view, pass_id)

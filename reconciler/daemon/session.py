@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -224,6 +224,10 @@ class Session:
         self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
         wanted = (*(action.id for action in view.plan.actions), *view.plan.held)
         self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen)
+
+    def record_silent_guests(self, silent: Mapping[str, float]) -> None:
+        """Remember whose guests don't answer, and since when, for every `status`."""
+        self._ledger.record_silent_guests(silent)
 
     def collect_images(self, view: View) -> None:
         """Remove cached downloads that no image of the specs names any more; never while the specs are uncertain."""

@@ -11,12 +11,20 @@ from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_amend import amend
 from reconciler.hypervisor.domain_xml import render
 from reconciler.hypervisor.host_reader import HostReader
-from reconciler.hypervisor.libvirt_errors import INVALID_ARG, NO_DOMAIN, OPERATION_INVALID
+from reconciler.hypervisor.libvirt_errors import (
+    AGENT_UNRESPONSIVE,
+    AGENT_UNSYNCED,
+    ARGUMENT_UNSUPPORTED,
+    INVALID_ARG,
+    NO_DOMAIN,
+    OPERATION_INVALID,
+)
 from reconciler.hypervisor.libvirt_values import state_name
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
 
 T = TypeVar("T")
+_NO_AGENT: Final = (AGENT_UNRESPONSIVE, AGENT_UNSYNCED, ARGUMENT_UNSUPPORTED)
 
 
 class HostDomains:
@@ -86,6 +94,25 @@ class HostDomains:
     def request_shutdown(self, uuid: str) -> None:
         """Without flags libvirt asks the agent where it answers, and else, or if that fails, presses the button."""
         self._with_domain(uuid, lambda domain: domain.shutdown())
+
+    def guest_answers(self, uuid: str) -> bool:
+        """By asking for the time: unlike a raw agent command it does not taint the domain, and libvirt gives up itself.
+
+        Before each command libvirt greets the agent, for 5 s at the most, and says if nobody answered.
+        """
+
+        def work(domain: Any) -> bool:
+            try:
+                domain.getTime()
+            except lv.LibvirtError as error:
+                if error.get_error_code() in _NO_AGENT:
+                    return False
+                # An agent that refuses the command lives.
+                if "unable to execute QEMU agent command" not in str(error):
+                    raise
+            return True
+
+        return self._with_domain(uuid, work, changes=False)
 
     def destroy(self, uuid: str) -> None:
         def work(domain: Any) -> None:

@@ -180,6 +180,10 @@ class Hypervisor(Protocol):
         """Ask the guest to shut down (agent where it answers, else ACPI); returns at once."""
         ...
 
+    def guest_answers(self, uuid: str) -> bool:
+        """Whether the agent in the running guest answers within 5 s; not so where there is none."""
+        ...
+
     def destroy_domain(self, uuid: str) -> None:
         """Force the domain off; one that is off already is fine."""
         ...

@@ -54,6 +54,9 @@ NO_STORAGE_POOL: Final = 49
 NO_STORAGE_VOL: Final = 50
 OPERATION_INVALID: Final = 55
 INVALID_ARG: Final = 8
+ARGUMENT_UNSUPPORTED: Final = 74
+AGENT_UNRESPONSIVE: Final = 86
+AGENT_UNSYNCED: Final = 97
 # A missing network while a VM starts is a refusal; only the object that was asked for can be *not found*.
 _MISSING: Final = {
     "VirtualMachine": {NO_DOMAIN},

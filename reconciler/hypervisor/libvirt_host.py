@@ -136,6 +136,9 @@ class LibvirtHost:
     def request_shutdown(self, uuid: str) -> None:
         self._domains.request_shutdown(uuid)
 
+    def guest_answers(self, uuid: str) -> bool:
+        return self._domains.guest_answers(uuid)
+
     def destroy_domain(self, uuid: str) -> None:
         self._domains.destroy(uuid)
 

@@ -105,6 +105,14 @@ def request_shutdown(world: World, host: HostState, uuid: str) -> None:
         entry.off_at = world.clock.monotonic() + host.shutdown_seconds
 
 
+def guest_answers(host: HostState, uuid: str) -> bool:
+    """Deaf guests neither feel the button nor answer."""
+    entry = find(host, uuid)
+    if not entry.active:
+        raise _refused(host, entry.config.name, "domain is not running")
+    return entry.state == "running" and entry.config.agent_channel and entry.config.name not in host.deaf_guests
+
+
 def stop(world: World, host: HostState, entry: DomainEntry, reason: str) -> None:
     """Have the domain off now, for a `reason` in libvirt's words; a transient one is gone with that."""
     if not entry.active:

@@ -238,6 +238,10 @@ class SimulatedHost:
         with self._mutation("request_shutdown", uuid):
             domains.request_shutdown(self._world, self._state, uuid)
 
+    def guest_answers(self, uuid: str) -> bool:
+        with self._call("guest_answers", uuid):
+            return domains.guest_answers(self._state, uuid)
+
     def destroy_domain(self, uuid: str) -> None:
         with self._mutation("destroy_domain", uuid):
             domains.stop(self._world, self._state, domains.find(self._state, uuid), "destroyed")

@@ -293,6 +293,13 @@ class Ledger:
         with self._writing() as connection:
             Incidents(connection).forget_hosts_except(frozenset(hosts))
 
+    # -- guests ----------------------------------------------------------------------------------------------------
+    def record_silent_guests(self, silent: Mapping[str, float]) -> None:
+        """Remember whose guests don't answer, and since when; all others do, or are not asked."""
+        with self._writing(durable=False) as connection:
+            connection.execute("DELETE FROM silent_guest")
+            connection.executemany("INSERT INTO silent_guest VALUES (?, ?)", tuple(silent.items()))
+
     # -- history ---------------------------------------------------------------------------------------------------
     def record_event(self, event: LedgerEvent) -> None:
         """Add to the history; the oldest are dropped beyond 10,000."""
@@ -354,6 +361,7 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
         paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
         restarts=Restarts(connection).by_vm(),
+        silent_guests={vm: float(since) for vm, since in rows("SELECT vm, since FROM silent_guest")},
         health=lost.health(),
         incidents=lost.open_incidents(),
         proofs=lost.proofs(),

@@ -68,6 +68,8 @@ class LedgerView(Struct, frozen=True):
     """`Kind/name` of held objects; `fleet` holds everything."""
     restarts: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """By VM: when it was started again after it had ended by itself, oldest first. Wall times in seconds."""
+    silent_guests: Mapping[str, float] = field(default_factory=dict)
+    """By VM: since when its guest's agent has not answered, for longer than its spec allows. Wall time in seconds."""
     health: Mapping[str, HostHealth] = field(default_factory=dict)
     """By host, as the controller last wrote it down; empty where none runs that watches hosts."""
     incidents: Mapping[str, Incident] = field(default_factory=dict)

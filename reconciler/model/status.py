@@ -9,7 +9,7 @@ from msgspec import Struct
 from reconciler.model.plan import Unmet
 
 HostHealth = Literal["online", "unreachable", "unknown"]
-VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "unknown"]
+VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
 Sync = Literal["in-sync", "out-of-sync", "restart-pending", "blocked", "unknown"]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from reconciler.model.quantities import Size
+from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -119,6 +119,14 @@ class HighAvailability(Model):
     """Who goes first where there is not room for all; higher is first."""
 
 
+class GuestAgent(Model):
+    """qemu-guest-agent inside the guest."""
+
+    liveness: Annotated[Duration, Field(ge=5)]
+    """How long the agent may be silent before `status` says that the guest is not answering, which is all that is done
+    about it; longer than the guest takes to boot."""
+
+
 class Watchdog(Model):
     """A device that acts once the guest's system has stopped feeding it; the guest has to be set up to feed it."""
 
@@ -153,6 +161,8 @@ class VirtualMachineSpec(Model):
     """First-boot configuration; needs a disk, beside which the seed is stored."""
     graphics: Literal["none", "vnc"] = "none"
     """`vnc` listens on the host's loopback."""
+    guest_agent: GuestAgent | None = None
+    """Whether the agent in the guest is asked for signs of life; never when absent."""
     watchdog: Watchdog | None = None
     """A watchdog device; none when absent."""
     placement: Placement = Placement()

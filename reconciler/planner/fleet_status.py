@@ -125,6 +125,8 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
 
 
 def _vm_health(copy: Copy | None, unmet: list[Unmet]) -> VmHealth:
+    if any(u.reason == "guest-not-answering" for u in unmet):
+        return "not-answering"
     if copy is not None:
         return _HEALTH.get(copy.domain.state, "unknown")
     unsure = {"host-unread", "fleet-not-seen"}

@@ -15,6 +15,7 @@ from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.guest_liveness import silence_of
 from reconciler.planner.ownership import Copy
 from reconciler.planner.restarts import ended_by_itself, why_not_yet
 from reconciler.planner.vm_diff import diff
@@ -52,6 +53,7 @@ class Power(Struct, frozen=True):
             if self.copy.domain.active:
                 self._stop(after)
         elif self.copy.domain.active:
+            self._report_silence()
             self._while_running(config, after)
         elif self._should_start():
             self._start_if_it_may(config, after)
@@ -126,6 +128,11 @@ class Power(Struct, frozen=True):
                 )
                 return False
         return not report_disk_collision(self.world, self.draft, self.vm, config, self.copy.host)
+
+    def _report_silence(self) -> None:
+        silence = silence_of(self.world, self.vm, self.copy.host) if self.copy.domain.state == "running" else None
+        if silence is not None:
+            self.draft.unmet.append(silence)
 
     def _while_running(self, config: DomainConfig, after: tuple[str, ...]) -> None:
         if self.copy.domain.reason in _PASSING:

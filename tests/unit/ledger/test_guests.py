@@ -1,4 +1,4 @@
-"""The ledger knows when VMs were started again that had ended by themselves."""
+"""The ledger knows when VMs were started again that had ended by themselves, and whose guests are silent."""
 
 from __future__ import annotations
 
@@ -65,3 +65,12 @@ def test_restarts_go_with_the_vm(tmp_path: Path) -> None:
 
         ledger.forget_placement("web", "h1")
         assert ledger.view().restarts == {}
+
+
+def test_silent_guests_are_those_that_were_named_last(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_silent_guests({"web": 1.5, "db": 2.5})
+        ledger.record_silent_guests({"db": 2.5})
+
+    with Ledger.open_readonly(tmp_path) as ledger:
+        assert ledger.view().silent_guests == {"db": 2.5}
