@@ -27,6 +27,10 @@ def _object(*, required: bool, metavar: str = "KIND/NAME") -> click.Argument:
     return click.Argument(["target"], required=required, metavar=metavar, shell_complete=complete_object)
 
 
+def _host(*, required: bool) -> click.Argument:
+    return click.Argument(["host"], required=required, metavar="HOST" if required else "[HOST]")
+
+
 def _file(name: str, help_text: str, **extra: Any) -> click.Option:
     return click.Option(
         [name], type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=help_text, **extra
@@ -44,6 +48,43 @@ _CONFIG: Final = PlainGroup(
             "Show every setting; with --origin, where its value comes from.",
             [_directory(), _flag("--origin", "Say where each value comes from."), _flag("--json", "As JSON.")],
         )
+    },
+)
+
+_FENCE: Final = PlainGroup(
+    name="fence",
+    help="Fence devices: what cuts the power of a host that is lost.",
+    commands={
+        "status": command(
+            "status",
+            "fence:run_status",
+            "Ask every fence device for the power, and tell which hosts would be fenced. Nothing is switched.\n\n"
+            "Exit: 0 all answer and are tested, 1 not.",
+            [_host(required=False), _flag("--json", "As JSON.")],
+        ),
+        "test": command(
+            "test",
+            "fence:run_test",
+            "Test the fence devices of a host: power status, and whose it is where the device tells. Nothing is"
+            " switched. A host is fenced only after a test of its devices has passed.\n\nExit: 0 passed, 1 not.",
+            [
+                _host(required=False),
+                click.Option(["--all", "everything"], is_flag=True, help="All hosts that have fence devices."),
+                _flag("--json", "As JSON."),
+            ],
+        ),
+        "confirm": command(
+            "confirm",
+            "fence_confirm:run",
+            "Say that a lost host is surely dead, so that its VMs are started elsewhere. Works beside a running"
+            " daemon; refused while the host answers.\n\nExit: 0 recorded, 1 not.",
+            [
+                _host(required=True),
+                click.Option(["--reason"], required=True, metavar="TEXT", help="Why it is surely dead."),
+                click.Option(["--by"], metavar="NAME", help="Who says so.  [default: who is logged in]"),
+                click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
+            ],
+        ),
     },
 )
 
@@ -155,6 +196,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "Exit: 0 all well, 1 not.",
         [_directory()],
     ),
+    _FENCE,
     _CONFIG,
     command(
         "completion",

@@ -1,0 +1,153 @@
+"""`reconciler fence status` and `reconciler fence test`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from reconciler.cli.command_line import CommandLine, command_line
+from reconciler.cli.fence_view import HostDevices, columns, device_rows, devices_data, test_data, test_line
+from reconciler.cli.invocation import Invocation
+from reconciler.cli.outside import Outside
+from reconciler.cli.tables import json_text, table
+from reconciler.cli.terminal import stdout_terminal
+from reconciler.cli.words import count
+from reconciler.clock import SystemClock
+from reconciler.config import Settings
+from reconciler.errors import HostError, UsageError
+from reconciler.fencing.levels import LevelAnswer, levels_of
+from reconciler.ledger.records import LedgerEvent
+from reconciler.model.health import FenceTest
+from reconciler.model.host import Host
+from reconciler.model.resource import Kind
+
+if TYPE_CHECKING:
+    from reconciler.fencing.devices import FenceDevices
+
+_AT_ONCE: Final = 16
+_ATTEMPTS_SHOWN: Final = 5
+_KIND: Final[Kind] = "Host"
+
+
+def run_status(invocation: Invocation, *, host: str | None, json: bool) -> int:
+    """Ask every device for the power, and tell what the ledger knows; 1 where a device or a test is wanting."""
+    settings = invocation.settings()
+    doors = invocation.doors()
+    hosts = chosen_hosts(doors, settings, host)
+    with doors.read_ledger(settings.state_dir) as ledger:
+        view = ledger.view()
+        attempts = {item.name: ledger.attempts(item.name, _ATTEMPTS_SHOWN) for item in hosts}
+    with closing(open_devices(settings)) as devices:
+        answers = _answers(devices, hosts)
+    found = [HostDevices.of(item, answers[item.name], view, attempts[item.name]) for item in hosts]
+    if json:
+        click.echo(json_text([devices_data(item) for item in found]), nl=False)
+    else:
+        rows = [row for item in found for row in device_rows(item, command_line(invocation))]
+        click.echo(table(rows, columns(), stdout_terminal()), nl=False)
+    return 0 if all(item.well for item in found) else 1
+
+
+def run_test(invocation: Invocation, *, host: str | None, everything: bool, json: bool) -> int:
+    """Test devices without switching anything, and remember the outcome; 1 where a test failed."""
+    if (host is None) != everything:
+        raise UsageError("fence test takes one HOST, or --all", hint="reconciler fence test h1")
+    settings = invocation.settings()
+    doors = invocation.doors()
+    hosts = [item for item in chosen_hosts(doors, settings, host) if item.spec.fencing or host is not None]
+    commands = command_line(invocation)
+    if not hosts:
+        raise UsageError("no host of the specs has fence devices", hint="write them into `fencing` of a Host's spec")
+    results = []
+    with closing(open_devices(settings)) as devices:
+        for result in _tested(devices, doors, settings, hosts):
+            results.append(result)
+            if not json:
+                click.echo(test_line(result, stdout_terminal()))
+    if json:
+        click.echo(json_text([test_data(result) for result in results]), nl=False)
+    else:
+        click.echo(_verdict(results, commands), err=True)
+    return 0 if all(result.passed for result in results) else 1
+
+
+def chosen_hosts(doors: Outside, settings: Settings, name: str | None) -> tuple[Host, ...]:
+    """The host that was named, or all of the specs; raises UsageError for one that is not there."""
+    hosts = doors.load_specs(settings.specs_directory(), settings.fleet).hosts
+    if name is None:
+        return tuple(hosts[known] for known in sorted(hosts))
+    wanted = host_name(name)
+    if wanted not in hosts:
+        listed = ", ".join(sorted(hosts)) or "none"
+        raise UsageError(f"there is no usable Host/{wanted} in the specs", hint=f"hosts: {listed}")
+    return (hosts[wanted],)
+
+
+def host_name(text: str) -> str:
+    """`h1`, also where `Host/h1` was written."""
+    kind, slash, name = text.partition("/")
+    return name if slash and kind.lower() == _KIND.lower() else text
+
+
+def open_devices(settings: Settings) -> FenceDevices:
+    """The devices of the fleet."""
+    devices: FenceDevices = import_module("reconciler.fencing.devices").FenceDevices(settings.policy.ha, SystemClock())
+    return devices
+
+
+def _answers(devices: FenceDevices, hosts: Iterable[Host]) -> dict[str, tuple[LevelAnswer, ...]]:
+    levels = {host.name: tuple(levels_of(host)) for host in hosts}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        asked = {name: [pool.submit(devices.ask, level) for level in its] for name, its in levels.items()}
+        return {name: tuple(future.result() for future in futures) for name, futures in asked.items()}
+
+
+def _tested(devices: FenceDevices, doors: Outside, settings: Settings, hosts: Sequence[Host]) -> Iterator[FenceTest]:
+    """Each host's test, in order, as soon as it is known and written down."""
+    machines = _machines(doors, settings, hosts)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        futures = [pool.submit(devices.test, host, identity=machines.get(host.name)) for host in hosts]
+        for future in futures:
+            result = future.result()
+            with doors.write_ledger(settings.state_dir) as ledger:
+                ledger.record_fence_test(result)
+                ledger.record_event(_event(result))
+            yield result
+
+
+def _machines(doors: Outside, settings: Settings, hosts: Sequence[Host]) -> dict[str, str]:
+    """UUID of the machine by host: as it says now, else as it was first read."""
+    with doors.read_ledger(settings.state_dir) as ledger:
+        known = dict(ledger.view().identities)
+    with doors.open_session(settings, None) as session, ThreadPoolExecutor(_AT_ONCE) as pool:
+        session.fleet.update({host.name: host.spec.uri for host in hosts})
+        reads = {host.name: pool.submit(session.fleet.host(host.name).read) for host in hosts}
+        for name, read in reads.items():
+            error = read.exception()
+            if error is None:
+                known[name] = read.result().facts.uuid
+            elif not isinstance(error, HostError):
+                raise error
+    return known
+
+
+def _event(result: FenceTest) -> LedgerEvent:
+    event = "fence-test-passed" if result.passed else "fence-test-failed"
+    return LedgerEvent(
+        at=result.at, pass_id="", target=f"Host/{result.host}", host="", event=event, message=result.message
+    )
+
+
+def _verdict(results: Sequence[FenceTest], commands: CommandLine) -> str:
+    failed = [result.host for result in results if not result.passed]
+    if not failed:
+        return f"the fence devices of {count(len(results), 'host')} answer; nothing was switched"
+    again = commands.call("fence", "test", failed[0])
+    return (
+        f"{len(failed)} of {count(len(results), 'host')} failed: lost, they are not fenced until this passes: {again}"
+    )

@@ -1,0 +1,133 @@
+"""`reconciler fence confirm`: a human's word that a lost host is dead."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from reconciler.cli.command_line import CommandLine, command_line
+from reconciler.cli.fence import host_name
+from reconciler.cli.invocation import Invocation
+from reconciler.cli.outside import Outside
+from reconciler.cli.words import moment
+from reconciler.clock import SystemClock
+from reconciler.config import Settings
+from reconciler.errors import HostError, HostTimeout, HostUnreachable, PreconditionFailed, UsageError
+from reconciler.ledger.records import FENCE_PROOF, LedgerEvent
+from reconciler.model.health import FenceProof, Incident
+from reconciler.model.ledger import LedgerView
+
+_LONGEST_REASON: Final = 500
+_MEANING: Final = """\
+You say that {host} is powered off, or its disks can't be reached from it any more, and that it stays so.
+From then on its VMs are started on other hosts. If {host} still runs them, their disks are destroyed.
+Incident {incident}: lost since {opened}, last seen {seen}."""
+
+
+def run(invocation: Invocation, *, host: str, reason: str, by: str | None, yes: bool) -> int:
+    """Record the proof; 0 also where the host is proven dead already."""
+    settings = invocation.settings()
+    doors = invocation.doors()
+    commands = command_line(invocation)
+    name, why = host_name(host), _checked_reason(reason)
+    with doors.read_ledger(settings.state_dir) as book:
+        view = book.view()
+    incident = _open_incident(view, name, commands)
+    if name in view.proofs:
+        proof = view.proofs[name]
+        click.echo(f"{name} is proven dead already, by {proof.by} at {moment(proof.at)}: {proof.evidence}")
+        return 0
+    _refuse_living(doors, settings, name, commands)
+    seen = moment(incident.last_seen) if incident.last_seen is not None else "never"
+    meaning = _MEANING.format(host=name, incident=incident.id, opened=moment(incident.opened), seen=seen)
+    click.echo(meaning, err=True)
+    if not yes and not _agreed(settings, name):
+        click.echo("nothing was recorded", err=True)
+        return 1
+    proof = FenceProof(name, incident.id, "human", SystemClock().now(), why, who(by))
+    with doors.write_ledger(settings.state_dir) as ledger:
+        ledger.record_proof(proof)
+        ledger.record_event(
+            LedgerEvent(proof.at, "", f"Host/{name}", "", FENCE_PROOF, f"confirmed by {proof.by}: {why}")
+        )
+    click.echo(f"{name} counts as dead, by {proof.by}: {why}")
+    click.echo(f"  what becomes of its VMs: {commands.call('plan')}", err=True)
+    return 0
+
+
+def who(by: str | None, environ: Mapping[str, str] | None = None) -> str:
+    """`--by` with the account that it was said from: `Ann (as root)`; without it, who logged in, even through sudo."""
+    env = os.environ if environ is None else environ
+    account = env.get("SUDO_USER") or _account()
+    return f"{by.strip()} (as {account})" if by and by.strip() and by.strip() != account else account
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
+
+
+def _checked_reason(text: str) -> str:
+    reason = " ".join(text.split())
+    if not reason or not reason.isprintable() or len(reason) > _LONGEST_REASON:
+        raise UsageError(
+            "--reason must say in a sentence why the host is surely dead",
+            hint='such as --reason "pulled both power cords at the rack"',
+        )
+    return reason
+
+
+def _open_incident(view: LedgerView, host: str, commands: CommandLine) -> Incident:
+    incident = view.incidents.get(host)
+    if incident is None:
+        others = ", ".join(sorted(view.incidents)) or "none"
+        raise PreconditionFailed(
+            f"Host/{host} has no open incident, so there is nothing to confirm; hosts that are lost: {others}",
+            hint=f"a running daemon opens one once the host is unreachable; look: {commands.call('status')}",
+        )
+    if incident.returned_at is not None:
+        raise PreconditionFailed(
+            f"Host/{host} has answered again at {moment(incident.returned_at)}, so it is not dead",
+            hint=commands.call("why", f"host/{host}"),
+        )
+    return incident
+
+
+def _refuse_living(doors: Outside, settings: Settings, name: str, commands: CommandLine) -> None:
+    """Only silence is what a dead host has to say: whoever refuses us is alive."""
+    hosts = doors.load_specs(settings.specs_directory(), settings.fleet).hosts
+    if name not in hosts:
+        click.echo(f"warning: {name} is not in the specs, so it was not asked whether it answers", err=True)
+        return
+    with doors.open_session(settings, None) as session:
+        session.fleet.update({name: hosts[name].spec.uri})
+        try:
+            session.fleet.host(name).sweep()
+        except (HostUnreachable, HostTimeout):
+            return
+        except HostError as error:
+            raise _alive(name, f"it answers, though only to refuse: {error.message}", commands) from error
+    raise _alive(name, "it answers right now", commands)
+
+
+def _alive(name: str, what: str, commands: CommandLine) -> PreconditionFailed:
+    return PreconditionFailed(
+        f"Host/{name} is not dead: {what}",
+        hint=f"switch it off first, or leave it to the daemon: {commands.call('why', f'host/{name}')}",
+    )
+
+
+def _agreed(settings: Settings, name: str) -> bool:
+    if not settings.interactive or not sys.stdin.isatty():
+        raise UsageError(
+            "fence confirm asks before it is recorded, and nobody can answer here",
+            hint=f"make sure that {name} is off, then add --yes",
+        )
+    return click.confirm(f"Is {name} surely dead?", default=False, err=True)

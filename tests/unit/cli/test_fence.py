@@ -1,0 +1,314 @@
+"""The fence commands from the outside: real agents that are scripts, a real ledger, simulated hosts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from msgspec.structs import replace
+
+from reconciler.cli.fence_confirm import who
+from reconciler.cli.outside import Outside, Session
+from reconciler.config import Settings
+from reconciler.errors import HostRefused
+from reconciler.hypervisor.interface import Fleet
+from reconciler.hypervisor.simulated import SimulatedFleet
+from reconciler.ledger.store import Ledger
+from reconciler.model.health import FenceProof, HostHealth, Incident
+from tests.unit.cli.calling import EMPTY, invoke
+from tests.unit.cli.plans import NOW
+from tests.unit.cli.worlds import FakeSession, doors
+from tests.unit.fencing.rack import AGENT, Rack, asked
+
+pytestmark = pytest.mark.usefixtures("_own_environment")
+
+INCIDENT = Incident("i7", "h1", opened=NOW, last_seen=NOW - 6)
+
+
+@dataclass(slots=True)
+class _Hosts(FakeSession):
+    simulated: SimulatedFleet = field(default_factory=SimulatedFleet)
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.simulated
+
+
+@dataclass
+class World:
+    """A fleet of h1 and h2 whose power is in the rack; h1 has the device, h2 has none."""
+
+    folder: Path
+    rack: Rack
+    outlet: Path
+    hosts: SimulatedFleet = field(default_factory=SimulatedFleet)
+
+    def call(self, *arguments: object) -> Result:
+        places = ("--specs", self.folder / "fleet", "--config", self.folder / "config.yaml")
+        return invoke("fence", *arguments, *places, onto=self._doors())
+
+    def ledger(self) -> Ledger:
+        return Ledger(self.folder / "state")
+
+    def write(self, mode: str = "obey") -> None:
+        level = f"{{agent: {AGENT}, parameters: {{plug: '{self.outlet}', mode: {mode}}}}}"
+        specs = "".join(
+            f"---\napiVersion: reconciler/v1\nkind: Host\nmetadata: {{name: {name}}}\n"
+            f"spec: {{uri: 'qemu+ssh://{name}/system', fencing: [{levels}]}}\n"
+            for name, levels in (("h1", level), ("h2", ""))
+        )
+        (self.folder / "fleet" / "hosts.yaml").write_text(specs)
+
+    def _doors(self) -> Outside:
+        session = _Hosts([EMPTY], simulated=self.hosts)
+
+        @contextmanager
+        def open_session(settings: Settings, writer: str | None) -> Iterator[Session]:
+            del settings, writer
+            yield session
+
+        return replace(doors(session), open_session=open_session)
+
+
+@pytest.fixture
+def world(tmp_path: Path, specs: Path) -> World:
+    assert specs.exists()
+    (tmp_path / "rack").mkdir()
+    rack = Rack(tmp_path / "rack")
+    (tmp_path / "config.yaml").write_text(f"ha: {{agentDirectory: {rack.agents}, fenceTimeout: 5s}}\n")
+    made = World(tmp_path, rack, rack.outlet("1"))
+    made.write()
+    for name in ("h1", "h2"):
+        made.hosts.add_host(name)
+    return made
+
+
+# -- test --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_test_that_passes_arms_the_host_and_switches_nothing(world: World) -> None:
+    result = world.call("test", "h1")
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(f"✔ h1: level 1 ({AGENT}, plug {world.outlet}): power is on")
+    assert set(asked(world.outlet)) == {"status", "list"}
+    with world.ledger() as ledger:
+        assert ledger.view().fence_tests["h1"].passed
+
+
+def test_a_test_that_fails_is_remembered_too_and_exits_1(world: World) -> None:
+    world.write("deaf")
+
+    result = world.call("test", "h1")
+
+    assert result.exit_code == 1
+    assert "✗ h1: level 1" in result.stdout
+    assert "no power status: exit code 1" in result.stdout
+    with world.ledger() as ledger:
+        assert not ledger.view().fence_tests["h1"].passed
+
+
+def test_all_hosts_that_have_devices_are_tested(world: World) -> None:
+    result = world.call("test", "--all", "--json")
+
+    assert result.exit_code == 0
+    assert [(item["host"], item["passed"]) for item in json.loads(result.stdout)] == [("h1", True)]
+
+
+def test_a_host_without_devices_fails_its_test(world: World) -> None:
+    result = world.call("test", "h2")
+
+    assert result.exit_code == 1
+    assert "it has no fence device" in result.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("h1", "--all")])
+def test_a_test_is_of_one_host_or_of_all(world: World, arguments: tuple[str, ...]) -> None:
+    result = world.call("test", *arguments)
+
+    assert result.exit_code == 1
+    assert "takes one HOST, or --all" in result.stderr
+
+
+def test_a_host_that_is_not_in_the_specs_is_an_error_with_those_that_are(world: World) -> None:
+    result = world.call("test", "h9")
+
+    assert result.exit_code == 1
+    assert "no usable Host/h9" in result.stderr
+    assert "hosts: h1, h2" in result.stderr
+
+
+def test_a_host_that_is_dead_can_be_tested(world: World) -> None:
+    world.hosts.power_off("h1")
+
+    assert world.call("test", "host/h1").exit_code == 0
+
+
+# -- status ------------------------------------------------------------------------------------------------------------
+
+
+def test_status_asks_every_device_and_exits_0_once_the_test_has_passed(world: World) -> None:
+    world.call("test", "h1")
+
+    result = world.call("status", "--json")
+
+    assert result.exit_code == 0, result.output
+    first, second = json.loads(result.stdout)
+    assert (first["host"], first["armed"], first["levels"][0]["power"]) == ("h1", True, "on")
+    assert (second["host"], second["armed"], second["levels"]) == ("h2", False, [])
+
+
+def test_status_of_devices_that_were_never_tested_exits_1_with_the_command(world: World) -> None:
+    result = world.call("status")
+
+    assert result.exit_code == 1
+    assert "never tested: reconciler fence test h1 --specs" in result.stdout
+    assert "no fence devices: never fenced" in result.stdout
+
+
+def test_a_test_of_other_devices_counts_no_more(world: World) -> None:
+    world.call("test", "h1")
+    world.outlet = world.rack.outlet("2")
+    world.write()
+
+    result = world.call("status", "h1")
+
+    assert result.exit_code == 1
+    assert "devices changed since their test" in result.stdout
+
+
+def test_status_tells_of_a_lost_host_what_was_tried_and_what_a_human_can_do(world: World) -> None:
+    with world.ledger() as ledger:
+        ledger.record_health(HostHealth("h1", "unreachable", "silent", "h1 is silent", NOW, NOW - 6))
+        ledger.open_incident(INCIDENT)
+        attempt = ledger.begin_attempt("h1", "i7", 1, AGENT, NOW)
+        ledger.end_attempt(attempt, "timed-out", "no answer in time", NOW + 60)
+
+    shown, data = world.call("status", "h1"), world.call("status", "h1", "--json")
+
+    assert "reconciler fence confirm h1 --reason TEXT" in shown.stdout
+    found = json.loads(data.stdout)[0]
+    assert (found["state"], found["incident"]["id"], found["proof"]) == ("unreachable", "i7", None)
+    assert found["attempts"][0]["end"] == "timed-out"
+
+
+# -- confirm -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lost(world: World) -> World:
+    """h1 is silent, and an incident is open."""
+    with world.ledger() as ledger:
+        ledger.open_incident(INCIDENT)
+    world.hosts.power_off("h1")
+    return world
+
+
+def test_a_confirmation_is_recorded_with_who_and_why(lost: World) -> None:
+    result = lost.call("confirm", "h1", "--reason", "both cords\tpulled", "--by", "Ann", "--yes")
+
+    assert result.exit_code == 0, result.output
+    with lost.ledger() as ledger:
+        proof = ledger.view().proofs["h1"]
+        events = ledger.events("Host/h1")
+    assert (proof.incident, proof.kind, proof.evidence) == ("i7", "human", "both cords pulled")
+    assert proof.by.startswith("Ann (as ")
+    assert [(event.event, event.message) for event in events] == [
+        ("fence-proof", f"confirmed by {proof.by}: both cords pulled")
+    ]
+
+
+def test_a_confirmation_says_what_it_means(lost: World) -> None:
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert "its VMs are started on other hosts" in result.stderr
+    assert "their disks are destroyed" in result.stderr
+
+
+def test_a_confirmation_that_nobody_can_be_asked_for_is_refused(lost: World) -> None:
+    result = lost.call("confirm", "h1", "--reason", "x")
+
+    assert result.exit_code == 1
+    assert "add --yes" in result.stderr
+    with lost.ledger() as ledger:
+        assert ledger.view().proofs == {}
+
+
+def test_a_host_that_answers_is_not_confirmed_dead(lost: World) -> None:
+    lost.hosts.power_on("h1")
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 1
+    assert "Host/h1 is not dead: it answers right now" in result.stderr
+    with lost.ledger() as ledger:
+        assert ledger.view().proofs == {}
+
+
+def test_a_host_that_answers_with_a_refusal_is_alive(lost: World) -> None:
+    lost.hosts.power_on("h1")
+    lost.hosts.fail_next("h1", "sweep", HostRefused("authentication failed", host="h1"))
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 1
+    assert "it answers, though only to refuse: authentication failed" in result.stderr
+
+
+def test_a_host_without_an_incident_is_not_confirmed_dead(world: World) -> None:
+    world.hosts.power_off("h1")
+
+    result = world.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 1
+    assert "no open incident" in result.stderr
+    assert "reconciler status" in result.stderr
+
+
+def test_a_host_that_has_returned_is_not_confirmed_dead(lost: World) -> None:
+    with lost.ledger() as ledger:
+        ledger.note_return("h1", NOW + 10)
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 1
+    assert "has answered again" in result.stderr
+
+
+def test_the_first_proof_stands(lost: World) -> None:
+    with lost.ledger() as ledger:
+        ledger.record_proof(FenceProof("h1", "i7", "fenced", NOW, "the BMC says off", AGENT))
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 0
+    assert f"proven dead already, by {AGENT}" in result.stdout
+    with lost.ledger() as ledger:
+        assert ledger.view().proofs["h1"].kind == "fenced"
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "a\x1b[2Jb", "x" * 501])
+def test_a_confirmation_needs_a_reason_that_can_be_read(lost: World, reason: str) -> None:
+    result = lost.call("confirm", "h1", "--reason", reason, "--yes")
+
+    assert result.exit_code == 1
+    assert "--reason must say" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("by", "environ", "told"),
+    [
+        (None, {"SUDO_USER": "ann"}, "ann"),
+        ("Ann B.", {"SUDO_USER": "ann"}, "Ann B. (as ann)"),
+        ("ann", {"SUDO_USER": "ann"}, "ann"),
+    ],
+)
+def test_who_confirmed_is_told_with_the_account_even_through_sudo(
+    by: str | None, environ: dict[str, str], told: str
+) -> None:
+    assert who(by, environ) == told
