@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests.support.goldens import compare_with
 
 Golden = Callable[[str, str], None]
 
@@ -26,18 +27,6 @@ def golden(request: pytest.FixtureRequest) -> Golden:
     update = bool(request.config.getoption("--update-golden"))
 
     def compare(name: str, text: str) -> None:
-        file = folder / name
-        if update:
-            folder.mkdir(exist_ok=True)
-            file.write_text(text, encoding="utf-8")
-            return
-        if not file.exists():
-            pytest.fail(f"{file} is missing; look at what there is, then run pytest --update-golden")
-        expected = file.read_text(encoding="utf-8")
-        if text != expected:
-            difference = "\n".join(
-                difflib.unified_diff(expected.splitlines(), text.splitlines(), name, "now", lineterm="")
-            )
-            pytest.fail(f"{name} is not as in the golden file (pytest --update-golden writes it):\n{difference}")
+        compare_with(folder / name, text, update=update)
 
     return compare

@@ -6,6 +6,8 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from msgspec.structs import replace
+
 from reconciler.clock import Clock
 from reconciler.errors import ReconcilerError
 from reconciler.hypervisor.interface import HostEvent
@@ -154,6 +156,21 @@ class SimulatedFleet:
         """Leave no free byte in the file system at `path`; other hosts that share it included."""
         directory = self.world.hosts[name].directory(path)
         directory.capacity -= directory.available
+
+    def empty_disk(self, name: str, path: str) -> None:
+        """Give the file system at `path` its room back, and as much again."""
+        state = self.world.hosts[name]
+        directory = state.directory(path)
+        directory.capacity = state.disk_capacity + sum(file.allocation for file in directory.files.values())
+
+    def replace_machine(self, name: str) -> None:
+        """Have another machine, freshly installed, answer under the name: nothing of the old one is on it."""
+        state = self.world.hosts[name]
+        with self.world.lock:
+            state.facts = replace(state.facts, uuid=str(uuid.uuid5(_NAMESPACE, f"{state.facts.uuid} replaced")))
+            state.domains.clear()
+            state.pools.clear()
+            state.networks.clear()
 
     # -- crash points ----------------------------------------------------------------------------------------------
     @property

@@ -84,6 +84,8 @@ def start(world: World, host: HostState, uuid: str) -> None:
     entry.live, entry.off_at = entry.config, None
     entry.state, entry.reason = "running", ""
     entry.boots += 1
+    crashes_after = world.crashing_guests.get(name)
+    entry.crash_at = None if crashes_after is None else world.clock.monotonic() + crashes_after
     world.emit(host.name, "domain", name, "started")
 
 
@@ -117,7 +119,7 @@ def stop(world: World, host: HostState, entry: DomainEntry, reason: str) -> None
     """Have the domain off now, for a `reason` in libvirt's words; a transient one is gone with that."""
     if not entry.active:
         return
-    entry.live, entry.off_at = None, None
+    entry.live, entry.off_at, entry.crash_at = None, None, None
     entry.state, entry.reason = "shutoff", reason
     if not entry.persistent:
         del host.domains[entry.config.uuid]
@@ -130,6 +132,8 @@ def settle(world: World, host: HostState) -> None:
     for entry in tuple(host.domains.values()):
         if entry.off_at is not None and entry.off_at <= now:
             stop(world, host, entry, "shutdown")
+        elif entry.crash_at is not None and entry.crash_at <= now:
+            stop(world, host, entry, "crashed")
 
 
 def grow_disk(host: HostState, uuid: str, path: str, capacity: int) -> None:

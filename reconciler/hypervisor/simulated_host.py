@@ -195,6 +195,7 @@ class SimulatedHost:
             file.header, file.written = b"", 0
         left = length
         while left and (chunk := content.read(min(left, _CHUNK))):
+            self._take_time()
             with self._call("upload_volume", volume):  # a host can die between any two chunks
                 storage.write(self._state, storage.find_active(self._state, pool), file, chunk)
             left -= len(chunk)
@@ -264,6 +265,7 @@ class SimulatedHost:
     def _mutation(self, method: str, target: str) -> Iterator[None]:
         call = MutatingCall(self.name, method, target)
         self._hook(call, "before")
+        self._take_time()
         with self._call(method, target, may_lose_reply=True):
             yield
         self._hook(call, "after")
@@ -303,6 +305,10 @@ class SimulatedHost:
     def _timeout(self, target: str) -> HostTimeout:
         self._pass_time(self._deadline)
         return HostTimeout(f"no answer within {self._deadline:g} s", host=self.name, target=target)
+
+    def _take_time(self) -> None:
+        if self._state.call_seconds:
+            self._pass_time(self._state.call_seconds)
 
     def _pass_time(self, seconds: float) -> None:
         self._world.clock.wait(threading.Event(), seconds)  # really waits where the clock is a real one

@@ -84,6 +84,22 @@ class People:
             entry.state, entry.reason = "paused", "user"
             self._world.emit(self._state.name, "domain", name, "suspended")
 
+    def resume(self, name: str) -> None:
+        with self._world.lock:
+            domains.resume(self._world, self._state, self.entry(name).config.uuid)
+
+    def fail_io(self, name: str) -> None:
+        """QEMU pauses the guest because its disk can't be written."""
+        with self._world.lock:
+            entry = self.entry(name)
+            entry.state, entry.reason = "paused", "ioerror"
+            self._world.emit(self._state.name, "domain", name, "suspended")
+
+    def shut_down(self, name: str) -> None:
+        """From inside the guest."""
+        with self._world.lock:
+            domains.stop(self._world, self._state, self.entry(name), "shutdown")
+
     def deafen(self, name: str) -> None:
         """Have the guest ignore every request to shut down."""
         self._state.deaf_guests.add(name)

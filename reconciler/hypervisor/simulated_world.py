@@ -85,6 +85,8 @@ class DomainEntry(Struct):
     restricted: tuple[str, ...] = ()
     off_at: float | None = None
     """When the guest will have shut down, in monotonic seconds."""
+    crash_at: float | None = None
+    """When the guest will crash, in monotonic seconds."""
     boots: int = 0
 
     @property
@@ -140,6 +142,8 @@ class HostState(Struct):
     """How long a guest takes to shut down."""
     deaf_guests: set[str] = field(default_factory=set)
     """Names of guests that ignore a request to shut down."""
+    call_seconds: float = 0.0
+    """How long a call that changes something takes."""
 
     def directory(self, path: str) -> DirectoryState:
         return self.directories.setdefault(path, DirectoryState(self.disk_capacity))
@@ -165,10 +169,16 @@ class World:
         """NFS exports by server and directory."""
         self.calls: list[MutatingCall] = []
         self.violations: list[str] = []
+        self.crashing_guests: dict[str, float] = {}
+        """Names of guests that crash, wherever they run, and how many seconds after each start."""
         self.on_mutation: MutationHook | None = None
         self.subscribers: list[Callable[[HostEvent], None]] = []
 
     def emit(self, host: str, kind: str, target: str, detail: str) -> None:
+        """Tell of it, unless nobody could hear the host."""
+        faults = self.hosts[host].faults
+        if not (faults.powered and faults.linked) or faults.hung:
+            return
         for subscriber in tuple(self.subscribers):
             subscriber(HostEvent(host, kind, target, detail))
 

@@ -1,0 +1,79 @@
+"""Time in a simulation: it passes only where somebody waits, and what is due happens on the way."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from msgspec import Struct
+
+START: Final = 1_767_225_600.0
+"""2026-01-01 00:00 UTC: wall time at the beginning, the same in every run."""
+
+
+class Aside(Struct):
+    """Time that passes for one reader while the others read too."""
+
+    seconds: float = 0.0
+
+
+class EventClock:
+    """A clock that plays the world: one thread waits at a time, and everything due until then happens in order.
+
+    Within `aside` time passes for the caller alone: what is done side by side begins at the same instant.
+    """
+
+    def __init__(self) -> None:
+        self._wall_offset = START
+        self._elapsed = 0.0
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._asides: list[Aside] = []
+
+    def now(self) -> float:
+        return self._wall_offset + self.monotonic()
+
+    def monotonic(self) -> float:
+        return self._elapsed + sum(aside.seconds for aside in self._asides)
+
+    def wait(self, event: threading.Event, timeout: float) -> bool:
+        if self._asides:
+            self._asides[-1].seconds += 0.0 if event.is_set() else max(0.0, timeout)
+            return event.is_set()
+        deadline = self._elapsed + max(0.0, timeout)
+        while not event.is_set() and self._due and self._due[0][0] <= deadline:
+            self._happen()
+        if not event.is_set():
+            self._elapsed = max(self._elapsed, deadline)
+        return event.is_set()
+
+    def pass_until(self, when: float) -> None:
+        """Let time pass until the monotonic time `when`."""
+        self.wait(threading.Event(), when - self.monotonic())
+
+    def at(self, when: float, happening: Callable[[], None]) -> None:
+        """Have `happening` called when the monotonic time `when` comes; what is due at once happens in order."""
+        heapq.heappush(self._due, (max(when, self._elapsed), next(self._order), happening))
+
+    def jump(self, seconds: float) -> None:
+        """Have the wall clock set forward, or back: no time passes."""
+        self._wall_offset += seconds
+
+    @contextmanager
+    def aside(self) -> Iterator[Aside]:
+        """Let time pass for the block alone; how much of it did is in the result."""
+        aside = Aside()
+        self._asides.append(aside)
+        try:
+            yield aside
+        finally:
+            self._asides.remove(aside)
+
+    def _happen(self) -> None:
+        when, _, happening = heapq.heappop(self._due)
+        self._elapsed = max(self._elapsed, when)
+        happening()

@@ -1,0 +1,70 @@
+"""One copy of a VM, and another start only on proof."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from reconciler.hypervisor.simulated_world import MutatingCall
+from reconciler.model.ledger import LedgerView
+from reconciler.simulator.invariants.promise import Promise, Scene, answers, running
+
+
+class OneCopy(Promise):
+    """A VM that writes to its disks twice at once loses them."""
+
+    name = "one-copy"
+    sentence = "at most one copy of a VM runs"
+
+    def tick(self) -> Iterator[str]:
+        copies: dict[str, list[str]] = defaultdict(list)
+        for host, entry in running(self.scene.world.hosts):
+            mark = entry.config.mark
+            if mark is not None and self.scene.is_ours(entry):
+                copies[mark.vm].append(host.name)
+        for vm, hosts in copies.items():
+            if len(hosts) > 1:
+                yield f"VirtualMachine/{vm} runs on {' and on '.join(hosts)}"
+
+
+class ProofFirst(Promise):
+    """Silence is not death: a host that can't be asked may be running what it ran."""
+
+    name = "proof-first"
+    sentence = "a VM starts elsewhere only where its host says that it is off there, or is proven dead"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._ran_on: dict[str, str] = {}
+        self._proofs_seen: set[tuple[str, str]] = set()
+
+    def before(self, call: MutatingCall) -> Iterator[str]:
+        if call.method != "start_domain":
+            return
+        entry = self.scene.domain(call)
+        ran_on = self._ran_on.get(entry.config.uuid) if entry else None
+        if entry is None or ran_on is None or ran_on == call.host:
+            return
+        former = self.scene.world.hosts.get(ran_on)
+        if former is not None and not answers(former) and ran_on not in self.scene.ledger().proofs:
+            yield (
+                f"VirtualMachine/{entry.config.name} is started on {call.host}, but it ran on {ran_on}, which does not"
+                " answer and is not proven dead"
+            )
+
+    def tick(self) -> Iterator[str]:
+        for host, entry in running(self.scene.world.hosts):
+            if self.scene.is_ours(entry):
+                self._ran_on[entry.config.uuid] = host.name
+        if any(not answers(host) for host in self.scene.world.hosts.values()):
+            yield from self._false_proofs(self.scene.ledger())
+
+    def _false_proofs(self, ledger: LedgerView) -> Iterator[str]:
+        for name, proof in ledger.proofs.items():
+            key = (name, proof.incident)
+            host = self.scene.world.hosts.get(name)
+            if key in self._proofs_seen or host is None:
+                continue
+            self._proofs_seen.add(key)
+            if proof.kind != "human" and host.faults.powered:
+                yield f"Host/{name} counts as dead ({proof.evidence}), but its power is on"

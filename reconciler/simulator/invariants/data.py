@@ -1,0 +1,86 @@
+"""Data stay, and so does what people have beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.hypervisor import simulated_invariants
+from reconciler.hypervisor.simulated_world import MutatingCall
+from reconciler.simulator.invariants.promise import Promise, Scene
+
+_DISK_PARTS = 4
+
+
+class AcceptedDeletion(Promise):
+    """A disk that a VM ever had goes only where its spec said `deletionPolicy: delete` and was taken away."""
+
+    name = "accepted-deletion"
+    sentence = "no disk of a VM is deleted without a deletion that the specs accepted"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._used: set[str] = set()
+
+    def tick(self) -> Iterator[str]:
+        for host in self.scene.world.hosts.values():
+            for entry in host.domains.values():
+                if self.scene.is_ours(entry):
+                    self._used.update(disk.path.rpartition("/")[2] for disk in entry.config.disks)
+        yield from ()
+
+    def after(self, call: MutatingCall) -> Iterator[str]:
+        parts = call.target.split(".")
+        if call.method != "delete_volume" or len(parts) != _DISK_PARTS or call.target not in self._used:
+            return
+        vm = parts[1]
+        wishes = self.scene.wishes
+        if vm not in wishes.disposable or wishes.policies.get(vm, "retain") != "delete":
+            yield f"{call.target} on {call.host} was deleted, and nobody asked for that"
+
+
+class SoundDisks(Promise):
+    """What a guest has open is whole, there, and its own."""
+
+    name = "sound-disks"
+    sentence = "no guest runs on a disk that is shared, gone, deleted under it or never complete"
+
+    def tick(self) -> Iterator[str]:
+        yield from simulated_invariants.violations(self.scene.world)
+
+
+class UnmanagedUntouched(Promise):
+    """What does not carry our mark or our name belongs to somebody else."""
+
+    name = "unmanaged-untouched"
+    sentence = "nothing is done to what is not managed"
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene)
+        self._before: object = None
+
+    def before(self, call: MutatingCall) -> Iterator[str]:
+        self._before = self._theirs(call.host)
+        yield from ()
+
+    def after(self, call: MutatingCall) -> Iterator[str]:
+        if self._theirs(call.host) != self._before:
+            yield f"{call.method} {call.target} on {call.host} changed something that is not managed"
+
+    def _theirs(self, host_name: str) -> object:
+        host, wishes = self.scene.world.hosts[host_name], self.scene.wishes.now
+        named = (wishes.pools.keys() | wishes.networks.keys()) if wishes else frozenset()
+        return (
+            [
+                (entry.config, entry.state, entry.persistent, entry.unowned)
+                for entry in host.domains.values()
+                if not self.scene.is_ours(entry)
+            ],
+            [(pool.name, pool.uuid, pool.active) for pool in host.pools.values() if pool.name not in named],
+            [(network.name, network.active) for network in host.networks.values() if network.name not in named],
+            [
+                (path, name, file.format, file.capacity)
+                for path, directory in host.directories.items()
+                for name, file in directory.files.items()
+                if not name.startswith(f"{self.scene.fleet}.")
+            ],
+        )

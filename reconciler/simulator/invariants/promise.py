@@ -1,0 +1,85 @@
+"""What a promise is, and what those who look after it can see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct, field
+
+from reconciler.daemon.view import View
+from reconciler.hypervisor.simulated_world import DomainEntry, HostState, MutatingCall, World
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.ledger import LedgerView
+
+
+class Wishes(Struct):
+    """What the files of the specs say, read apart from the controller."""
+
+    now: DesiredState | None = None
+    policies: dict[str, str] = field(default_factory=dict)
+    """The last `deletionPolicy` of each VM that ever was in them."""
+    disposable: set[str] = field(default_factory=set)
+    """VMs that were not in the specs when the controller last looked."""
+
+
+class Scene(Struct, frozen=True):
+    """What can be seen of a simulation from outside the controller."""
+
+    world: World
+    fleet: str
+    wishes: Wishes
+    lock_is_held: Callable[[], bool]
+    """Whether the kernel says that somebody holds the state directory."""
+    controllers: Callable[[], int]
+    """How many controllers act."""
+    ledger: Callable[[], LedgerView]
+    """The ledger as it is on disk now."""
+
+    def is_ours(self, entry: DomainEntry) -> bool:
+        mark = entry.config.mark
+        return mark is not None and mark.fleet == self.fleet
+
+    def domain(self, call: MutatingCall) -> DomainEntry | None:
+        """The domain that a call is about, by UUID or name."""
+        host = self.world.hosts[call.host]
+        return host.domains.get(call.target) or host.by_name(call.target)
+
+
+class Promise:
+    """Looks after one promise; every method yields what breaks it, in words that name the objects."""
+
+    name = ""
+    sentence = ""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+    def before(self, call: MutatingCall) -> Iterable[str]:  # noqa: ARG002  # most promises don't need it
+        """Just before a call that changes a host."""
+        return ()
+
+    def after(self, call: MutatingCall) -> Iterable[str]:  # noqa: ARG002  # likewise
+        """Just after it was applied."""
+        return ()
+
+    def tick(self) -> Iterable[str]:
+        """After anything happened."""
+        return ()
+
+    def at_rest(self, view: View) -> Iterable[str]:  # noqa: ARG002  # likewise
+        """When nothing is left to do."""
+        return ()
+
+
+def answers(host: HostState) -> bool:
+    """Whether the controller could be told by the host how its domains are."""
+    faults = host.faults
+    return faults.powered and faults.linked and not faults.hung
+
+
+def running(hosts: Mapping[str, HostState]) -> Iterable[tuple[HostState, DomainEntry]]:
+    """Every domain that runs, with its host."""
+    for host in hosts.values():
+        for entry in host.domains.values():
+            if entry.active:
+                yield host, entry

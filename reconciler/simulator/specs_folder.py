@@ -1,0 +1,59 @@
+"""The specs of a simulation: a copy of the scenario's, which events change."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+
+from reconciler.simulator.scenario_files import ScenarioError
+
+
+class SpecsFolder:
+    """A directory below `root` that begins as a copy of `source`; other files come from `scenario`."""
+
+    def __init__(self, root: Path, source: Path, scenario: Path) -> None:
+        self.path = root / "specs"
+        self._aside = root / "unmounted"
+        self._scenario = scenario
+        shutil.copytree(source, self.path)
+
+    def write(self, target: PurePosixPath, source: PurePosixPath) -> None:
+        """Put the scenario's file `source` at `target`, both below the scenario's folder."""
+        content = self._content(source)
+        file = self._below(target)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+    def write_half(self, target: PurePosixPath, source: PurePosixPath) -> None:
+        """As `write`, caught in the middle of it."""
+        content = self._content(source)
+        self._below(target).write_bytes(content[: len(content) // 2])
+
+    def remove(self, target: PurePosixPath) -> None:
+        self._below(target).unlink(missing_ok=True)
+
+    def unmount(self) -> None:
+        """Leave an empty directory, as where a file system went away."""
+        self.path.rename(self._aside)
+        self.path.mkdir()
+
+    def remove_all(self) -> None:
+        """Have no directory at all."""
+        self.path.rename(self._aside)
+
+    def mount(self) -> None:
+        """Have what was there before."""
+        if self.path.exists():
+            self.path.rmdir()
+        self._aside.rename(self.path)
+
+    def _content(self, source: PurePosixPath) -> bytes:
+        try:
+            return (self._scenario / source).read_bytes()
+        except OSError as error:
+            raise ScenarioError(f"{self._scenario / source} can't be read: {error.strerror}") from error
+
+    def _below(self, target: PurePosixPath) -> Path:
+        if target.parts[:1] != ("specs",):
+            raise ScenarioError(f"{target} is not below specs/")
+        return self.path.joinpath(*target.parts[1:])

@@ -1,0 +1,237 @@
+"""Where a scenario is played: the world, the files, and the process that is watched."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from reconciler.config import Settings
+from reconciler.daemon.view import View
+from reconciler.errors import HostError, ReconcilerError
+from reconciler.hypervisor.simulated import SimulatedFleet
+from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
+from reconciler.ledger.controller_lock import controller_holder
+from reconciler.ledger.store import Ledger
+from reconciler.model.ledger import LedgerView
+from reconciler.simulator.controller import Daemon, SilentObserver, Surroundings, controlling
+from reconciler.simulator.crash_points import CrashPoints
+from reconciler.simulator.event_clock import EventClock
+from reconciler.simulator.fleet_building import build_fleet
+from reconciler.simulator.invariants.promise import Scene, Wishes
+from reconciler.simulator.invariants.watch import PromiseWatch, Violation
+from reconciler.simulator.scenario import Event, Scenario
+from reconciler.simulator.simulated_images import SimulatedImages
+from reconciler.simulator.specs_folder import SpecsFolder
+from reconciler.simulator.timeline import Timeline
+from reconciler.simulator.watched_ledger import LedgerWitness
+from reconciler.simulator.witness import Witness
+from reconciler.specfiles.loader import load
+
+_NEVER: Final = 1e12
+_REST_PAUSE: Final = 5.0
+_LONGEST_REST: Final = 1800.0
+"""Seconds after the scenario's end in which the fleet has to come to rest."""
+_REFUSED_PAUSE: Final = 10.0
+
+
+class Stage:
+    """One simulation; events act on it. `root` is an empty folder for specs and state."""
+
+    def __init__(self, scenario: Scenario, root: Path, timeline: Timeline, clock: EventClock) -> None:
+        self.scenario = scenario
+        self.clock = clock
+        self.timeline = timeline
+        self.root = root
+        self.specs = SpecsFolder(root, scenario.specs, scenario.folder)
+        policy = scenario.fleet.policy
+        self.policy = policy.model_copy(update={"limits": policy.limits.model_copy(update={"actions_per_fleet": 1})})
+        self.images = SimulatedImages(clock)
+        self.crash_points = CrashPoints()
+        self.wishes = Wishes()
+        self.read_wishes()
+        self.fleet: SimulatedFleet = build_fleet(scenario.fleet, self.wishes.now, clock)
+        self._witness = Witness(timeline)
+        self.ledger = LedgerWitness(on_event=self._witness.happened)
+        self._daemon: Daemon | None = None
+        self._others = 0
+        self._begin_at = 0.0
+        self._over = False
+        self._wake = threading.Event()
+        self.last_view: View | None = None
+        self._calls_at_look = -1
+        self.promises = PromiseWatch(
+            Scene(self.fleet.world, policy.fleet, self.wishes, self._lock_is_held, self._controllers, self.ledger_view),
+            self._on_violation,
+        )
+        self.fleet.on_mutation(self._on_mutation)
+
+    # -- playing ---------------------------------------------------------------------------------------------------
+    def play(self) -> None:
+        """From the beginning until the events are over and the fleet is at rest."""
+        for event in self.scenario.events:
+            self.clock.at(event.at, partial(self._happen, event))
+        last = max((event.at for event in self.scenario.events), default=0.0)
+        self._end_if_at_rest(last + self.scenario.fleet.play)
+        self.clock.pass_until(0.0)
+        while not self._over:
+            if self._begin_at <= self.clock.monotonic():
+                self._live()
+            else:
+                self._wake.clear()
+                self.clock.wait(self._wake, self._begin_at - self.clock.monotonic())
+        self._final_look()
+
+    def _happen(self, event: Event) -> None:
+        self.timeline.note("event", sentence=event.command.text)
+        try:
+            event.command.verb.run(self, *event.command.arguments)
+        except KeyError as error:
+            self.timeline.note("event came to nothing", sentence=f"there is no {error.args[0]}")
+        except HostError as error:
+            self.timeline.note("event came to nothing", sentence=str(error))
+        finally:
+            self.promises.tick()
+
+    def _end_if_at_rest(self, when: float, *, given_up: float | None = None) -> None:
+        limit = when + _LONGEST_REST if given_up is None else given_up
+
+        def end() -> None:
+            if self._is_at_rest or when >= limit:
+                self._over = True
+                self._wake.set()
+                if self._daemon is not None:
+                    self._daemon.stop()
+            else:
+                self._end_if_at_rest(when + _REST_PAUSE, given_up=limit)
+
+        self.clock.at(when, end)
+
+    @property
+    def _is_at_rest(self) -> bool:
+        if self._daemon is None:
+            return self._begin_at >= _NEVER
+        view = self.last_view
+        return view is not None and view.plan.empty and self._calls_at_look == len(self.fleet.world.calls)
+
+    def _final_look(self) -> None:
+        """One more look by a controller that begins afresh and trusts no cache."""
+        self.fleet.on_mutation(None)
+        try:
+            with controlling(self._surroundings(on_look=lambda _: None)) as session:
+                self.last_view = session.look(refresh=True)
+                self.promises.at_rest(self.last_view)
+        except ReconcilerError as error:
+            self.timeline.note("controller refused", sentence=error.message)
+
+    # -- the controller --------------------------------------------------------------------------------------------
+    def _live(self) -> None:
+        self._begin_at = _NEVER
+        self._witness.forget()
+        self._daemon = Daemon(self._surroundings(on_look=self._looked))
+        self.timeline.note("controller started")
+        try:
+            self._daemon.live()
+        except SimulatedCrashError:
+            self.timeline.note("controller killed")
+            self._begin_at = self.clock.monotonic() + self.scenario.fleet.restart
+        except ReconcilerError as error:
+            self.timeline.note("controller refused", sentence=error.message)
+            self._begin_at = self.clock.monotonic() + _REFUSED_PAUSE
+        else:
+            self.timeline.note("controller stopped")
+        finally:
+            self._daemon = None
+
+    def kill_controller(self) -> None:
+        """As `kill -9`; it is started again by what watches over services."""
+        if self._daemon is not None:
+            raise SimulatedCrashError
+
+    def stop_controller(self) -> None:
+        """As `systemctl stop`: it stays off."""
+        self._begin_at = _NEVER
+        if self._daemon is not None:
+            self._daemon.stop()
+
+    def start_controller(self) -> None:
+        """As `systemctl restart`."""
+        self.stop_controller()
+        self._begin_at = self.clock.monotonic()
+        self._wake.set()
+
+    def second_controller(self) -> None:
+        """Another process on the same state directory: it should be refused, and does one pass if it is not."""
+        try:
+            with self.clock.aside(), controlling(self._surroundings(on_look=lambda _: None)) as session:
+                view = session.look()
+                self._others += 1
+                session.execute(view, observer=SilentObserver(), stop=threading.Event())
+        except ReconcilerError as error:
+            self.timeline.note("second controller", sentence=f"refused: {error.message}")
+        else:
+            self.timeline.note("second controller", sentence="was let in")
+        finally:
+            self._others = 0
+
+    def specs_changed(self) -> None:
+        """Somebody wrote or removed files of the specs."""
+        self.read_wishes()
+        if self._daemon is not None:
+            self._daemon.specs_changed()
+
+    def read_wishes(self) -> None:
+        """What the files say now, and what they last said of each VM."""
+        desired = load(self.specs.path, fleet=self.policy.fleet, image_size=self.images.virtual_size)
+        self.wishes.now = desired
+        self.wishes.policies.update({name: vm.spec.deletion_policy for name, vm in desired.vms.items()})
+
+    def ledger_view(self) -> LedgerView:
+        """The ledger as it is on disk now; an empty one where it can't be read."""
+        try:
+            with Ledger.open_readonly(self.settings.state_dir) as ledger:
+                return ledger.view()
+        except ReconcilerError:
+            return LedgerView()
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(specs=self.specs.path, state_dir=self.root / "state", policy=self.policy)
+
+    # -- what is told ----------------------------------------------------------------------------------------------
+    def _surroundings(self, on_look: object) -> Surroundings:
+        return Surroundings(
+            settings=self.settings,
+            fleet=self.fleet,
+            clock=self.clock,
+            images=self.images,
+            witness=self.ledger,
+            on_look=on_look,  # type: ignore[arg-type]
+            on_failed_look=self._witness.failed,
+        )
+
+    def _looked(self, view: View) -> None:
+        self.last_view = view
+        self._calls_at_look = len(self.fleet.world.calls)
+        wanted = self.wishes.now
+        if wanted is not None and not wanted.removal_hold:
+            self.wishes.disposable = set(self.wishes.policies) - set(wanted.vms)
+        self._witness.looked(view)
+        self.promises.tick()
+
+    def _on_mutation(self, call: MutatingCall, phase: Phase) -> None:
+        if phase == "before":
+            self.promises.before(call)
+        self.crash_points.pass_by(call, phase)
+        if phase == "after":
+            self.promises.after(call)
+
+    def _on_violation(self, violation: Violation) -> None:
+        self.timeline.note("VIOLATION", sentence=f"{violation.promise}: {violation.detail}")
+
+    def _lock_is_held(self) -> bool:
+        return controller_holder(self.settings.state_dir) is not None
+
+    def _controllers(self) -> int:
+        return (self._daemon is not None) + self._others

@@ -1,0 +1,101 @@
+"""What happens to the controller: its process, ledger, clock, specs and images; and what its user tells it."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import PurePosixPath
+from typing import Final
+
+from reconciler.ledger.database import LEDGER_FILE
+from reconciler.ledger.store import Ledger
+from reconciler.simulator.command import Verb
+from reconciler.simulator.stage import Stage
+
+
+def _write(stage: Stage, target: PurePosixPath, source: PurePosixPath) -> None:
+    stage.specs.write(target, source)
+    stage.specs_changed()
+
+
+def _write_half(stage: Stage, target: PurePosixPath, source: PurePosixPath) -> None:
+    stage.specs.write_half(target, source)
+    stage.specs_changed()
+
+
+def _remove(stage: Stage, target: PurePosixPath) -> None:
+    stage.specs.remove(target)
+    stage.specs_changed()
+
+
+def _specs(stage: Stage, how: str) -> None:
+    {"unmounted": stage.specs.unmount, "gone": stage.specs.remove_all, "back": stage.specs.mount}[how]()
+    stage.specs_changed()
+
+
+def _crash_at(stage: Stage, method: str, number: int = 1) -> None:
+    stage.crash_points.add(method, number, "before")
+
+
+def _crash_during(stage: Stage, method: str, number: int = 1) -> None:
+    stage.crash_points.add(method, number, "during")
+
+
+def _crash_after(stage: Stage, method: str, number: int = 1) -> None:
+    stage.crash_points.add(method, number, "after")
+
+
+def _ledger(stage: Stage, how: str) -> None:
+    file = stage.settings.state_dir / LEDGER_FILE
+    match how:
+        case "full" | "roomy":
+            stage.ledger.full = how == "full"
+        case "deleted":
+            for part in file.parent.glob(f"{LEDGER_FILE}*"):
+                part.unlink()
+        case "torn":
+            file.write_bytes(b"\0" * 4096)
+        case _:
+            with sqlite3.connect(file) as connection:
+                connection.execute("PRAGMA user_version = 9999")
+            connection.close()
+
+
+def _pause(stage: Stage, target: str = "fleet") -> None:
+    with Ledger(stage.settings.state_dir) as ledger:
+        ledger.pause(target)
+    stage.specs_changed()
+
+
+def _unpause(stage: Stage, target: str = "fleet") -> None:
+    with Ledger(stage.settings.state_dir) as ledger:
+        ledger.resume(target)
+    stage.specs_changed()
+
+
+CONTROLLER_VERBS: Final = (
+    Verb("crash-controller", "kill -9; it is started again", lambda stage: stage.kill_controller()),
+    Verb("stop-controller", "it stops, and stays off", lambda stage: stage.stop_controller()),
+    Verb("restart-controller", "it stops where it runs, and starts", lambda stage: stage.start_controller()),
+    Verb("second-controller", "another one on the same state directory", lambda stage: stage.second_controller()),
+    Verb("crash-before METHOD [N]", "kill -9 before the n-th such call from now; any is every method", _crash_at),
+    Verb("crash-during METHOD [N]", "kill -9 in the middle of an upload", _crash_during),
+    Verb("crash-after METHOD [N]", "kill -9 once it was applied", _crash_after),
+    Verb("ledger full|roomy|deleted|torn|newer", "what happens to the ledger's file", _ledger),
+    Verb("clock-jump JUMP", "the wall clock is set forward or back", lambda stage, by: stage.clock.jump(by)),
+    Verb("write FILE FILE", "a file of the specs becomes a copy of another of the scenario", _write),
+    Verb("write-half FILE FILE", "as write, seen half-way", _write_half),
+    Verb("remove FILE", "a file of the specs is removed", _remove),
+    Verb("specs unmounted|gone|back", "the directory of the specs is empty, missing, or back", _specs),
+    Verb("pause [TARGET]", "a user holds all changes, or those of one object", _pause),
+    Verb("unpause [TARGET]", "and lets them go on", _unpause),
+    Verb(
+        "download-cut IMAGE N", "so many downloads end half-way", lambda s, image, n: s.images.cut_downloads(image, n)
+    ),
+    Verb("image-changed IMAGE", "its file is another one", lambda stage, image: stage.images.change(image)),
+    Verb(
+        "image-broken IMAGE",
+        "its file can't be used",
+        lambda stage, image: stage.images.break_file(image, "not a qcow2 image"),
+    ),
+    Verb("image-mended IMAGE", "it can be used again", lambda stage, image: stage.images.break_file(image, "")),
+)
