@@ -8,7 +8,7 @@ from functools import partial
 from queue import Empty
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.clock import Clock
@@ -34,6 +34,8 @@ class Round(Struct, frozen=True):
     dialled_at: float
     """When connecting to hosts began, if that was earlier."""
     answers: Answers
+    silent: Mapping[str, str] = field(default_factory=dict)
+    """Hosts that were not asked, and why they are known not to answer."""
 
 
 class Collector:
@@ -65,10 +67,12 @@ class Collector:
         refresh: bool = False,
         resync_after: float = 0.0,
         dialled_at: float | None = None,
+        silent: Mapping[str, str] | None = None,
     ) -> Round:
         """Start to read every host of the specs at once; never waits, so that other work can be done meanwhile.
 
-        `dialled_at` is when connecting to them began (monotonic), where that was before.
+        `dialled_at` is when connecting to them began (monotonic), where that was before. Hosts of `silent` are known
+        not to answer, and why: they are not asked.
 
         A host that was read in full within the last `resync_after` seconds and was not touched since is swept: two
         calls, and what is known of it stands if they tell nothing new. `refresh` has libvirt look at the storage.
@@ -81,7 +85,9 @@ class Collector:
                 self._fleet.host(name), uri, pools, refresh=refresh, resync_after=resync_after
             )
 
-        return self._start({name: read(name) for name in sorted(desired.hosts)}, dialled_at)
+        silent = silent or {}
+        round_ = self._start({name: read(name) for name in sorted(desired.hosts.keys() - silent.keys())}, dialled_at)
+        return replace(round_, silent=silent)
 
     def finish(
         self,
@@ -101,7 +107,11 @@ class Collector:
         """
         readings = self._await(round_, timeout=timeout, usual=usual or {})
         hosts = {name: result for name, result in readings.items() if isinstance(result, HostInventory)}
-        unread = {name: self._unread(name, readings.get(name)) for name in sorted(desired.hosts) if name not in hosts}
+        unread = {
+            name: self._unread(name, readings.get(name), round_.silent.get(name, ""))
+            for name in sorted(desired.hosts)
+            if name not in hosts
+        }
         self._read_shared_pools(desired, hosts, timeout=timeout)
         return Inventory(hosts=hosts, unread=unread, images=images)
 
@@ -170,7 +180,10 @@ class Collector:
     def _any_connected(self, hosts: Collection[str]) -> bool:
         return any(self._fleet.host(name).connected for name in hosts)
 
-    def _unread(self, name: str, result: HostInventory | HostError | None) -> UnreadHost:
+    def _unread(self, name: str, result: HostInventory | HostError | None, silence: str) -> UnreadHost:
+        if silence:
+            hint = f"check that {name} is up; it is asked again and again"
+            return UnreadHost(name, f"does not answer ({silence})", hint, self._last_seen.get(name))
         if isinstance(result, HostError):
             return UnreadHost(name, result.message, result.hint, self._last_seen.get(name))
         since = self._pending.get(name)
@@ -204,9 +217,12 @@ class Collector:
             if known is not None:
                 hosts[reader] = replace(host, pools={**host.pools, name: known})
                 continue
-            alone = len([n for n in hosts if pool.spec.hosts.matches(n, desired.hosts[n].metadata.labels)]) == 1
+            # Hosts that can't be read now made volumes too, as long as they could.
+            sharers = [n for n, h in desired.hosts.items() if pool.spec.hosts.matches(n, h.metadata.labels)]
 
-            def call(host: HostInventory = host, name: str = name, *, refresh: bool = not alone) -> HostInventory:
+            def call(
+                host: HostInventory = host, name: str = name, *, refresh: bool = len(sharers) > 1
+            ) -> HostInventory:
                 observed = self._fleet.host(host.name).pool(name, refresh=refresh)
                 self._memory.keep_shared_pool(observed, host)
                 return replace(host, pools={**host.pools, name: observed})
