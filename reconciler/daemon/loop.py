@@ -15,7 +15,6 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.guest_watch import GuestWatch
 from reconciler.daemon.notify import ServiceManager
-from reconciler.daemon.pass_inputs import PassArchive, PassInputs
 from reconciler.daemon.passes import PassLog, new_pass_id
 from reconciler.daemon.session import Session, open_session
 from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
@@ -58,11 +57,10 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
         guests = GuestWatch(session.fleet, session.record_silent_guests, clock, notify=dirty.mark)
         with (
             SpecsWatch(settings.specs_directory(), dirty) as watch,
-            PassInputs(PassArchive(settings.state_dir), settings.policy) as inputs,
             closing(guests),
         ):
             guests.start()
-            Loop(session, watch, dirty, clock, timing or Timing(), inputs=inputs, guests=guests).run(stop)
+            Loop(session, watch, dirty, clock, timing or Timing(), guests=guests).run(stop)
 
 
 class Loop:
@@ -77,7 +75,6 @@ class Loop:
         timing: Timing,
         *,
         spawn: Spawn | None = None,
-        inputs: PassInputs | None = None,
         guests: GuestWatch | None = None,
     ) -> None:
         self._session = session
@@ -88,7 +85,6 @@ class Loop:
         self._service = ServiceManager()
         self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"), spawn=spawn)
         self._passes = PassLog()
-        self._inputs = inputs
         self._guests = guests
         self._refreshed = clock.monotonic()
 
@@ -134,8 +130,6 @@ class Loop:
             self._session.collect_images(view)
         self._passes.note(view, reasons, seconds=self._clock.monotonic() - begun)
         self._session.record_pass(pass_id, view)
-        if self._inputs is not None:
-            self._inputs.note(pass_id, view)
         if self._guests is not None:
             self._guests.follow(view)
         self._service.status(_sentence(view))

@@ -33,6 +33,7 @@ from reconciler.specfiles.loader import LoadedSpecs, load
 
 if TYPE_CHECKING:
     from reconciler.daemon.image_shelf import ImageShelf
+    from reconciler.daemon.pass_inputs import PassInputs
     from reconciler.executor.executor import Executor
     from reconciler.executor.interface import ActionEvent
 
@@ -61,6 +62,7 @@ class Session:
         writer: str | None,
         dialled_at: float | None = None,
         readers: Readers | None = None,
+        inputs: PassInputs | None = None,
     ) -> None:
         self._directory = settings.specs_directory()
         self._state_dir = settings.state_dir
@@ -70,6 +72,7 @@ class Session:
         self._images = images
         self._clock = clock
         self._writer = writer
+        self._inputs = inputs
         self._dialled_at = dialled_at
         self._collector = Collector(fleet, clock, readers)
         self._specs: LoadedSpecs | None = None
@@ -131,6 +134,7 @@ class Session:
         patience = _Patience()
         for number in range(MAX_PASSES):
             view = first if number == 0 and first is not None else self.look()
+            pass_id = self._note_input(view)
             if number == 0:
                 _require_expected(view.plan, expect)
                 observer.planned(view.plan)
@@ -143,7 +147,7 @@ class Session:
                     break
                 self._clock.wait(stop, pause)
                 continue
-            made = self.execute(view, observer=observer, stop=stop)
+            made = self.execute(view, observer=observer, stop=stop, pass_id=pass_id)
             outcomes += made
             patience.note(made)
         return Converged(view=view, outcomes=tuple(outcomes), settled=view.plan.empty and not view.plan.held)
@@ -219,8 +223,19 @@ class Session:
 
         self.fleet.subscribe(tell)
 
+    def _note_input(self, view: View) -> str:
+        """Keep what a pass of `converge` was decided from; its id."""
+        from reconciler.daemon.passes import new_pass_id  # noqa: PLC0415  brings logging, which looking does without
+
+        pass_id = new_pass_id()
+        if self._inputs is not None:
+            self._inputs.note(pass_id, view)
+        return pass_id
+
     def record_pass(self, pass_id: str, view: View) -> None:
-        """Remember what this pass decided, for `why`."""
+        """Remember what this pass decided, for `why`, and what from."""
+        if self._inputs is not None:
+            self._inputs.note(pass_id, view)
         self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
         wanted = (*(action.id for action in view.plan.actions), *view.plan.held)
         self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen)
@@ -275,6 +290,13 @@ def _require_expected(plan: Plan, expect: str | None) -> None:
         )
 
 
+def _pass_inputs(settings: Settings, stack: ExitStack) -> PassInputs:
+    """Where the one controller keeps what its passes were decided from."""
+    module = import_module("reconciler.daemon.pass_inputs")
+    inputs: PassInputs = module.PassInputs(module.PassArchive(settings.state_dir), settings.policy)
+    return stack.enter_context(inputs)
+
+
 @contextmanager
 def open_session(
     settings: Settings, *, writer: str | None, clock: Clock | None = None, dialled: Dialled | None = None
@@ -300,5 +322,6 @@ def open_session(
             images=images,
             clock=clock,
             writer=writer,
+            inputs=_pass_inputs(settings, stack) if writer is not None else None,
             dialled_at=dialled.at if dialled else None,
         )
