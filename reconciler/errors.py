@@ -155,4 +155,4 @@ class PreconditionFailed(ReconcilerError):
 
 def is_transient(error: BaseException) -> bool:
     """Whether trying again, with nothing changed by people, may help."""
-    return isinstance(error, TransientHostError | DownloadFailed | PreconditionFailed)
+    return isinstance(error, TransientHostError | DownloadFailed | FencingError | PreconditionFailed)

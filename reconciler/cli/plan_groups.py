@@ -19,6 +19,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "removed": "left the specs",
     "unused": "unused",
     "incomplete": "unfinished",
+    "host-lost": "host lost",
 }
 SIGNS: Final[dict[Sign, str]] = {"create": "+", "change": "~", "destroy": "-", "move": "→"}
 _KIND_ORDER: Final = {kind: index for index, kind in enumerate(KINDS)}

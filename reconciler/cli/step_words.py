@@ -30,6 +30,8 @@ def phrase(action: Action, images: DiskImages) -> str:
     step = action.step
     if isinstance(step, steps.CreateVolume):
         return _create_volume(step, action.target.name, images)
+    if isinstance(step, steps.StopDomain) and step.timeout <= 0 and action.detail:
+        return action.detail  # whose copy it is, and why nobody waits for the guest
     if isinstance(step, steps.RedefineDomain | steps.UndefineDomain) and action.detail:
         return action.detail  # only the planner knows whether it is staged, and what becomes of the disks
     return _words(step)
@@ -58,6 +60,11 @@ def _volume_words(volume: str) -> str:
 @singledispatch
 def _words(step: steps.Step) -> str:
     raise TypeError(f"no words for {type(step).__name__}")
+
+
+@_words.register
+def _(step: steps.FenceHost) -> str:
+    return f"cut the power of {step.host} and have it confirmed"
 
 
 @_words.register

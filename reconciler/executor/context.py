@@ -12,6 +12,8 @@ from reconciler.clock import Clock
 from reconciler.errors import HostBusy, HostTimeout, PreconditionFailed, TransientHostError
 from reconciler.executor.backoff import growing_delays
 from reconciler.executor.interface import FetchProgress, ImageSource
+from reconciler.executor.no_power import NoPower
+from reconciler.fencing.interface import PowerControl
 from reconciler.hypervisor.interface import Fleet, Hypervisor
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
@@ -41,6 +43,8 @@ class ActionContext(Struct, frozen=True):
     on_progress: FetchProgress
     followers: tuple[Action, ...] = ()
     """Actions of the plan that need this one."""
+    power: PowerControl = NoPower()
+    """The fence devices."""
 
     def host(self) -> Hypervisor:
         """The host that the action is for; raises PreconditionFailed if it is not of the fleet."""

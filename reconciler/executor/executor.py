@@ -16,9 +16,11 @@ from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.handlers.dispatch import perform
 from reconciler.executor.interface import ActionEvent, EventCallback, ImageSource, ProgressCallback
 from reconciler.executor.journal import Journal
+from reconciler.executor.no_power import NoPower
 from reconciler.executor.occupancy import Occupancy
 from reconciler.executor.schedule import Schedule
 from reconciler.executor.slots import slots_of, workers_for
+from reconciler.fencing.interface import PowerControl
 from reconciler.hypervisor.interface import Fleet
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
@@ -54,6 +56,7 @@ class Executor(Struct, frozen=True):
     on_event: EventCallback = _no_event
     on_progress: ProgressCallback = _no_progress
     occupancy: Occupancy = field(default_factory=Occupancy)
+    power: PowerControl = NoPower()
 
     def execute(
         self, plan: Plan, desired: DesiredState, *, stop: threading.Event, pass_id: str = ""
@@ -153,6 +156,7 @@ class _Pass:
             desired=self._desired,
             on_progress=lambda done, total: executor.on_progress(action.id, done, total),
             followers=self._schedule.dependents(action),
+            power=executor.power,
         )
         begun = executor.clock.monotonic()
         outcome = _judge(action, context)

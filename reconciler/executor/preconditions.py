@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reconciler.errors import ObjectConflict, ObjectNotFound
+from reconciler.errors import HostError, ObjectConflict, ObjectNotFound
 from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import DomainConfig
@@ -64,13 +64,29 @@ def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
     """Raise PreconditionFailed if another host has the VM; HostError if one can't be asked.
 
     Hosts are read one by one: a VM that people move meanwhile is seen on none. One that never ran can't be moved.
+    A host that is out of reach is left out where a proof of its open incident says that it is dead; and, once the host
+    that the VM was on is proven dead, those with an open incident of their own: the VM was not with them.
     """
     placement = context.ledger.placement(vm)
-    if placement is None or not placement.ran:
+    if placement is None or (not placement.ran and placement.host == context.action.host):
         return
     for name in context.desired.hosts:
-        if name != context.action.host and find_domain(context.host_named(name), uuid) is not None:
+        if name != context.action.host and _has_domain(context, name, uuid, placement.host):
             raise context.refuse(f"the VM is on {name}, somebody moved it there")
+
+
+def _has_domain(context: ActionContext, name: str, uuid: str, placed_on: str) -> bool:
+    host, ledger = context.host_named(name), context.ledger
+    if not host.connected and ledger.proof(name) is not None:
+        return False
+    try:
+        return find_domain(host, uuid) is not None
+    except HostError:
+        if ledger.proof(name) is not None:
+            return False
+        if name != placed_on and ledger.proof(placed_on) is not None and ledger.incident(name) is not None:
+            return False
+        raise
 
 
 def check_unused(context: ActionContext, host: Hypervisor, pool: str, volume: ObservedVolume) -> None:

@@ -11,6 +11,7 @@ from reconciler.model.steps import (
     CreateVolume,
     DefinePool,
     DeleteVolume,
+    FenceHost,
     FetchImage,
     GrowVolume,
     StartDomain,
@@ -20,6 +21,7 @@ from reconciler.model.steps import (
     WriteSeed,
 )
 
+_FENCINGS_PER_FLEET: Final = 1
 _TRANSFERS_PER_FLEET: Final = 8
 _TRANSFERS_PER_HOST: Final = 2
 _SHUTDOWNS_PER_HOST: Final = 32
@@ -41,7 +43,7 @@ def workers_for(limits: Limits) -> int:
     """Threads that can be busy at once; one fleet-wide action at a time means one after the other, in plan order."""
     if limits.actions_per_fleet == 1:
         return 1
-    return 2 * limits.actions_per_fleet + _TRANSFERS_PER_FLEET
+    return 2 * limits.actions_per_fleet + _TRANSFERS_PER_FLEET + _FENCINGS_PER_FLEET
 
 
 def _lane(action: Action, limits: Limits) -> Iterator[Slot]:
@@ -49,6 +51,9 @@ def _lane(action: Action, limits: Limits) -> Iterator[Slot]:
         yield Slot("fleet", 1)
         return
     match action.step:
+        case FenceHost():
+            # One host at a time, and behind nothing else: every VM of it waits for this.
+            yield Slot("fencing", _FENCINGS_PER_FLEET)
         case FetchImage() | UploadImage():
             # Minutes long and bound by the network: in a lane of their own they hold up nothing else.
             yield Slot("transfers", _TRANSFERS_PER_FLEET)

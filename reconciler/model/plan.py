@@ -29,6 +29,7 @@ Why = Literal[
     "removed",  # it left the specs
     "unused",  # nothing refers to it any more
     "incomplete",  # its making was cut off
+    "host-lost",  # the host that it was on is dead, or is to be proven dead
 ]
 Sign = Literal["create", "change", "destroy", "move"]
 
@@ -55,7 +56,16 @@ UnmetReason = Literal[
     "end-unknown",  # off, and whether it failed is not known any more
     "in-progress",  # an action of an earlier pass is still at it
     "not-wanted-here",  # it runs on a host that its placement no longer allows
+    "host-lost",  # its host is lost, and it waits for that one, or for a proof that it is dead
+    "fencing-held",  # the host is to be fenced, but not now: quiet period, brakes, another one first
+    "fencing-failed",  # no device could confirm that the host is off; tried again after a while
+    "not-armed",  # the host can't be fenced: no device, or none that passed its test
+    "capacity-at-risk",  # the fleet could not bear the host failures that the policy asks it to bear
 ]
+UNSEEN: Final[frozenset[UnmetReason]] = frozenset(
+    {"host-unread", "fleet-not-seen", "host-lost", "fencing-held", "fencing-failed", "not-armed"}
+)
+"""Reasons of a VM that say that whether it runs is not known."""
 Severity = Literal["waiting", "blocked", "info"]
 
 
@@ -128,7 +138,7 @@ class Plan(Struct, frozen=True):
     unseen: tuple[str, ...] = ()
     """Hosts that could not be read."""
     held: tuple[str, ...] = ()
-    """Ids of actions that would be here, had they not failed before or been under way."""
+    """Ids of actions that would be here, had they not failed before, been under way, or been held by a brake."""
 
     @property
     def empty(self) -> bool:

@@ -186,8 +186,16 @@ class UndefineDomain(Struct, frozen=True):
     keep_nvram: bool
 
 
+class FenceHost(Struct, frozen=True):
+    """Have the host's power cut and confirmed off; expects that `incident` is open, unproven, and the host silent."""
+
+    host: str
+    incident: str
+
+
 Step = (
-    DefinePool
+    FenceHost
+    | DefinePool
     | StartPool
     | DefineNetwork
     | StartNetwork

@@ -117,6 +117,9 @@ class HighAvailability(Model):
     """Restart elsewhere once the host is proven dead."""
     priority: Annotated[int, Field(ge=0, le=1000)] = 100
     """Who goes first where there is not room for all; higher is first."""
+    on_host_loss: Literal["wait", "rebuild"] = "wait"
+    """For disks in pools that died with the host: `wait` for it, or `rebuild` them from their images elsewhere; what
+    was written to them since is lost to the VM."""
 
 
 class GuestAgent(Model):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from reconciler.model.identity import disk_volume
 from reconciler.model.next_command import NextCommand
-from reconciler.model.plan import Why
+from reconciler.model.plan import FieldChange, Sign, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DefineDomain, StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
@@ -27,10 +29,16 @@ class Creation(Struct, frozen=True):
     rooms: dict[str, Room]
     draft: Draft
     vm: VirtualMachine
+    lost: str | None = None
+    """The dead host that it was on, if it is recovered from one."""
 
     @property
     def target(self) -> ObjectRef:
         return ObjectRef("VirtualMachine", self.vm.name)
+
+    @property
+    def _sign(self) -> Sign:
+        return "move" if self.lost else "create"
 
     def plan(self) -> None:
         """Place it and make it, or say why no host fits."""
@@ -39,7 +47,7 @@ class Creation(Struct, frozen=True):
             self.draft.wait(
                 self.target,
                 "no-host-fits",
-                "no host fits",
+                f"{self.lost} is dead, and no other host fits" if self.lost else "no host fits",
                 per_host=verdict.rejections,
                 hint=NextCommand("why", str(self.target)),
             )
@@ -49,6 +57,10 @@ class Creation(Struct, frozen=True):
 
     def _place(self) -> Verdict:
         """The host that it was on comes first: its disks may be there."""
+        if self.lost is not None:
+            # Better where nothing of an earlier life lies about; there, too, rather than nowhere.
+            fresh = place(self.world, self.facilities, self.vm, self.rooms, barred=self._hosts_with_older_disks())
+            return fresh if fresh.host else place(self.world, self.facilities, self.vm, self.rooms)
         placement = self.world.ledger.placements.get(self.vm.name)
         before = placement.host if placement else None
         if before in self.rooms:
@@ -67,15 +79,39 @@ class Creation(Struct, frozen=True):
 
     def _host_with_disks(self) -> str | None:
         """The host whose local pool still holds a disk of this VM, retained from before."""
+        return next((host for host, _disk in self._local_disks_left()), None)
+
+    def _hosts_with_older_disks(self) -> dict[str, str]:
+        """Hosts that have disks of it, left there before, or made just now for a recovery that was cut off."""
+        return {host: f"a disk {disk} of it is there already" for host, disk in self._local_disks_left()}
+
+    def _define_words(self, *, autostart: bool) -> str:
+        if self.lost is not None:
+            return f"define; it was lost with {self.lost}"
+        return "define with autostart" if autostart else "define"
+
+    def _older_disks_on(self, host: str) -> tuple[FieldChange, ...]:
+        """What is given up where disks that were left on `host` stand for those that died."""
+        if self.lost is None:
+            return ()
+        return tuple(
+            FieldChange(f"disks[{disk}]", f"on {self.lost}", f"as it is on {host}", "data-loss")
+            for where, disk in self._local_disks_left()
+            if where == host
+        )
+
+    def _local_disks_left(self) -> Iterator[tuple[str, str]]:
+        """Hosts whose local pools hold a finished disk of this VM, and the disk's name."""
         for disk in self.vm.spec.disks:
             if self.world.is_shared(disk.pool):
                 continue
             volume = disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
             for host in self.world.pool_hosts.get(disk.pool, ()):
                 observed = self.world.inventory.hosts[host].pools.get(disk.pool)
-                if observed is not None and observed.volumes and volume in observed.volumes:
-                    return host
-        return None
+                if observed is None or not observed.volumes or volume not in observed.volumes:
+                    continue
+                if not self.world.is_unfinished(disk.pool, volume, host):
+                    yield host, disk.name
 
     def _make(self, host: str) -> None:
         before = self.world.ledger.placements.get(self.vm.name)
@@ -86,7 +122,7 @@ class Creation(Struct, frozen=True):
         if report_disk_collision(self.world, self.draft, self.vm, config, host):
             return
         report_mac_collision(self.world, self.draft, self.vm, host)
-        disks = DiskPlanner(self.world, self.facilities, self.draft, self.vm, host, None, "create")
+        disks = DiskPlanner(self.world, self.facilities, self.draft, self.vm, host, None, self._sign, self.lost)
         prepared = disks.prepare(config)
         if prepared is None:
             return
@@ -100,16 +136,18 @@ class Creation(Struct, frozen=True):
             for disk in self.vm.spec.disks
             if (action := self.facilities.pool_actions.get((disk.pool, host))) is not None
         ]
-        why: Why = "missing" if before is None else "drift"
+        why: Why = "host-lost" if self.lost else "missing" if before is None else "drift"
         config = marked(config, self.vm, fleet=self.world.fleet, epoch=epoch, generation=self.world.desired.generation)
-        autostart = config.autostart
+        losses = self._older_disks_on(host)
         define = self.draft.act(
             DefineDomain(config),
             target=self.target,
             host=host,
-            sign="create",
+            sign=self._sign,
             why=why,
-            detail="define" + (" with autostart" if autostart else ""),
+            disruption="data-loss" if losses else "none",
+            changes=losses,
+            detail=self._define_words(autostart=config.autostart),
             after=(*prepared, *networks, *pools),
         )
         if self.vm.spec.run_strategy in ("Always", "RerunOnFailure"):
@@ -117,7 +155,7 @@ class Creation(Struct, frozen=True):
                 StartDomain(domain=config.name, uuid=config.uuid),
                 target=self.target,
                 host=host,
-                sign="create",
+                sign=self._sign,
                 why=why,
                 detail="start",
                 after=(define,),

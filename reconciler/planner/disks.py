@@ -31,6 +31,8 @@ class DiskPlanner(Struct, frozen=True):
     host: str
     domain: ObservedDomain | None
     sign: Sign
+    lost: str | None = None
+    """The dead host that it was on: its shared disks must be there, its local ones are gone with that host."""
 
     @property
     def target(self) -> ObjectRef:
@@ -79,7 +81,7 @@ class DiskPlanner(Struct, frozen=True):
         self, disk: Disk, volume: str, storage: str, *, attached: bool, partial: bool
     ) -> tuple[str, ...] | None:
         """Create the volume, unless the VM had the disk already: then a new one must not take its place."""
-        if attached:
+        if attached or (self.lost is not None and not partial and self.world.is_shared(disk.pool)):
             self._report_lost(disk, volume, storage)
             return None
         if not partial and self._is_left_elsewhere(disk, volume):
@@ -145,12 +147,14 @@ class DiskPlanner(Struct, frozen=True):
         return (ready,)
 
     def _report_lost(self, disk: Disk, volume: str, storage: str) -> None:
+        hint = f"look whether the storage is mounted: virsh -c {self._uri(storage)} vol-list {disk.pool}"
+        if self.domain is not None:
+            hint += f"; to have it made anew: virsh -c {self._uri(self.host)} undefine {self.vm.name}"
         self._wait(
             "pool-unavailable",
             f"disk {disk.name} is part of the VM, but its volume {volume} is not in pool {disk.pool};"
             " an empty one is not put in its place",
-            hint=f"look whether the storage is mounted: virsh -c {self._uri(storage)} vol-list {disk.pool}; to have it"
-            f" made anew: virsh -c {self._uri(self.host)} undefine {self.vm.name}",
+            hint=hint,
         )
 
     def _keep(self, disk: Disk, there: ObservedVolume, storage: str) -> tuple[str, ...]:
@@ -248,12 +252,21 @@ class DiskPlanner(Struct, frozen=True):
             target=self.target,
             host=storage,
             sign=self.sign,
-            why="incomplete" if partial else "missing",
+            why="incomplete" if partial else "host-lost" if self.lost else "missing",
             detail=f"disk {disk.name} {approximate_size(capacity)}{origin}",
+            disruption="data-loss" if self.lost else "none",
+            changes=self._loss(disk),
             after=(*(found.after if found else ()), *((ready,) if ready else ())),
             part=disk.name,
         )
         return (create,)
+
+    def _loss(self, disk: Disk) -> tuple[FieldChange, ...]:
+        """What is given up where a disk is made anew because its host died."""
+        if self.lost is None:
+            return ()
+        fresh = f"new from {disk.image}" if disk.image else "empty"
+        return (FieldChange(f"disks[{disk.name}]", f"on {self.lost}", fresh, "data-loss"),)
 
     def _base(self, disk: Disk) -> Base | NoBase | None:
         if disk.image is None:

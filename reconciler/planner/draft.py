@@ -17,6 +17,8 @@ class Draft(Struct):
 
     actions: dict[str, Action] = field(default_factory=dict)
     unmet: list[Unmet] = field(default_factory=list)
+    held: dict[str, Unmet] = field(default_factory=dict)
+    """Actions that are wanted and must wait, by id."""
 
     def act(
         self,

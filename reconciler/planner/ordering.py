@@ -19,6 +19,7 @@ _RANK: Final = {
     kind: rank
     for rank, kind in enumerate(
         (
+            "fence-host",
             "define-pool",
             "start-pool",
             "define-network",
@@ -57,12 +58,14 @@ def ordered(actions: Mapping[str, Action]) -> tuple[Action, ...]:
 
 
 def hold_back(world: World, draft: Draft) -> tuple[str, ...]:
-    """Take out actions that wait after a failure or whose object is still being worked on, and all that need them.
+    """Take out actions that are held, wait after a failure or whose object is worked on, and all that need them.
 
     Returns the ids of what was taken out; each object of theirs gets its reason.
     """
-    causes: dict[str, Unmet] = {}
+    causes: dict[str, Unmet] = dict(draft.held)
     for action in draft.actions.values():
+        if action.id in causes:
+            continue
         reason = _why_not_now(world, action)
         if reason is not None:
             causes[action.id] = reason

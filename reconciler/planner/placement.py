@@ -15,10 +15,12 @@ from reconciler.model.resource import Labels, ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.image_distribution import image_digest, is_complete
+from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.world import World
 
 _LOCALITY_BONUS: Final = 0.05
 _SPREAD_PENALTY: Final = 1.0
+_NONE_BARRED: Final[Mapping[str, str]] = {}
 
 
 _Needs = tuple[object, ...]
@@ -88,6 +90,9 @@ _Filter = Callable[[World, Facilities, VirtualMachine, Room], str]
 def _state(world: World, _facilities: Facilities, _vm: VirtualMachine, room: Room) -> str:
     if room.host.spec.state != "active":
         return room.host.spec.state
+    unfit = unfit_for_new_vms(world.ledger, room.host.name)
+    if unfit:
+        return unfit
     return "paused" if world.is_paused(ObjectRef("Host", room.host.name)) else ""
 
 
@@ -186,10 +191,12 @@ def place(
     rooms: Mapping[str, Room],
     *,
     only: str | None = None,
+    barred: Mapping[str, str] = _NONE_BARRED,
 ) -> Verdict:
     """Choose the host for a new VM, or say why each was rejected; does not take the room.
 
-    `only` leaves one host to choose from: the one that has the VM's disks.
+    `only` leaves one host to choose from: the one that has the VM's disks. `barred` says why hosts are out of the
+    question for this VM.
     """
     rejections: list[tuple[str, str]] = []
     best: tuple[float, str] | None = None
@@ -199,6 +206,7 @@ def place(
         reason = fixed or _crowded(world, facilities, vm, rooms[name])
         if not reason and only not in (None, name):
             reason = f"its disks are on {only}"
+        reason = reason or barred.get(name, "")
         if reason:
             rejections.append((name, reason))
             continue

@@ -22,6 +22,12 @@ from reconciler.model.steps import (
     StopDomain,
     UndefineDomain,
 )
+from reconciler.planner.plan_check_lost import (
+    capacity_is_kept,
+    one_host_is_fenced_and_under_no_brake,
+    only_old_copies_are_cleared,
+    removes_an_old_copy,
+)
 from reconciler.planner.plan_check_volumes import data_goes_only_where_asked, finished_disks_stay, only_our_volumes_go
 from reconciler.planner.plan_subject import Subject
 
@@ -89,7 +95,7 @@ def _no_second_copy(subject: Subject) -> Iterator[str]:
         for host in sorted({*subject.known_at.get(config.uuid, ()), *subject.known_at.get(config.name, ())}):
             yield f"{action.id} would define {config.name} on {action.host}, but it exists on {host}"
         placement = subject.ledger.placements.get(config.name)
-        if placement is not None and placement.host not in subject.inventory.hosts:
+        if placement is not None and subject.may_run_on(placement.host):
             yield f"{action.id}: {config.name} was placed on {placement.host}, which was not read"
         mark = config.mark
         if placement is not None and mark is not None:
@@ -111,7 +117,7 @@ def _no_start_beside_a_copy(subject: Subject) -> Iterator[str]:
         if others:
             yield f"{action.id} would start {name} on {action.host}, but it also exists on {', '.join(sorted(others))}"
         placement = subject.ledger.placements.get(name)
-        if placement is not None and placement.host not in (action.host, *subject.inventory.hosts):
+        if placement is not None and placement.host != action.host and subject.may_run_on(placement.host):
             yield f"{action.id}: {name} was placed on {placement.host}, which was not read"
         domain = subject.domain(action.host, action.step.uuid)
         mark = domain.config.mark if domain else None
@@ -146,7 +152,7 @@ def _only_ours_is_touched(subject: Subject) -> Iterator[str]:
 
 def _removal_is_certain(subject: Subject) -> Iterator[str]:
     for action in subject.plan.actions:
-        if not isinstance(action.step, UndefineDomain):
+        if not isinstance(action.step, UndefineDomain) or removes_an_old_copy(subject, action):
             continue
         if subject.desired.removal_hold:
             yield f"{action.id} removes although {subject.desired.removal_hold}"
@@ -189,4 +195,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     data_goes_only_where_asked,
     finished_disks_stay,
     _held_is_held,
+    one_host_is_fenced_and_under_no_brake,
+    only_old_copies_are_cleared,
+    capacity_is_kept,
 )

@@ -21,6 +21,7 @@ class Subject:
         self.desired = desired
         self.inventory = inventory
         self.ledger = ledger
+        self.policy = policy
         self.fleet = policy.fleet
         self.by_id: Mapping[str, Action] = {action.id: action for action in plan.actions}
         self.domains: dict[tuple[str, str], ObservedDomain] = {}
@@ -33,6 +34,35 @@ class Subject:
 
     def domain(self, host: str | None, uuid: str) -> ObservedDomain | None:
         return self.domains.get((host or "", uuid))
+
+    def is_proven_dead(self, host: str) -> bool:
+        """Whether a proof of the open incident says that a host out of sight can't be running anything."""
+        incident, proof = self.ledger.incidents.get(host), self.ledger.proofs.get(host)
+        return (
+            host not in self.inventory.hosts
+            and incident is not None
+            and proof is not None
+            and (proof.host, proof.incident) == (host, incident.id)
+        )
+
+    def may_run_on(self, host: str) -> bool:
+        """Whether a VM that was placed on `host` may be running there unseen; in the quiet period, proof or not."""
+        return host not in self.inventory.hosts and (self.ledger.quiet or not self.is_proven_dead(host))
+
+    def is_old_copy(self, host: str | None, uuid: str) -> bool:
+        """Whether the copy on `host` has a lower epoch than the placement of its VM, which is elsewhere.
+
+        Surely so only where the newer copy is in sight, or `host` was lost.
+        """
+        domain = self.domain(host, uuid)
+        mark = domain.config.mark if domain is not None and self.is_ours(domain) else None
+        placement = self.ledger.placements.get(mark.vm) if mark is not None else None
+        if mark is None or placement is None or placement.host == host or mark.epoch >= placement.epoch:
+            return False
+        newer = self.domain(placement.host, uuid)
+        if newer is None:
+            return host in self.ledger.incidents
+        return newer.config.mark is not None and newer.config.mark.epoch >= placement.epoch
 
     def is_ours(self, domain: ObservedDomain) -> bool:
         mark = domain.config.mark

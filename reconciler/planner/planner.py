@@ -12,9 +12,11 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
+from reconciler.model.resource import ObjectRef
 from reconciler.planner.collection import plan_collection
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.fencing import plan_fencing
 from reconciler.planner.networks import plan_networks
 from reconciler.planner.ordering import hold_back, ordered
 from reconciler.planner.placement import make_rooms
@@ -31,7 +33,8 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     facilities = Facilities()
     plan_pools(world, facilities, draft)
     plan_networks(world, facilities, draft)
-    plan_vms(world, facilities, make_rooms(world), draft)
+    holdups = plan_fencing(world, draft)
+    plan_vms(world, facilities, make_rooms(world), holdups, draft)
     plan_removals(world, draft)
     plan_collection(world, draft)
     held = hold_back(world, draft)
@@ -45,7 +48,7 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
         summary=_summary(world, actions, unmet),
         fingerprint=_fingerprint(actions),
         held=held,
-        unseen=tuple(sorted(name for name in inventory.unread if name in desired.hosts)),
+        unseen=tuple(sorted(name for name in world.inventory.unread if name in desired.hosts)),
     )
 
 
@@ -73,7 +76,7 @@ def _fingerprint(actions: Iterable[Action]) -> str:
 
 def _summary(world: World, actions: tuple[Action, ...], unmet: tuple[Unmet, ...]) -> Summary:
     """Each object counts once, by the most telling of its signs."""
-    signs: dict[object, set[str]] = {}
+    signs: dict[ObjectRef, set[str]] = {}
     for action in actions:
         signs.setdefault(action.target, set()).add(action.sign)
     counted = {"create": 0, "change": 0, "destroy": 0, "move": 0}
@@ -85,7 +88,9 @@ def _summary(world: World, actions: tuple[Action, ...], unmet: tuple[Unmet, ...]
     everything = (
         len(world.desired.pools) + len(world.desired.networks) + len(world.desired.images) + len(world.desired.vms)
     )
-    known = sum(1 for ref in touched if ref in world.desired.sources or _is_desired(world, ref))
+    known = sum(
+        1 for ref in touched if ref.kind != "Host" and (ref in world.desired.sources or _is_desired(world, ref))
+    )
     return Summary(
         create=counted["create"],
         change=counted["change"],
@@ -97,8 +102,8 @@ def _summary(world: World, actions: tuple[Action, ...], unmet: tuple[Unmet, ...]
     )
 
 
-def _is_desired(world: World, ref: object) -> bool:
-    kind, name = ref if isinstance(ref, tuple) else ("", "")
+def _is_desired(world: World, ref: ObjectRef) -> bool:
+    kind, name = ref
     desired = world.desired
     return name in {
         "StoragePool": desired.pools,

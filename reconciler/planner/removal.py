@@ -13,6 +13,7 @@ from reconciler.model.plan import FieldChange, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
 from reconciler.planner.draft import Draft
+from reconciler.planner.lost_vms import clear_stale_copies
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World
 
@@ -25,8 +26,10 @@ def plan_removals(world: World, draft: Draft) -> None:
         if ref not in world.desired.unusable:
             _report_impostors(world, draft, ref)
             _report_unseen(world, draft, ref)
-            for copy in world.copies.get(name, ()):
-                _Removal(world, draft, ref, copy).plan()
+            # Old copies on hosts that came back go first.
+            if world.is_paused(ref) or not clear_stale_copies(world, draft, ref):
+                for copy in world.copies.get(name, ()):
+                    _Removal(world, draft, ref, copy).plan()
 
 
 def _report_impostors(world: World, draft: Draft, ref: ObjectRef) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -17,7 +17,9 @@ from reconciler.planner.collisions import report_mac_collision
 from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.fencing import Holdup
 from reconciler.planner.in_place import InPlace
+from reconciler.planner.lost_vms import LostVm, clear_stale_copies
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
@@ -30,6 +32,8 @@ class VmPlanner(Struct, frozen=True):
     facilities: Facilities
     rooms: dict[str, Room]
     draft: Draft
+    holdups: Mapping[str, Holdup]
+    """By host: why a lost one is not fenced now."""
     vm: VirtualMachine
     copies: tuple[Copy, ...]
     """Its domains in sight."""
@@ -43,6 +47,10 @@ class VmPlanner(Struct, frozen=True):
         for rule in _RULES:
             if rule(self):
                 return
+
+    def has_stale_copies(self) -> bool:
+        """Old copies on hosts that came back: they go first, and all else waits for the next pass."""
+        return clear_stale_copies(self.world, self.draft, self.target)
 
     def has_two_copies(self) -> bool:
         """Two managed domains of one VM: which is the true one is for the epoch, what to do for a human."""
@@ -95,6 +103,16 @@ class VmPlanner(Struct, frozen=True):
             )
         return bool(owners)
 
+    def is_on_a_lost_host(self) -> bool:
+        """Its host has an open incident and does not answer: recovered on proof, else it waits."""
+        placement, world = self.world.ledger.placements.get(self.vm.name), self.world
+        if placement is None or self.copies or placement.host in world.inventory.hosts:
+            return False
+        if placement.host not in world.ledger.incidents or placement.host not in world.desired.hosts:
+            return False
+        LostVm(world, self.facilities, self.rooms, self.draft, self.holdups, self.vm, placement).plan()
+        return True
+
     def was_placed_on_a_host_out_of_sight(self) -> bool:
         """Unseen is not absent: it may run there. A copy that runs in sight is proof that it does not."""
         placement = self.world.ledger.placements.get(self.vm.name)
@@ -132,11 +150,12 @@ class VmPlanner(Struct, frozen=True):
     def may_have_been_moved_out_of_sight(self) -> bool:
         """Gone from the host that it was on, while others can't be read: somebody may have moved it there.
 
-        Not so where it was never defined: then the failure to define it is on record.
+        Not so where it was never defined: then the failure to define it is on record, or that it never ran there. And
+        nobody runs it on a host that is proven dead.
         """
         placement = self.world.ledger.placements.get(self.vm.name)
-        unread = self.world.unread
-        if placement is None or self.copies or not unread:
+        unread = [host for host in self.world.unread if host not in self.world.dead]
+        if placement is None or self.copies or not unread or not placement.ran:
             return False
         if f"define-domain:{self.target}@{placement.host}" in self.world.ledger.failures:
             return False
@@ -235,9 +254,11 @@ class VmPlanner(Struct, frozen=True):
 
 
 _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
+    VmPlanner.has_stale_copies,
     VmPlanner.has_two_copies,
     VmPlanner.has_impostor,
     VmPlanner.is_taken_by_a_stranger,
+    VmPlanner.is_on_a_lost_host,
     VmPlanner.was_placed_on_a_host_out_of_sight,
     VmPlanner.may_run_unseen,
     VmPlanner.may_have_been_moved_out_of_sight,
@@ -247,15 +268,25 @@ _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
 )
 
 
-def plan_vms(world: World, facilities: Facilities, rooms: dict[str, Room], draft: Draft) -> None:
-    """Every VM of the specs, by HA priority, size and name; what is there already has its room."""
-    order = sorted(
-        world.desired.vms.values(),
-        key=lambda vm: (-vm.spec.ha.priority, -(vm.spec.max_memory or vm.spec.memory), vm.name),
-    )
+def plan_vms(
+    world: World, facilities: Facilities, rooms: dict[str, Room], holdups: Mapping[str, Holdup], draft: Draft
+) -> None:
+    """Every VM of the specs, by HA priority; what is there already has its room.
+
+    Of equal priority, those that lost their host go before new ones, then by size and name. One that fits nowhere takes
+    no room from those behind it: better some run than none.
+    """
+    placements, dead = world.ledger.placements, world.dead
+
+    def urgency(vm: VirtualMachine) -> tuple[int, bool, int, str]:
+        placement = placements.get(vm.name) if dead else None
+        is_lost = placement is not None and placement.host in dead
+        return (-vm.spec.ha.priority, not is_lost, -(vm.spec.max_memory or vm.spec.memory), vm.name)
+
+    order = sorted(world.desired.vms.values(), key=urgency)
     for vm in order:
         ref = ObjectRef("VirtualMachine", vm.name)
         before = draft.checkpoint()
-        VmPlanner(world, facilities, rooms, draft, vm, world.copies.get(vm.name, ())).decide()
+        VmPlanner(world, facilities, rooms, draft, holdups, vm, world.copies.get(vm.name, ())).decide()
         if world.is_paused(ref) and draft.rollback(before):
             draft.wait(ref, "paused", "held; changes wait", hint=world.how_to_resume(ref))

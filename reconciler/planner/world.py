@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.election import storage_host
 from reconciler.model.host import Host
-from reconciler.model.inventory import Inventory, ObservedPool
+from reconciler.model.inventory import Inventory, ObservedPool, UnreadHost
 from reconciler.model.ledger import LedgerView
 from reconciler.model.next_command import NextCommand
 from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
+from reconciler.planner.lost_hosts import dead_hosts, is_quarantined
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
 
 
@@ -40,6 +41,8 @@ class World(Struct, frozen=True):
     """Hosts of the specs that were not read this time."""
     never_seen: tuple[str, ...]
     """Hosts of the specs that were never read with this ledger."""
+    dead: frozenset[str]
+    """Hosts of the specs that are proven dead and silent: their VMs may run elsewhere now."""
 
     @property
     def fleet(self) -> str:
@@ -123,8 +126,12 @@ def _objects(desired: DesiredState, ref: ObjectRef) -> Mapping[str, Resource]:
 
 def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float) -> World:
     """Index the inputs; hosts that are not in the specs any more are not looked at."""
-    hosts = {name: inventory.hosts[name] for name in sorted(inventory.hosts) if name in desired.hosts}
-    inventory = replace(inventory, hosts=hosts)
+    hosts = {
+        name: inventory.hosts[name]
+        for name in sorted(inventory.hosts)
+        if name in desired.hosts and not is_quarantined(ledger, name)
+    }
+    inventory = replace(inventory, hosts=hosts, unread={**inventory.unread, **_strangers(inventory, ledger)})
     copies, foreign = sort_domains(hosts, policy.fleet)
     shared = {name for name, pool in desired.pools.items() if pool.spec.shared}
     return World(
@@ -147,7 +154,17 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         ),
         unread=tuple(sorted(desired.hosts.keys() - hosts.keys())),
         never_seen=tuple(sorted(_every_host(desired) - ledger.hosts_read - hosts.keys())),
+        dead=dead_hosts(ledger, desired.hosts, hosts),
     )
+
+
+def _strangers(inventory: Inventory, ledger: LedgerView) -> dict[str, UnreadHost]:
+    """Quarantined hosts: another machine was read, so nothing is known of the one that is meant."""
+    return {
+        name: UnreadHost(name, health.sentence, NextCommand("why", f"Host/{name}"), health.last_seen)
+        for name, health in ledger.health.items()
+        if health.state == "quarantined" and name in inventory.hosts
+    }
 
 
 def _every_host(desired: DesiredState) -> frozenset[str]:

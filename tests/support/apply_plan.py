@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from reconciler.model import steps
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
+from reconciler.model.health import FenceProof
 from reconciler.model.inventory import (
     HostInventory,
     ImageFacts,
@@ -58,6 +59,7 @@ def apply_plan(
         images=dict(inventory.images),
         placements=dict(ledger.placements),
         intents=set(ledger.intents),
+        proofs=dict(ledger.proofs),
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
     )
     done: set[str] = set()
@@ -67,7 +69,7 @@ def apply_plan(
         done.add(action.id)
     return (
         replace(inventory, hosts=world.hosts, images=world.images),
-        replace(ledger, placements=world.placements, intents=frozenset(world.intents)),
+        replace(ledger, placements=world.placements, intents=frozenset(world.intents), proofs=world.proofs),
     )
 
 
@@ -78,10 +80,17 @@ class _World:
     placements: dict[str, Placement]
     intents: set[VolumeIntent]
     shared: set[str]
+    proofs: dict[str, FenceProof]
 
     def perform(self, action: Action) -> None:
         step, host = action.step, action.host or ""
         match step:
+            case steps.FenceHost():
+                assert step.host not in self.hosts, f"{step.host} answers"
+                assert step.host not in self.proofs
+                self.proofs[step.host] = FenceProof(
+                    step.host, step.incident, "fenced", 0.0, "it is off", "fence_ipmilan"
+                )
             case steps.FetchImage():
                 self._fetch(step.image.name, step.image.spec.checksum)
             case steps.DefinePool() | steps.StartPool():

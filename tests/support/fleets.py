@@ -12,7 +12,9 @@ from reconciler.ledger.rebuild import unrecorded_placements
 from reconciler.model import identity
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
-from reconciler.model.host import Host
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.health import FenceProof, FenceTest, HostHealth, HostState, Incident
+from reconciler.model.host import FencingLevel, Host
 from reconciler.model.image import Image
 from reconciler.model.inventory import (
     HostFacts,
@@ -208,12 +210,13 @@ class Story(Struct, frozen=True):
     inventory: Inventory
     ledger: LedgerView = field(default_factory=LedgerView)
     now: float = NOW
+    policy: Policy = POLICY
 
     # -- looking ---------------------------------------------------------------------------------------------------
     def plan(self) -> Plan:
         """The plan, which must be sound."""
-        made = make_plan(self.specs, self.inventory, self.ledger, POLICY, self.now)
-        violations = check(made, self.specs, self.inventory, self.ledger, POLICY)
+        made = make_plan(self.specs, self.inventory, self.ledger, self.policy, self.now)
+        violations = check(made, self.specs, self.inventory, self.ledger, self.policy)
         assert not violations, violations
         return made
 
@@ -318,6 +321,54 @@ class Story(Struct, frozen=True):
                 unread={**self.inventory.unread, **{name: unread(name) for name in names}},
             ),
         )
+
+    # -- lost hosts ------------------------------------------------------------------------------------------------
+    def in_state(self, name: str, state: HostState) -> Story:
+        """The controller has written down what it takes the host for."""
+        health = HostHealth(name, state, "rule", f"{name} is {state}", self.now, None)
+        return self.with_ledger(health={**self.ledger.health, name: health})
+
+    def lost(self, *names: str, state: HostState = "unreachable") -> Story:
+        """Hosts that were silent for longer than the grace: each has an incident, and no proof that it is dead."""
+        story = self.losing_sight_of(*names)
+        for name in names:
+            incident = Incident(f"i-{name}", name, self.now, None)
+            story = story.in_state(name, state)
+            story = story.with_ledger(incidents={**story.ledger.incidents, name: incident})
+        return story
+
+    def armed(self, *names: str) -> Story:
+        """Hosts with a fence device that has passed its test."""
+        story = self
+        for name in names:
+            level = FencingLevel(agent="fence_ipmilan", parameters={"ip": f"bmc-{name}"})
+            known = self.specs.hosts[name]
+            armed = known.model_copy(update={"spec": known.spec.model_copy(update={"fencing": (level,)})})
+            test = FenceTest(name, self.now, passed=True, devices=devices_hash(armed), message="on")
+            story = story.with_specs(armed, without=[f"Host/{name}"])
+            story = story.with_ledger(fence_tests={**story.ledger.fence_tests, name: test})
+        return story
+
+    def proven(self, *names: str) -> Story:
+        """Lost hosts of which a human is sure that they are off."""
+        proofs = {name: FenceProof(name, f"i-{name}", "human", self.now, "it is unplugged", "ann") for name in names}
+        return self.with_ledger(proofs={**self.ledger.proofs, **proofs})
+
+    def returned(self, before: Story, *names: str) -> Story:
+        """Lost hosts that answer again, with all that they had in `before`; a proof that was is worth nothing now."""
+        hosts = {**self.inventory.hosts, **{name: before.inventory.hosts[name] for name in names}}
+        unread = {name: why for name, why in self.inventory.unread.items() if name not in names}
+        story = replace(self, inventory=replace(self.inventory, hosts=hosts, unread=unread))
+        for name in names:
+            story = story.in_state(name, "returning")
+        return story.with_ledger(proofs={name: p for name, p in self.ledger.proofs.items() if name not in names})
+
+    def over(self, *names: str) -> Story:
+        """The incidents of hosts that are back and clean are closed."""
+        story = self
+        for name in names:
+            story = story.in_state(name, "online")
+        return story.with_ledger(incidents={key: i for key, i in self.ledger.incidents.items() if key not in names})
 
     def with_ledger(self, **fields: Any) -> Story:
         return replace(self, ledger=replace(self.ledger, **fields))

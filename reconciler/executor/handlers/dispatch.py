@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.executor.context import ActionContext
-from reconciler.executor.handlers import domains, facilities, power, transfers, volumes
+from reconciler.executor.handlers import domains, facilities, fencing, power, transfers, volumes
 from reconciler.model import steps
 
 
@@ -16,6 +16,8 @@ def perform(context: ActionContext) -> None:  # noqa: C901, PLR0912  # one line 
     to stop.
     """
     match context.action.step:
+        case steps.FenceHost() as step:
+            fencing.fence_host(step, context)
         case steps.FetchImage() as step:
             transfers.fetch_image(step, context)
         case steps.UploadImage() as step:

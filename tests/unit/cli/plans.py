@@ -26,6 +26,7 @@ from reconciler.model.steps import (
     DefineNetwork,
     DefinePool,
     DeleteVolume,
+    FenceHost,
     FetchImage,
     GrowDisk,
     GrowVolume,
@@ -122,6 +123,9 @@ NETWORK: Final = NetworkConfig("lan", UUID, "nat", None, "192.168.150.0/24", dhc
 SEED: Final = SeedContent("i-1", "web-3", f"#cloud-config\npassword: {SECRET}\n", None)
 
 EVERY_ACTION: Final = (
+    action("Host/h3", FenceHost("h3", "i-1"), sign="change", why="host-lost", host=None, disruption="reboot"),
+    action("VirtualMachine/mail", DefineDomain(domain_config("mail")), sign="move", why="host-lost", host="h2"),
+    action("VirtualMachine/mail", StartDomain("mail", UUID), sign="move", why="host-lost", host="h2"),
     action("StoragePool/vms", DefinePool(POOL)),
     action("StoragePool/vms", DefinePool(POOL), host="h2"),
     action("StoragePool/old", StartPool("old", start=True, autostart=True), sign="change", why="drift"),
@@ -278,4 +282,16 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/b7a", "end-unknown", "off, and whether it failed is not known", severity="info", host="h1"),
     unmet("VirtualMachine/b8", "in-progress", "upload is still at it", host="h1"),
     unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
+    unmet("VirtualMachine/c1", "host-lost", "h6 is lost, and its disk is on that host", host="h6"),
+    unmet(
+        "Host/h5",
+        "fencing-held",
+        "2 of 3 hosts are bad at once, so nobody is fenced",
+        severity="blocked",
+        host="h5",
+        hint=NextCommand("fence", "confirm", "h5"),
+    ),
+    unmet("Host/h6", "fencing-failed", "h6 could not be proven dead: no answer", severity="blocked", host="h6"),
+    unmet("Host/h7", "not-armed", "the fence devices of h7 were never tested", severity="info", host="h7"),
+    unmet("Host/h8", "capacity-at-risk", "if h8 failed, 1 VM would find no room: a1", severity="info", host="h8"),
 )

@@ -61,7 +61,7 @@ def test_no_line_ends_in_spaces(detail: Detail) -> None:
 def test_the_first_character_says_what_a_line_is() -> None:
     lines = render_plan(page(FULL, UNREAD), _PLAIN).splitlines()
 
-    assert {line[0] for line in lines if line} == set("+~-!·? P")
+    assert {line[0] for line in lines if line} == set("+~-→!·? P")
 
 
 def test_our_bookkeeping_is_hidden_unless_it_is_all_that_changes() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reconciler.model.health import FenceProof
 from reconciler.model.ledger import LedgerView, Placement
 from reconciler.model.plan import Action, Plan
 from reconciler.model.resource import ObjectRef
@@ -15,6 +16,7 @@ from reconciler.model.steps import (
     CreateVolume,
     DefineDomain,
     DeleteVolume,
+    FenceHost,
     RedefineDomain,
     StartDomain,
     Step,
@@ -70,6 +72,14 @@ def define(now: Story, epoch: int = 1, **fields: Any) -> Action:
     config = now.domain().config
     assert config.mark is not None
     return action(DefineDomain(replace(config, mark=replace(config.mark, epoch=epoch))), **fields)
+
+
+def fence(name_of_host: str, incident: str = "", **fields: Any) -> Action:
+    return action(FenceHost(name_of_host, incident or f"i-{name_of_host}"), host_name=None, **fields)
+
+
+def stale_proof(of_host: str) -> FenceProof:
+    return FenceProof(of_host, "older", "human", NOW, "it was unplugged", "ann")
 
 
 def gone(now: Story) -> Story:
@@ -202,6 +212,77 @@ CASES: dict[str, Case] = {
         lambda s: idle(s).with_ledger(paused=frozenset({"fleet"})),
         lambda s: (start(s),),
         "which is paused",
+    ),
+    "a proof of an earlier incident": (
+        lambda s: gone(s).placed("web", "h2").lost("h2").with_ledger(proofs={"h2": stale_proof("h2")}),
+        lambda _: (define(fleet(), 2),),
+        "was placed on h2, which was not read",
+    ),
+    "a recovery in the quiet period": (
+        lambda s: gone(s).placed("web", "h2").lost("h2").proven("h2").with_ledger(quiet=True),
+        lambda _: (define(fleet(), 2),),
+        "was placed on h2, which was not read",
+    ),
+    "two hosts fenced at once": (
+        lambda s: s.lost("h1", "h2"),
+        lambda _: (fence("h1", name="a"), fence("h2", name="b")),
+        "2 hosts would be fenced at once",
+    ),
+    "a host that answers fenced": (lambda s: s, lambda _: (fence("h1"),), "would fence h1, but it answers"),
+    "a host fenced for another incident": (
+        lambda s: s.lost("h1"),
+        lambda _: (fence("h1", "older"),),
+        "incident older is not open",
+    ),
+    "a suspect host fenced": (
+        lambda s: s.lost("h1", state="suspect"),
+        lambda _: (fence("h1"),),
+        "would fence h1, but it is suspect",
+    ),
+    "a dead host fenced": (
+        lambda s: s.lost("h1").proven("h1"),
+        lambda _: (fence("h1"),),
+        "it is proven dead already",
+    ),
+    "a host fenced in the quiet period": (
+        lambda s: s.lost("h1").with_ledger(quiet=True),
+        lambda _: (fence("h1"),),
+        "this is the quiet period",
+    ),
+    "a host fenced by an untested device": (
+        lambda s: s.armed("h1").lost("h1").with_ledger(fence_tests={}),
+        lambda _: (fence("h1"),),
+        "its devices have not passed a test",
+    ),
+    "a host without a device fenced": (
+        lambda s: s.lost("h1"),
+        lambda _: (fence("h1"),),
+        "it has no fence device",
+    ),
+    "a host fenced under the brake": (
+        lambda s: s.lost("h1").in_state("h2", "suspect"),
+        lambda _: (fence("h1"),),
+        "2 of 2 hosts are bad at once",
+    ),
+    "the true copy forced off without asking": (
+        lambda s: s,
+        lambda s: (action(StopDomain("web", s.domain().uuid, 0.0, force=True)),),
+        "it is not an old copy",
+    ),
+    "a copy of an equal epoch undefined": (
+        lambda s: idle(s).placed("web", "h2", 1),
+        lambda s: (undefine(s),),
+        "removes a VM that is in the specs",
+    ),
+    "more memory than there is": (
+        lambda s: gone(s).with_host("h1", facts=replace(s.inventory.hosts["h1"].facts, memory=1 << 20)),
+        lambda _: (define(fleet()),),
+        "promises more memory on h1 than it has",
+    ),
+    "more CPUs than there are": (
+        lambda s: gone(s).with_host("h1", facts=replace(s.inventory.hosts["h1"].facts, cpus=0)),
+        lambda _: (define(fleet()),),
+        "promises more CPUs on h1 than it has",
     ),
     "a held host": (
         lambda s: idle(s).with_specs(host("h1", annotations={"reconciler/paused": "true"})),

@@ -1,0 +1,212 @@
+"""Which host is fenced now: one in the fleet at a time, the most important first, and none under a brake."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.health import HostState, Incident
+from reconciler.model.host import Host
+from reconciler.model.next_command import NextCommand
+from reconciler.model.outcome import action_inputs
+from reconciler.model.plan import Severity, Unmet, UnmetReason
+from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import FenceHost
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.draft import Draft
+from reconciler.planner.lost_hosts import proven
+from reconciler.planner.world import World
+
+_MAY_BE_FENCED: Final[frozenset[HostState]] = frozenset({"unreachable", "fencing"})
+_BAD: Final[frozenset[HostState]] = frozenset({"suspect", "unreachable", "fencing", "fenced", "quarantined"})
+_SMALL_FLEET: Final = 3
+
+
+class Holdup(Struct, frozen=True):
+    """Why a host is not fenced now; its VMs wait for the same."""
+
+    reason: UnmetReason
+    detail: str
+    severity: Severity = "waiting"
+    hint: str = ""
+
+
+class _Candidate(Struct, frozen=True):
+    """A host that is to be proven dead, for the VMs that would then run elsewhere."""
+
+    host: Host
+    incident: Incident
+    vms: tuple[VirtualMachine, ...]
+
+    @property
+    def ref(self) -> ObjectRef:
+        return ObjectRef("Host", self.host.name)
+
+    @property
+    def importance(self) -> tuple[int, int, str]:
+        """Sort key: the highest priority first, then the most VMs."""
+        return (-max(vm.spec.ha.priority for vm in self.vms), -len(self.vms), self.host.name)
+
+
+def plan_fencing(world: World, draft: Draft) -> Mapping[str, Holdup]:
+    """Plan to fence the one host whose turn it is; return, by host, why each other one that should be has to wait."""
+    _report_unarmed(world, draft)
+    candidates = sorted(_candidates(world), key=lambda candidate: candidate.importance)
+    everyone = _holdup_of_all(world) if candidates else None
+    at_work = min((name for name in world.ledger.in_flight if name.startswith("Host/")), default="")
+    holdups: dict[str, Holdup] = {}
+    for candidate in candidates:
+        action = _fence(draft, candidate)
+        holdup = _holdup(world, draft, candidate, action) or everyone or _holdup_of_turn(candidate, at_work)
+        if holdup is None:
+            at_work = str(candidate.ref)
+        else:
+            holdups[candidate.host.name] = holdup
+            draft.held[action] = _unmet(candidate.ref, holdup)
+    return holdups
+
+
+def would_be_recovered(world: World, vm: VirtualMachine) -> bool:
+    """Whether the VM runs elsewhere once its host is proven dead: only then is that worth a power cut."""
+    wanted_on = vm.spec.run_strategy in ("Always", "RerunOnFailure")
+    return wanted_on and vm.spec.ha.enabled and (vm.spec.ha.on_host_loss == "rebuild" or not local_disks(world, vm))
+
+
+def local_disks(world: World, vm: VirtualMachine) -> tuple[str, ...]:
+    """Names of the VM's disks that no other host can see."""
+    return tuple(disk.name for disk in vm.spec.disks if not world.is_shared(disk.pool))
+
+
+def _candidates(world: World) -> Iterator[_Candidate]:
+    """Unreachable hosts with an open incident and no proof, that carry a VM which would run elsewhere."""
+    for name, incident in world.ledger.incidents.items():
+        host, health = world.desired.hosts.get(name), world.ledger.health.get(name)
+        if host is None or health is None or health.state not in _MAY_BE_FENCED:
+            continue
+        if name in world.inventory.hosts or proven(world.ledger, name):
+            continue
+        vms = tuple(
+            vm
+            for vm in world.desired.vms.values()
+            if (placement := world.ledger.placements.get(vm.name)) is not None
+            and placement.host == name
+            and vm.name not in world.copies
+            and would_be_recovered(world, vm)
+        )
+        if vms:
+            yield _Candidate(host, incident, vms)
+
+
+def _fence(draft: Draft, candidate: _Candidate) -> str:
+    number = len(candidate.vms)
+    return draft.act(
+        FenceHost(candidate.host.name, candidate.incident.id),
+        target=candidate.ref,
+        host=None,
+        sign="change",
+        why="host-lost",
+        detail=f"cut its power, so that {number} VM{'s' if number > 1 else ''} can run elsewhere",
+        disruption="reboot",
+    )
+
+
+# -- why not now -------------------------------------------------------------------------------------------------------
+
+
+def _holdup(world: World, draft: Draft, candidate: _Candidate, action: str) -> Holdup | None:
+    """What stands in the way of fencing this host."""
+    name = candidate.host.name
+    if str(candidate.ref) in world.ledger.in_flight:
+        return Holdup("in-progress", f"{name} is being fenced")
+    if world.is_paused(candidate.ref):
+        return Holdup("paused", f"{name} is held, so it is not fenced", hint=world.how_to_resume(candidate.ref))
+    unarmed = _why_unarmed(world, candidate.host)
+    if unarmed is not None:
+        return unarmed
+    failure = world.ledger.failures.get(action)
+    if failure is None or world.now >= failure.not_before or failure.inputs != action_inputs(draft.actions[action]):
+        return None
+    wait = max(1, math.ceil(failure.not_before - world.now))
+    detail = f"{name} could not be proven dead: {failure.message} (tried again in {wait} s)"
+    return Holdup("fencing-failed", detail, "blocked", confirm(name))
+
+
+def _holdup_of_all(world: World) -> Holdup | None:
+    """What stands in the way of fencing any host."""
+    if world.ledger.quiet:
+        return Holdup("fencing-held", "nobody is fenced in the quiet period after the controller's start")
+    brake = braked(world)
+    if not brake:
+        return None
+    hint = f"look at the network of the controller; for a host that is surely off: {confirm('HOST')}"
+    return Holdup("fencing-held", brake, "blocked", hint)
+
+
+def braked(world: World) -> str:
+    """Why nobody is fenced automatically: so many hosts are bad at once that the fault may well be ours."""
+    hosts = [name for name, host in world.desired.hosts.items() if host.spec.state != "maintenance"]
+    if not world.inventory.hosts:
+        return "the controller reaches none of the hosts, so nobody is fenced"
+    bad = sum(_is_bad(world, name) for name in hosts)
+    if len(hosts) <= _SMALL_FLEET:
+        return f"{bad} of {len(hosts)} hosts are bad at once, so nobody is fenced" if bad > 1 else ""
+    share = world.policy.ha.max_bad_share
+    if bad < share * len(hosts):
+        return ""
+    return f"{bad} of {len(hosts)} hosts are bad at once ({share:.0%} is the limit), so nobody is fenced"
+
+
+def _is_bad(world: World, host: str) -> bool:
+    """One in maintenance is not counted: that it is off is no news."""
+    health = world.ledger.health.get(host)
+    if health is None or health.state == "unknown":
+        return host not in world.inventory.hosts
+    return health.state in _BAD
+
+
+def _holdup_of_turn(candidate: _Candidate, at_work: str) -> Holdup | None:
+    if not at_work:
+        return None
+    return Holdup("fencing-held", f"{candidate.host.name} is fenced after {at_work}: one at a time")
+
+
+# -- armed or not ------------------------------------------------------------------------------------------------------
+
+
+def _report_unarmed(world: World, draft: Draft) -> None:
+    """Devices that could not be used if they were needed, said while there is time to mend it."""
+    for name, host in sorted(world.desired.hosts.items()):
+        unarmed = _why_unarmed(world, host) if host.spec.fencing and name not in world.ledger.incidents else None
+        if unarmed is not None:
+            ref = ObjectRef("Host", name)
+            draft.wait(ref, "not-armed", unarmed.detail, severity="info", host=name, hint=unarmed.hint)
+
+
+def _why_unarmed(world: World, host: Host) -> Holdup | None:
+    if not host.spec.fencing:
+        detail = f"{host.name} has no fence device, so only you can say that it is off"
+        return Holdup("not-armed", detail, "blocked", confirm(host.name))
+    doubt = _doubt_about_devices(world, host)
+    return Holdup("not-armed", doubt, "blocked", NextCommand("fence", "test", host.name)) if doubt else None
+
+
+def _doubt_about_devices(world: World, host: Host) -> str:
+    devices, test = f"the fence devices of {host.name}", world.ledger.fence_tests.get(host.name)
+    if test is None:
+        return f"{devices} were never tested, so they are not used"
+    if test.devices != devices_hash(host):
+        return f"{devices} are others than were tested, so they are not used"
+    return "" if test.passed else f"the last test of {devices} failed: {test.message}"
+
+
+def confirm(host: str) -> str:
+    """The command by which a human says that `host` is surely off."""
+    return NextCommand("fence", "confirm", host)
+
+
+def _unmet(ref: ObjectRef, holdup: Holdup) -> Unmet:
+    return Unmet(ref, holdup.reason, holdup.detail, holdup.severity, host=ref.name, hint=holdup.hint)

@@ -1,0 +1,104 @@
+"""What a plan may do about lost hosts: fence one, under no brake; place nothing beyond what there is room for.
+
+Written apart from the planner's own rules, out of the raw inputs, so that a mistake there is caught here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.inventory import HostInventory
+from reconciler.model.plan import Action
+from reconciler.model.steps import DefineDomain, FenceHost, StopDomain, UndefineDomain
+from reconciler.planner.plan_subject import Subject
+
+_SILENT = ("suspect", "unreachable", "fencing", "fenced", "quarantined")
+
+
+def one_host_is_fenced_and_under_no_brake(subject: Subject) -> Iterator[str]:
+    """At most one host is fenced; it is lost, unproven and armed, and few others are bad."""
+    fences = [(action, action.step) for action in subject.plan.actions if isinstance(action.step, FenceHost)]
+    if len(fences) > 1:
+        yield f"{len(fences)} hosts would be fenced at once: {', '.join(step.host for _, step in fences)}"
+    for action, step in fences:
+        yield from (f"{action.id} would fence {step.host}, but {why}" for why in _why_not_fence(subject, step))
+
+
+def _why_not_fence(subject: Subject, step: FenceHost) -> Iterator[str]:
+    ledger, host = subject.ledger, subject.desired.hosts.get(step.host)
+    incident, health = ledger.incidents.get(step.host), ledger.health.get(step.host)
+    if step.host in subject.inventory.hosts:
+        yield "it answers"
+    if incident is None or incident.id != step.incident:
+        yield f"incident {step.incident} is not open"
+    if health is None or health.state not in ("unreachable", "fencing"):
+        yield f"it is {health.state if health else 'not watched'}"
+    if subject.is_proven_dead(step.host):
+        yield "it is proven dead already"
+    if ledger.quiet:
+        yield "this is the quiet period"
+    test = ledger.fence_tests.get(step.host)
+    if host is None or not host.spec.fencing:
+        yield "it has no fence device"
+    elif test is None or not test.passed or test.devices != devices_hash(host):
+        yield "its devices have not passed a test"
+    yield from _brakes(subject)
+
+
+def _brakes(subject: Subject) -> Iterator[str]:
+    hosts = [name for name, host in subject.desired.hosts.items() if host.spec.state != "maintenance"]
+    health = subject.ledger.health
+    bad = [name for name in hosts if name in health and health[name].state in _SILENT]
+    few = len(hosts) <= 3
+    if (few and len(bad) > 1) or (not few and len(bad) >= subject.policy.ha.max_bad_share * len(hosts)):
+        yield f"{len(bad)} of {len(hosts)} hosts are bad at once"
+    if not any(name in subject.inventory.hosts for name in subject.desired.hosts):
+        yield "no host is reached"
+
+
+def only_old_copies_are_cleared(subject: Subject) -> Iterator[str]:
+    """A guest is forced off at once only where the ledger says that a newer copy is the true one."""
+    for action in subject.plan.actions:
+        step = action.step
+        if isinstance(step, StopDomain) and step.timeout <= 0 and not subject.is_old_copy(action.host, step.uuid):
+            yield f"{action.id} would force {step.domain} off without asking, and it is not an old copy"
+
+
+def removes_an_old_copy(subject: Subject, action: Action) -> bool:
+    """Whether what is undefined is not the VM, but a copy of a lower epoch than that of its placement elsewhere."""
+    return isinstance(action.step, UndefineDomain) and subject.is_old_copy(action.host, action.step.uuid)
+
+
+def capacity_is_kept(subject: Subject) -> Iterator[str]:
+    """What is newly defined on a host fits beside what is there."""
+    planned: dict[str, list[DefineDomain]] = defaultdict(list)
+    for action in subject.plan.actions:
+        if isinstance(action.step, DefineDomain):
+            planned[action.host or ""].append(action.step)
+    for name, steps in sorted(planned.items()):
+        host, observed = subject.desired.hosts.get(name), subject.inventory.hosts.get(name)
+        if host is None or observed is None:
+            continue
+        memory, cpus = _taken(subject, observed)
+        spec, facts = host.spec, observed.facts
+        memory += sum(step.config.max_memory for step in steps)
+        cpus += sum(step.config.vcpus for step in steps)
+        if memory > facts.memory * spec.overcommit.memory - spec.reserved.memory:
+            yield f"the plan promises more memory on {name} than it has"
+        if cpus > max(0, facts.cpus - spec.reserved.cpus) * spec.overcommit.cpu:
+            yield f"the plan promises more CPUs on {name} than it has"
+
+
+def _taken(subject: Subject, observed: HostInventory) -> tuple[float, float]:
+    """Memory in bytes and CPUs of what runs on the host, or will run there by the specs."""
+    memory = cpus = 0.0
+    for domain in observed.domains.values():
+        mark = domain.config.mark
+        vm = subject.desired.vms.get(mark.vm) if mark is not None and mark.fleet == subject.fleet else None
+        if domain.active or (vm is not None and vm.spec.run_strategy != "Halted"):
+            configs = [config for config in (domain.config, domain.live) if config is not None]
+            memory += max(config.max_memory for config in configs)
+            cpus += max(config.vcpus for config in configs)
+    return memory, cpus

@@ -1,0 +1,337 @@
+"""VMs of a lost host: elsewhere on proof, by priority, as far as there is room; else told what they wait for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from reconciler.model.ledger import Placement
+from reconciler.model.steps import CreateVolume, DefineDomain
+from tests.support.fleets import GIB, NOW, Story, host, pool, story, vm
+
+WEB = "VirtualMachine/web"
+ROOT = "prod.web.root.qcow2"
+SEED = {"userData": "#cloud-config\n"}
+
+
+def running(**spec: Any) -> Story:
+    """`web` runs on h1 of three hosts, on shared storage."""
+    return story(vm(**spec), hosts=3, shared=True).converged()
+
+
+def with_local_disk(**spec: Any) -> Story:
+    """`web` runs on h1 of three hosts, on a disk of its own host."""
+    return story(vm(**spec), hosts=3).converged()
+
+
+def defined(fleet: Story, name: str = "web") -> Any:
+    step = fleet.action("define-domain", f"VirtualMachine/{name}").step
+    assert isinstance(step, DefineDomain)
+    return step.config
+
+
+def running_on(fleet: Story, name: str = "web") -> list[str]:
+    return [host.name for host in fleet.inventory.hosts.values() if name in host.domains and host.domains[name].active]
+
+
+# -- on proof ----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_proof_nothing_is_started_elsewhere_and_the_vm_says_what_a_human_may_run() -> None:
+    fleet = running().lost("h1")
+
+    unmet = fleet.unmet()["not-armed"]
+
+    assert fleet.plan().empty
+    assert unmet.hint == "reconciler fence confirm h1"
+    assert unmet.severity == "blocked"
+
+
+def test_on_proof_the_vm_is_defined_and_started_on_a_survivor_as_a_move_with_the_next_epoch() -> None:
+    fleet = running().lost("h1").proven("h1")
+
+    define, start = fleet.plan().actions
+
+    assert (define.kind, start.kind) == ("define-domain", "start-domain")
+    assert define.host in ("h2", "h3")
+    assert {(a.sign, a.why, a.host) for a in (define, start)} == {("move", "host-lost", define.host)}
+    assert defined(fleet).mark.epoch == 2
+
+
+def test_the_recovered_vm_has_the_disks_and_the_seed_that_it_had() -> None:
+    before = running(cloudInit=SEED)
+    fleet = before.lost("h1").proven("h1")
+
+    assert defined(fleet).disks == before.domain().config.disks
+    assert defined(fleet).seed == before.domain().config.seed
+
+
+def test_once_recovered_nothing_is_left_to_do() -> None:
+    fleet = running().lost("h1").proven("h1").converged()
+
+    assert fleet.plan().empty
+    assert fleet.plan().unmet == ()
+    assert len(running_on(fleet)) == 1
+
+
+def test_a_proof_of_an_earlier_incident_proves_nothing() -> None:
+    fleet = running().lost("h1").proven("h1")
+    again = replace(fleet.ledger.incidents["h1"], id="another")
+
+    assert fleet.with_ledger(incidents={"h1": again}).plan().empty
+
+
+def test_a_proof_of_a_host_that_answers_again_proves_nothing() -> None:
+    fleet = running().lost("h1").proven("h1").in_state("h1", "returning")
+
+    assert fleet.plan().empty
+
+
+def test_in_the_quiet_period_nothing_is_recovered() -> None:
+    fleet = running().lost("h1").proven("h1").with_ledger(quiet=True)
+
+    assert fleet.plan().empty
+    assert "quiet period" in fleet.unmet()["host-lost"].detail
+
+
+def test_a_paused_vm_is_not_recovered() -> None:
+    fleet = running().lost("h1").proven("h1").with_ledger(paused=frozenset({WEB}))
+
+    assert fleet.plan().empty
+    assert "paused" in fleet.unmet()
+
+
+def test_a_halted_vm_is_only_defined_elsewhere() -> None:
+    fleet = running(runStrategy="Halted").lost("h1").proven("h1")
+
+    assert fleet.kinds(WEB) == ["define-domain"]
+
+
+def test_another_host_that_can_not_be_read_does_not_hold_up_recovery() -> None:
+    fleet = running().lost("h1").proven("h1").losing_sight_of("h3")
+
+    assert fleet.action("define-domain").host == "h2"
+
+
+def test_a_recovery_that_was_cut_off_before_the_definition_goes_on() -> None:
+    fleet = running().lost("h1").proven("h1")
+    cut = fleet.with_ledger(placements={"web": Placement("web", "h2", 2, NOW, ran=False)})
+
+    assert cut.action("define-domain").host == "h2"
+    assert defined(cut).mark.epoch == 2
+
+
+def test_a_disk_that_is_not_in_the_shared_pool_is_not_made_anew() -> None:
+    fleet = running().with_volumes(without=[ROOT]).lost("h1").proven("h1")
+
+    assert fleet.plan().empty
+    assert "an empty one is not put in its place" in fleet.unmet()["pool-unavailable"].detail
+
+
+def test_the_dead_host_is_not_the_one_through_which_the_shared_pool_is_handled() -> None:
+    fleet = running().with_specs(vm("new")).lost("h1").proven("h1")
+
+    hosts = {action.host for action in fleet.plan().actions if isinstance(action.step, CreateVolume)}
+
+    assert hosts == {"h2"}
+
+
+# -- who waits for its host --------------------------------------------------------------------------------------------
+
+
+def test_a_vm_without_ha_waits_for_its_host() -> None:
+    fleet = running(ha={"enabled": False}).lost("h1").proven("h1")
+
+    assert fleet.plan().empty
+    assert "ha.enabled is false" in fleet.unmet()["host-lost"].detail
+
+
+def test_a_vm_on_a_local_disk_waits_for_its_host() -> None:
+    fleet = with_local_disk().lost("h1").proven("h1")
+
+    assert fleet.plan().empty
+    assert "its disk root is on that host" in fleet.unmet()["host-lost"].detail
+
+
+def test_a_vm_that_may_be_rebuilt_gets_a_new_disk_from_its_image_and_the_plan_says_that_data_are_lost() -> None:
+    fleet = with_local_disk(ha={"onHostLoss": "rebuild"}).lost("h1").proven("h1")
+
+    disk = fleet.action("create-volume")
+
+    assert disk.disruption == "data-loss"
+    assert [(c.field, c.old, c.new) for c in disk.changes] == [("disks[root]", "on h1", "new from debian")]
+    assert fleet.plan().worst == "data-loss"
+    assert len(running_on(fleet.converged())) == 1
+
+
+def test_a_vm_is_rebuilt_rather_where_no_disk_of_an_earlier_life_lies_about() -> None:
+    before = with_local_disk(ha={"onHostLoss": "rebuild"}, placement={"hosts": ["h1", "h2", "h3"]})
+    older = replace(before.inventory.hosts["h1"].pools["vms"])
+    fleet = before.with_pool(older, on="h2").lost("h1").proven("h1")
+
+    assert fleet.action("define-domain").host == "h3"
+
+
+# -- room --------------------------------------------------------------------------------------------------------------
+
+
+def full(*machines: Any, memory: int = 4) -> Story:
+    return story(*machines, hosts=2, shared=True, memory=memory * GIB).converged()
+
+
+def test_without_room_the_vm_waits_with_the_reason_of_each_host() -> None:
+    fleet = full(vm(memory="3GiB"), vm("other", memory="3GiB"))
+    (there,) = running_on(fleet)
+
+    unmet = fleet.lost(there).proven(there).unmet()["no-host-fits"]
+
+    assert dict(unmet.per_host)[there] == "can't be read"
+    assert any(why.startswith("memory −") for _, why in unmet.per_host)
+
+
+def test_once_there_is_room_again_it_is_recovered() -> None:
+    fleet = full(vm(memory="3GiB"), vm("other", memory="3GiB"))
+    (there,) = running_on(fleet)
+    waiting = fleet.lost(there).proven(there)
+
+    roomy = waiting.with_specs(host("h3")).with_host("h3")
+
+    assert running_on(roomy.converged()) == ["h3"]
+
+
+def test_the_highest_priority_gets_the_room_that_there_is() -> None:
+    machines = [
+        vm("low", memory="2GiB", ha={"priority": 1}, placement={"hosts": ["h1", "h2"]}),
+        vm("high", memory="2GiB", ha={"priority": 900}, placement={"hosts": ["h1", "h2"]}),
+    ]
+    fleet = story(*machines, host("h2", state="cordoned"), hosts=2, shared=True).converged()
+    fleet = fleet.with_specs(host("h2"), without=["Host/h2"])
+    small = replace(fleet.inventory.hosts["h2"].facts, memory=3 * GIB)
+
+    recovered = fleet.with_host("h2", facts=small).lost("h1").proven("h1")
+
+    assert recovered.action("define-domain").target.name == "high"
+    assert "no-host-fits" in recovered.unmet("VirtualMachine/low")
+
+
+def test_at_the_same_priority_a_vm_that_lost_its_host_goes_before_a_new_one() -> None:
+    fleet = story(vm("zweb", memory="3GiB"), hosts=2, shared=True, memory=4 * GIB).converged()
+    (there,) = running_on(fleet, "zweb")
+    fleet = fleet.with_specs(vm("anew", memory="3GiB")).lost(there).proven(there)
+
+    assert fleet.action("define-domain").target.name == "zweb"
+
+
+def test_the_vms_of_a_lost_host_are_spread_over_the_survivors() -> None:
+    machines = [vm(f"web{n}", placement={"hosts": ["h1"]}) for n in range(4)]
+    fleet = story(*machines, hosts=3, shared=True).converged()
+    free = fleet.with_specs(*(vm(f"web{n}") for n in range(4)), without=[f"VirtualMachine/web{n}" for n in range(4)])
+
+    plan = free.lost("h1").proven("h1").plan()
+
+    hosts = [action.host for action in plan.actions if action.kind == "define-domain"]
+    assert sorted(host or "" for host in hosts) == ["h2", "h2", "h3", "h3"]
+
+
+def test_a_host_that_does_not_answer_its_probes_takes_no_vm() -> None:
+    fleet = running().lost("h1").proven("h1").in_state("h2", "suspect")
+
+    assert fleet.action("define-domain").host == "h3"
+
+
+def test_nothing_is_done_on_a_host_whose_name_another_machine_has() -> None:
+    fleet = running().in_state("h1", "quarantined").with_host("h1", domains={}, pools={}, networks={})
+
+    assert fleet.plan().empty
+    assert fleet.plan().unseen == ("h1",)
+
+
+# -- hosts that come back ----------------------------------------------------------------------------------------------
+
+
+def recovered() -> tuple[Story, Story]:
+    """`web` on h1, and then on another host because h1 died."""
+    before = running()
+    return before, before.lost("h1").proven("h1").converged()
+
+
+def test_the_old_copy_of_a_returned_host_is_forced_off_and_undefined_and_its_disks_are_kept() -> None:
+    before, after = recovered()
+    fleet = after.returned(before, "h1")
+
+    actions = fleet.plan().actions
+
+    assert [(a.kind, a.host, a.sign) for a in actions] == [
+        ("stop-domain", "h1", "change"),
+        ("undefine-domain", "h1", "change"),
+    ]
+    assert running_on(fleet.applied()) == running_on(after)
+
+
+def test_an_old_copy_that_an_io_error_paused_is_killed_and_never_resumed() -> None:
+    before, after = recovered()
+    paused = before.with_domain(replace(before.domain(), state="paused", reason="ioerror"))
+
+    assert after.returned(paused, "h1").kinds() == ["stop-domain", "undefine-domain"]
+
+
+def test_an_old_copy_is_cleared_though_the_host_of_the_true_one_can_not_be_read() -> None:
+    before, after = recovered()
+    (there,) = running_on(after)
+
+    fleet = after.losing_sight_of(there).returned(before, "h1")
+
+    assert fleet.kinds() == ["stop-domain", "undefine-domain"]
+
+
+def test_a_returned_host_takes_no_vm_until_its_incident_is_over() -> None:
+    before, after = recovered()
+    fleet = after.returned(before, "h1").converged().with_specs(vm("new", placement={"hosts": ["h1"]}))
+
+    assert ("h1", "it is back and not clean yet") in fleet.unmet("VirtualMachine/new")["no-host-fits"].per_host
+    assert fleet.over("h1").action("define-domain").host == "h1"
+
+
+def test_copies_of_equal_epochs_are_left_alone_on_a_returned_host_too() -> None:
+    fleet = running()
+    twice = fleet.with_domain(replace(fleet.domain(), state="shutoff", live=None), on="h2")
+
+    back = twice.lost("h2").returned(twice, "h2")
+
+    assert back.plan().empty
+    assert "conflict" in back.unmet()
+
+
+def test_the_copy_of_the_highest_epoch_is_never_cleared() -> None:
+    before, after = recovered()
+    (there,) = running_on(after)
+
+    fleet = after.returned(before, "h1").placed("web", there, 9)
+
+    assert fleet.plan().empty
+    assert "conflict" in fleet.unmet()
+
+
+def test_a_vm_that_waited_for_its_host_is_started_there_once_it_is_back() -> None:
+    before = with_local_disk()
+    off = before.with_domain(replace(before.domain(), state="shutoff", live=None))
+
+    fleet = before.lost("h1").proven("h1").returned(off, "h1")
+
+    assert fleet.action("start-domain").host == "h1"
+
+
+def test_an_old_copy_of_a_vm_that_left_the_specs_goes_before_the_vm_does() -> None:
+    before, after = recovered()
+    fleet = after.returned(before, "h1").with_specs(without=[WEB])
+
+    assert {action.host for action in fleet.plan().actions} == {"h1"}
+    assert running_on(fleet.converged()) == []
+
+
+def test_pools_of_another_kind_are_no_hindrance() -> None:
+    fleet = story(vm(disks=[]), pool("vms"), hosts=2).converged()
+    (there,) = running_on(fleet)
+
+    assert fleet.lost(there).proven(there).kinds(WEB) == ["define-domain", "start-domain"]
