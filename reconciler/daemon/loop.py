@@ -54,6 +54,7 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     dirty = Dirty(clock)
     with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
         session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
+        session.watch_hosts(lambda reason: dirty.mark(reason, urgent=True))
         guests = GuestWatch(session.fleet, session.record_silent_guests, clock, notify=dirty.mark)
         with (
             SpecsWatch(settings.specs_directory(), dirty) as watch,

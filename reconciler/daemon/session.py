@@ -18,7 +18,7 @@ from reconciler.errors import PreconditionFailed
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.images.catalog import ImageStore
-from reconciler.ledger.controller_lock import ControllerLock, controller_holder
+from reconciler.ledger.controller_lock import ControllerLock, controller, controller_holder
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
@@ -32,10 +32,14 @@ from reconciler.observe.readers import Readers
 from reconciler.specfiles.loader import LoadedSpecs, load
 
 if TYPE_CHECKING:
+    from reconciler.daemon.health_keeper import HealthKeeper
+    from reconciler.daemon.host_watch import HostWatch
     from reconciler.daemon.image_shelf import ImageShelf
     from reconciler.daemon.pass_inputs import PassInputs
     from reconciler.executor.executor import Executor
     from reconciler.executor.interface import ActionEvent
+    from reconciler.fencing.devices import FenceDevices
+    from reconciler.fencing.interface import PowerControl
 
 HOSTS_TIMEOUT: Final = 30.0
 """Seconds that a pass waits for hosts at the most; see Collector for how it is usually far less."""
@@ -63,6 +67,8 @@ class Session:
         dialled_at: float | None = None,
         readers: Readers | None = None,
         inputs: PassInputs | None = None,
+        host_watch: HostWatch | None = None,
+        power: PowerControl | None = None,
     ) -> None:
         self._directory = settings.specs_directory()
         self._state_dir = settings.state_dir
@@ -77,6 +83,9 @@ class Session:
         self._collector = Collector(fleet, clock, readers)
         self._specs: LoadedSpecs | None = None
         self._executor: Executor | None = None
+        self._host_watch = host_watch
+        self._power = power
+        self._keeper = self._health_keeper(host_watch) if host_watch is not None else None
         if writer is not None:
             self._carrier()
 
@@ -101,7 +110,13 @@ class Session:
         """
         desired = self._load()
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
-        round_ = self._collector.begin(desired, refresh=refresh, resync_after=resync_after, dialled_at=self._dialled_at)
+        silent: dict[str, str] = {}
+        if self._keeper is not None:
+            self._keeper.follow(desired, self._ledger.view(), in_flight)
+            silent = self._keeper.silent()
+        round_ = self._collector.begin(
+            desired, refresh=refresh, resync_after=resync_after, dialled_at=self._dialled_at, silent=silent
+        )
         self._dialled_at = None
         # While the hosts answer: what needs no host, and the import of what is needed next.
         images = self._image_facts(desired)
@@ -111,6 +126,7 @@ class Session:
         usual = self._ledger.view().read_seconds if self._writer is None else {}
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual)
         ledger = replace(self._remembered(inventory, in_flight), in_flight=in_flight)
+        ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now)
         status = replace(status, controller=controller_holder(self._state_dir) or "" if not self._writer else "")
@@ -179,6 +195,30 @@ class Session:
             return self._ledger.view()
         return view
 
+    def _with_health(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> LedgerView:
+        """What hosts are taken for: judged by a controller that watches them, read by who looks on.
+
+        Where none watches, no verdict is worth anything, and without one no host is ever fenced. Proofs stand.
+        """
+        if self._keeper is not None:
+            judged = self._keeper.note(desired, inventory, view, view.in_flight)
+            return replace(judged, in_flight=view.in_flight)
+        if self._writer is None:
+            holder = controller(self._state_dir)
+            if holder is not None and holder.command == "run":
+                # For the eye only, so the time of day will do.
+                return replace(view, quiet=self._clock.now() - holder.since < self._policy.ha.quiet_period)
+        elif view.incidents:
+            note = import_module("reconciler.daemon.health_keeper").note_those_that_answer
+            note(self._ledger, inventory, view, self._policy.fleet, self._clock.now())
+            view = replace(self._ledger.view(), in_flight=view.in_flight)
+        return replace(view, health={})
+
+    def _health_keeper(self, watch: HostWatch) -> HealthKeeper:
+        """Made by a controller that watches only: commands that look never import it."""
+        maker: type[HealthKeeper] = import_module("reconciler.daemon.health_keeper").HealthKeeper
+        return maker(watch, self._ledger, self._clock, self._policy)
+
     def _carrier(self) -> Executor:
         """The one executor of this session, which commands that only look never import."""
         if self._executor is None:
@@ -222,6 +262,12 @@ class Session:
             notify(event)
 
         self.fleet.subscribe(tell)
+
+    def watch_hosts(self, notify: Callable[[str], None]) -> None:
+        """Begin to watch whether hosts live; `notify` is called, from any thread, when a pass should look at that."""
+        if self._host_watch is not None:
+            self._host_watch.subscribe(notify)
+            self._host_watch.start()
 
     def _note_input(self, view: View) -> str:
         """Keep what a pass of `converge` was decided from; its id."""
@@ -315,6 +361,7 @@ def open_session(
         fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock)
         stack.callback(fleet.close)
         images = ImageStore(settings.state_dir, settings.policy, clock=clock)
+        power = _fence_devices(settings, clock, stack) if writer == "run" else None
         yield Session(
             settings,
             fleet=fleet,
@@ -324,4 +371,21 @@ def open_session(
             writer=writer,
             inputs=_pass_inputs(settings, stack) if writer is not None else None,
             dialled_at=dialled.at if dialled else None,
+            host_watch=_host_watch(fleet, power, settings, clock, stack) if power is not None else None,
+            power=power,
         )
+
+
+def _fence_devices(settings: Settings, clock: Clock, stack: ExitStack) -> PowerControl:
+    """The real devices, which only a controller that watches may use; what is under way with them ends with the session."""
+    maker: type[FenceDevices] = import_module("reconciler.fencing.devices").FenceDevices
+    devices = maker(settings.policy.ha, clock)
+    stack.callback(devices.close)
+    return devices
+
+
+def _host_watch(fleet: Fleet, power: PowerControl, settings: Settings, clock: Clock, stack: ExitStack) -> HostWatch:
+    maker: type[HostWatch] = import_module("reconciler.daemon.host_watch").HostWatch
+    watch = maker(fleet, power, clock, settings.policy.ha)
+    stack.callback(watch.close)
+    return watch

@@ -33,11 +33,13 @@ class Dirty:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._reasons: dict[str, None] = {}
+        self._urgent = False
 
-    def mark(self, reason: str) -> None:
-        """Something happened; `reason` is a word or two for the log."""
+    def mark(self, reason: str, *, urgent: bool = False) -> None:
+        """Something happened; `reason` is a word or two for the log. What is urgent waits for no quiet."""
         with self._lock:
             self._reasons[reason] = None
+            self._urgent |= urgent
             self._event.set()
 
     def wait(self, timeout: float) -> tuple[str, ...]:
@@ -45,12 +47,13 @@ class Dirty:
         if not self._clock.wait(self._event, timeout):
             return ()
         begun = self._clock.monotonic()
-        while self._clock.monotonic() - begun < self._longest:
+        while not self._urgent and self._clock.monotonic() - begun < self._longest:
             self._event.clear()
             if not self._clock.wait(self._event, self._settle):
                 break
         with self._lock:
             self._event.clear()
+            self._urgent = False
             reasons = tuple(self._reasons)
             self._reasons.clear()
         return reasons

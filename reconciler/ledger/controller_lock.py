@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
+from msgspec import Struct
+
 from reconciler.clock import Clock
 from reconciler.errors import ControllerRunning, StateError
 from reconciler.ledger.state_directory import next_step, prepare_state_directory
@@ -58,7 +60,7 @@ class ControllerLock:
                 return
             self._clock.wait(threading.Event(), _PAUSE)
         raise ControllerRunning(
-            f"{_describe_holder(os.pread(descriptor, 4096, 0))} already controls {self._path.parent}",
+            f"{_holder(os.pread(descriptor, 4096, 0))} already controls {self._path.parent}",
             hint="let it finish or stop it first; plan, status and why work beside it",
         )
 
@@ -90,22 +92,43 @@ def _locked(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _describe_holder(content: bytes) -> str:
+class Holder(Struct, frozen=True):
+    """Who controls a state directory."""
+
+    command: str
+    """Such as `apply` or `run`; empty for one that has the lock and has not yet written who it is."""
+    pid: int = 0
+    since: float = 0.0
+    """Wall time in seconds."""
+
+    def __str__(self) -> str:
+        if not self.command:
+            return "another controller (just starting)"
+        since = datetime.fromtimestamp(self.since, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return f"`reconciler {self.command}` (pid {self.pid}, since {since})"
+
+
+def _holder(content: bytes) -> Holder:
     try:
-        holder: dict[str, Any] = json.loads(content)
-        since = datetime.fromtimestamp(holder["since"], tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        return f"`reconciler {holder['command']}` (pid {holder['pid']}, since {since})"
+        said: dict[str, Any] = json.loads(content)
+        return Holder(str(said["command"]), int(said["pid"]), float(said["since"]))
     except (ValueError, KeyError, TypeError):
-        return "another controller (just starting)"  # it has the lock and has not yet written who it is
+        return Holder("")
 
 
-def controller_holder(state_dir: Path) -> str | None:
-    """Who controls the state directory now, in words; None if nobody does."""
+def controller(state_dir: Path) -> Holder | None:
+    """Who controls the state directory now; None if nobody does."""
     try:
         descriptor = os.open(state_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:
-        return None if _locked(descriptor, fcntl.LOCK_SH) else _describe_holder(os.pread(descriptor, 4096, 0))
+        return None if _locked(descriptor, fcntl.LOCK_SH) else _holder(os.pread(descriptor, 4096, 0))
     finally:
         os.close(descriptor)
+
+
+def controller_holder(state_dir: Path) -> str | None:
+    """Who controls the state directory now, in words; None if nobody does."""
+    holder = controller(state_dir)
+    return None if holder is None else str(holder)

@@ -157,3 +157,12 @@ def test_marks_from_many_threads_are_one_burst(dirty: Dirty) -> None:
     reasons = dirty.wait(WAIT)
 
     assert sorted(reasons) == ["domain on h0", "domain on h1", "domain on h2"]
+
+
+def test_what_is_urgent_waits_for_no_quiet() -> None:
+    """A burst that never ends keeps other reasons waiting, not this one."""
+    dirty = Dirty(SystemClock(), settle=WAIT, longest=WAIT)
+    dirty.mark("specs")
+    dirty.mark("h1 is silent", urgent=True)
+
+    assert dirty.wait(WAIT) == ("specs", "h1 is silent")
