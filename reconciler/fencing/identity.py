@@ -24,6 +24,7 @@ _IPMI_AGENTS: Final = frozenset(
 _LANPLUS_BY_DEFAULT: Final = frozenset({"fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_ipmilanplus"})
 _LISTING_AGENTS: Final = frozenset({"fence_apc_snmp", "fence_virsh", "fence_xvm"})
 _GUID: Final = re.compile(r"GUID\s*:\s*([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\b")
+_NO_LIST: Final = re.compile(r"N/A|NOTICE")  # what agents print that can't list
 _IPMITOOL_OPTIONS: Final = (
     ("ip", "-H"),
     ("ipport", "-p"),
@@ -109,8 +110,8 @@ class IdentityProbe:
         if not wanted:
             return Identity(None, "its plug is not in the spec")
         answer = self._asker.ask(level, "list", deadline, stopped)
-        entries = [_entry(line) for line in answer.output.splitlines() if line.strip()]
-        if not answer.succeeded or not any(len(entry) > 1 and entry[0] != "N/A" for entry in entries):
+        entries = [_entry(line) for line in answer.output.splitlines() if line.strip() and not _NO_LIST.match(line)]
+        if not answer.succeeded or not entries:
             return Identity(None, "it lists no plugs")
         for plug in wanted:
             found = next((entry for entry in entries if _lists(entry, plug)), None)

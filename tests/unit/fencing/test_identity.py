@@ -1,0 +1,117 @@
+"""Whose power a device switches, by the plugs that it lists."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.health import FenceTest
+from reconciler.model.host import FencingLevel, SecretRef
+from tests.unit.fencing.rack import Rack, host
+
+MACHINE = "11223344-5566-7788-99aa-bbccddeeff01"
+OTHER = "00000000-1111-2222-3333-444444444444"
+
+
+def _test(rack: Rack, agent: str, plug: str, listing: str, machine: str | None = MACHINE) -> FenceTest:
+    """A test of an agent that says `on` of any plug, and lists `listing`."""
+    script = f'#!/bin/sh\ngrep -q action=list || exit 0\ncat <<"EOF"\n{listing}\nEOF\n'
+    rack.install(agent, script)
+    level = FencingLevel(agent=agent, parameters={"ip": "10.1.0.9", "plug": plug})
+    return rack.devices().test(host(level), identity=machine)
+
+
+@pytest.mark.parametrize(
+    ("agent", "plug", "listing", "told"),
+    [
+        ("fence_apc_snmp", "3", "1,rack-1\n3,Outlet 3", "it lists plug 3, called Outlet 3"),
+        ("fence_apc_snmp", "1:3", "3,db", "it lists plug 1:3, called db"),
+        ("fence_apc_snmp", "1,3", "1,db\n3,db", "it lists plug 1,3, called db, db"),
+        ("fence_virsh", "vm-1", "vm-1,\nvm-2,", "it lists plug vm-1"),
+        ("fence_virsh", MACHINE, "vm-1,", "has the machine's UUID"),
+        ("fence_xvm", "vm-1", f"vm-1   {MACHINE} on", "plug vm-1 has the machine's UUID"),
+        ("fence_xvm", "vm-1", "NOTICE: List option is not working", "it lists no plugs"),
+        ("fence_redfish", "1", "N/A", "fence_redfish can't be asked whose it is"),
+    ],
+)
+def test_a_device_that_has_the_plug_passes(rack: Rack, agent: str, plug: str, listing: str, told: str) -> None:
+    result = _test(rack, agent, plug, listing)
+
+    assert result.passed, result.message
+    assert told in result.message
+
+
+@pytest.mark.parametrize(
+    ("agent", "plug", "listing", "told"),
+    [
+        ("fence_apc_snmp", "2", "1,Outlet 2\n3,db", "it lists no plug 2"),
+        ("fence_virsh", OTHER, "vm-1,", f"is the machine {OTHER}, not {MACHINE}"),
+        ("fence_xvm", "vm-1", f"vm-1 {OTHER} on\nvm-2 {MACHINE} on", f"is the machine {OTHER}, not {MACHINE}"),
+    ],
+)
+def test_a_device_without_the_plug_or_of_another_machine_fails(
+    rack: Rack, agent: str, plug: str, listing: str, told: str
+) -> None:
+    result = _test(rack, agent, plug, listing)
+
+    assert not result.passed
+    assert told in result.message
+
+
+def test_a_machine_that_was_never_read_is_compared_with_nothing(rack: Rack) -> None:
+    assert _test(rack, "fence_virsh", OTHER, "vm-1,", machine=None).passed
+
+
+def test_one_level_that_fails_fails_the_test(rack: Rack) -> None:
+    levels = rack.level(rack.outlet("1")), rack.level(rack.outlet("2"), "deaf")
+
+    result = rack.devices().test(host(*levels), identity=None)
+
+    assert not result.passed
+    assert "level 1 " in result.message
+    assert "level 2 " in result.message
+
+
+def test_a_host_without_devices_fails_the_test(rack: Rack) -> None:
+    assert not rack.devices().test(host(), identity=None).passed
+
+
+# -- which devices were tested -----------------------------------------------------------------------------------------
+
+
+def _level(**parameters: str) -> FencingLevel:
+    return FencingLevel(agent="fence_ipmilan", parameters=parameters, secrets={"password": SecretRef(file="a")})
+
+
+def test_a_test_names_the_devices_that_it_was_of(rack: Rack) -> None:
+    tested = host(rack.level(rack.outlet("1")))
+
+    assert rack.devices().test(tested, identity=None).devices == devices_hash(tested)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        host(_level(ip="10.1.0.2")),
+        host(_level(ip="10.1.0.1", cipher="3")),
+        host(_level(ip="10.1.0.1"), _level(ip="10.1.0.2")),
+        host(
+            FencingLevel(agent="fence_ilo4", parameters={"ip": "10.1.0.1"}, secrets={"password": SecretRef(file="a")})
+        ),
+        host(
+            FencingLevel(
+                agent="fence_ipmilan", parameters={"ip": "10.1.0.1"}, secrets={"password": SecretRef(file="b")}
+            )
+        ),
+        host(),
+    ],
+)
+def test_other_devices_have_another_hash(other: object) -> None:
+    assert devices_hash(other) != devices_hash(host(_level(ip="10.1.0.1")))  # type: ignore[arg-type]
+
+
+def test_devices_are_the_same_under_another_spelling_order_or_password() -> None:
+    one = host(_level(ip="10.1.0.1", username="a", community="old"))
+    other = host(_level(community="new", login="a", ipaddr="10.1.0.1"), name="h2")
+
+    assert devices_hash(one) == devices_hash(other)
