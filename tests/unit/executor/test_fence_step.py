@@ -1,0 +1,240 @@
+"""Fencing and what follows from it: nobody is cut off who could be talked to, and only a proof lets a VM move."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from msgspec.structs import replace
+
+from reconciler.errors import FencingFailed, FencingStopped
+from reconciler.executor.executor import Executor
+from reconciler.fencing.interface import AttemptLog
+from reconciler.ledger.records import FENCE_BEGAN, FENCE_PROOF
+from reconciler.model import steps
+from reconciler.model.health import FenceProof, FenceTest, Incident, Power
+from reconciler.model.host import Host
+from reconciler.model.identity import vm_uuid
+from reconciler.model.outcome import Outcome
+from tests.unit.executor.bench import FLEET, Bench, action, config, plan_of
+
+UUID = vm_uuid(FLEET, "web")
+FENCE = steps.FenceHost("h1", "i-1")
+
+
+class Devices:
+    """One device that does as it is told by `during`, and then confirms that the power is off."""
+
+    def __init__(self, during: Callable[[threading.Event], None] | None = None) -> None:
+        self.asked: list[str] = []
+        self.during = during
+
+    def power(self, host: Host) -> Power:  # noqa: ARG002
+        return "unknown"
+
+    def test(self, host: Host, *, identity: str | None) -> FenceTest:  # noqa: ARG002
+        return FenceTest(host.name, 0.0, passed=True, devices="", message="")
+
+    def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
+        self.asked.append(host.name)
+        attempt = attempts.began(1, "fence_ipmilan")
+        if self.during is not None:
+            self.during(stop)
+        if stop.is_set():
+            attempts.ended(attempt, "cancelled", "called off")
+            raise FencingStopped("called off")
+        attempts.ended(attempt, "confirmed", "off")
+        return FenceProof(host.name, incident, "fenced", 1.0, "it says off", "fence_ipmilan")
+
+
+@pytest.fixture
+def lost(bench: Bench) -> Bench:
+    """`web` ran on h1, which has an open incident and no power."""
+    bench.with_vm(running=True)
+    bench.fleet.power_off("h1")
+    bench.ledger.open_incident(Incident("i-1", "h1", bench.clock.now(), None))
+    return bench
+
+
+def fence(bench: Bench, devices: Devices) -> Outcome:
+    executor: Executor = replace(bench.executor, power=devices)
+    return executor.execute(plan_of(action(FENCE, "Host/h1", host=None)), bench.desired, stop=bench.stop)[0]
+
+
+def human(bench: Bench) -> None:
+    bench.ledger.record_proof(FenceProof("h1", "i-1", "human", bench.clock.now(), "it is unplugged", "ann"))
+
+
+# -- fencing -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_confirmed_off_is_a_proof_with_its_attempt_and_its_place_in_the_timeline(lost: Bench) -> None:
+    outcome = fence(lost, Devices())
+
+    proof = lost.ledger.proof("h1")
+    assert outcome.status == "done"
+    assert proof is not None
+    assert (proof.kind, proof.evidence) == ("fenced", "it says off")
+    assert [(a.agent, a.end) for a in lost.ledger.attempts("h1")] == [("fence_ipmilan", "confirmed")]
+    events = [event.event for event in lost.ledger.events("Host/h1")]
+    assert {FENCE_BEGAN, FENCE_PROOF} <= set(events)
+
+
+def test_a_host_that_answers_is_not_cut_off(lost: Bench) -> None:
+    lost.fleet.power_on("h1")
+    devices = Devices()
+
+    outcome = fence(lost, devices)
+
+    assert outcome.status == "refused"
+    assert "answers again" in outcome.message
+    assert devices.asked == []
+
+
+def test_a_host_whose_incident_is_over_is_not_cut_off(lost: Bench) -> None:
+    lost.ledger.close_incident("h1", lost.clock.now())
+    devices = Devices()
+
+    assert fence(lost, devices).status == "refused"
+    assert devices.asked == []
+
+
+def test_a_host_that_has_answered_since_is_not_cut_off(lost: Bench) -> None:
+    lost.ledger.note_return("h1", lost.clock.now())
+    devices = Devices()
+
+    assert fence(lost, devices).status == "refused"
+    assert devices.asked == []
+
+
+def test_a_host_that_a_human_vouches_for_is_not_cut_off_any_more(lost: Bench) -> None:
+    human(lost)
+    devices = Devices()
+
+    assert fence(lost, devices).status == "done"
+    assert devices.asked == []
+
+
+def test_a_humans_proof_ends_an_attempt_under_way_and_stands(lost: Bench) -> None:
+    outcome = fence(lost, Devices(lambda _: human(lost)))
+
+    proof = lost.ledger.proof("h1")
+    assert outcome.status == "done"
+    assert proof is not None
+    assert proof.kind == "human"
+    assert [a.end for a in lost.ledger.attempts("h1")] == ["cancelled"]
+
+
+def test_an_attempt_that_waits_for_its_device_hears_of_the_proof_at_once(lost: Bench) -> None:
+    vouching = threading.Timer(0.05, human, (lost,))
+    vouching.start()
+
+    outcome = fence(lost, Devices(lambda stop: None if stop.wait(30.0) else pytest.fail("never told")))
+
+    vouching.join()
+    assert outcome.status == "done"
+
+
+def test_an_incident_that_ends_meanwhile_calls_the_attempt_off(lost: Bench) -> None:
+    outcome = fence(lost, Devices(lambda _: lost.ledger.close_incident("h1", lost.clock.now())))
+
+    assert outcome.status == "refused"
+    assert lost.ledger.proof("h1") is None
+
+
+def test_the_end_of_the_program_hands_the_attempt_back(lost: Bench) -> None:
+    assert fence(lost, Devices(lambda _: lost.stop.set())).status == "handed-back"
+
+
+def test_a_failure_of_all_levels_is_tried_again_after_a_while_and_proves_nothing(lost: Bench) -> None:
+    def fail(_: threading.Event) -> None:
+        raise FencingFailed("level 1: timed out")
+
+    outcome = fence(lost, Devices(fail))
+
+    assert (outcome.status, outcome.transient) == ("failed", True)
+    assert lost.ledger.proof("h1") is None
+    failure = lost.ledger.failure(action(FENCE, "Host/h1", host=None).id)
+    assert failure is not None
+    assert not failure.permanent
+
+
+def test_an_attempt_that_a_killed_controller_left_open_does_not_hold_up_the_next(lost: Bench) -> None:
+    lost.ledger.begin_attempt("h1", "i-1", 1, "fence_ipmilan", lost.clock.now())
+
+    assert fence(lost, Devices()).status == "done"
+
+
+def test_without_devices_nothing_is_proven(lost: Bench) -> None:
+    outcome = lost.run_one(FENCE, "Host/h1", host=None)
+
+    assert outcome.status == "failed"
+    assert "fence confirm h1" in outcome.hint
+
+
+# -- recovery ----------------------------------------------------------------------------------------------------------
+
+
+def recover(bench: Bench) -> Outcome:
+    return bench.run_one(steps.DefineDomain(config("web", epoch=2)), host="h2")
+
+
+def test_without_a_proof_the_vm_is_not_defined_elsewhere(lost: Bench) -> None:
+    outcome = recover(lost)
+
+    assert outcome.status == "failed"
+    assert lost.h2.domain_by_name("web") is None
+
+
+def test_on_proof_the_vm_is_defined_elsewhere_and_starts(lost: Bench) -> None:
+    human(lost)
+
+    assert recover(lost).status == "done"
+    assert lost.run_one(steps.StartDomain("web", UUID), host="h2").status == "done"
+
+
+def test_a_proof_of_a_host_that_has_answered_since_lets_nothing_be_defined_elsewhere(lost: Bench) -> None:
+    human(lost)
+    lost.ledger.note_return("h1", lost.clock.now())
+
+    assert recover(lost).status == "failed"
+
+
+def test_a_host_that_is_back_with_its_copy_is_asked_whatever_was_proven(lost: Bench) -> None:
+    human(lost)
+    lost.fleet.power_on("h1")
+    lost.fleet.people("h1").start("web")
+
+    assert recover(lost).status == "refused"
+
+
+def test_another_host_out_of_reach_without_an_incident_holds_the_recovery_up(lost: Bench) -> None:
+    human(lost)
+    lost.desired = replace(lost.desired, hosts={**lost.desired.hosts, "h3": lost.desired.hosts["h2"]})
+    lost.fleet.add_host("h3")
+    lost.fleet.cut_network("h3")
+
+    assert recover(lost).status == "failed"
+
+
+def test_another_lost_host_does_not_hold_the_recovery_up(lost: Bench) -> None:
+    human(lost)
+    lost.desired = replace(lost.desired, hosts={**lost.desired.hosts, "h3": lost.desired.hosts["h2"]})
+    lost.fleet.add_host("h3")
+    lost.fleet.cut_network("h3")
+    lost.ledger.open_incident(Incident("i-3", "h3", lost.clock.now(), None))
+
+    assert recover(lost).status == "done"
+
+
+def test_an_old_copy_is_forced_off_without_waiting_for_its_guest(bench: Bench) -> None:
+    bench.with_vm(running=True)
+    bench.fleet.people("h1").deafen("web")
+    before = bench.clock.monotonic()
+
+    outcome = bench.run_one(steps.StopDomain("web", UUID, timeout=0.0, force=True))
+
+    assert outcome.status == "done"
+    assert bench.h1.domain_state(UUID) == "shutoff"
+    assert bench.clock.monotonic() == before
