@@ -50,7 +50,7 @@ UnmetReason = Literal[
     "prune-disabled",  # would be removed, but is protected
     "immutable",  # the field can't be changed on an existing object
     "shutting-down",  # the guest was asked and has not finished
-    "crash-loop",  # it ended by itself too often, and is left alone for a while
+    "crash-loop",  # it ended by itself again and again: the pauses grow, and at last it is left alone for a while
     "guest-not-answering",  # it runs, and the agent in it is silent
     "guest-paused",  # paused by somebody or by an I/O error; never resumed blindly
     "end-unknown",  # off, and whether it failed is not known any more

@@ -67,7 +67,7 @@ def why_not_yet(
         return Unmet(
             target,
             "crash-loop",
-            f"{end}, and was started again {count} times within {format_duration(policy.restart_window)} before:"
+            f"{end} after {_restarts(count)} within {format_duration(policy.restart_window)}:"
             f" left alone for {_seconds(last + policy.restart_window - now)}",
             severity="blocked",
             host=host,
@@ -76,14 +76,17 @@ def why_not_yet(
     wait = last + pause_after(count) - now
     if wait <= 0:
         return None
-    times = "once" if count == 1 else f"{count} times"
     return Unmet(
         target,
-        "backoff",
-        f"{end}, and was started again {times} before: started again in {_seconds(wait)}",
+        "crash-loop",
+        f"{end} after {_restarts(count)}: the next one in {_seconds(wait)}",
         host=host,
-        hint=NextCommand("why", str(target)),
+        hint=NextCommand("resume", str(target)),
     )
+
+
+def _restarts(count: int) -> str:
+    return "1 restart" if count == 1 else f"{count} restarts"
 
 
 def _seconds(wait: float) -> str:

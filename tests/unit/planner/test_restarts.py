@@ -50,9 +50,9 @@ def test_pauses_grow_until_it_is_left_alone_and_tried_again_after_the_window() -
 
 
 def test_a_pause_says_how_long_it_is_and_how_often_it_was_tried() -> None:
-    waiting = ended(before=(15, 4)).unmet()["backoff"]
+    waiting = ended(before=(15, 4)).unmet()["crash-loop"]
 
-    assert "it crashed, and was started again 2 times before: started again in 16 s" in waiting.detail
+    assert "it crashed after 2 restarts: the next one in 16 s" in waiting.detail
     assert waiting.severity == "waiting"
 
 
@@ -77,7 +77,7 @@ def test_a_run_as_long_as_the_window_starts_the_count_anew() -> None:
 
 
 def test_a_job_that_fails_is_held_off_as_well() -> None:
-    assert "backoff" in ended(before=(1,), runStrategy="RerunOnFailure").unmet()
+    assert "crash-loop" in ended(before=(1,), runStrategy="RerunOnFailure").unmet()
 
 
 def test_a_job_that_is_done_is_neither_run_again_nor_in_a_loop() -> None:
