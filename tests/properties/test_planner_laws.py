@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.plan import Plan
+from reconciler.model.steps import DefineDomain, FenceHost, StartDomain
 from reconciler.planner.planner import plan as make_plan
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import PoolOnHost, desired_domain
 from tests.support.fleets import FLEET, POLICY, Story, observed
-from tests.support.random_fleets import HOSTS, changed_specs, meddled, new_fleets, shuffled, specs
+from tests.support.random_fleets import HOSTS, changed_specs, in_trouble, meddled, new_fleets, shuffled, specs
 
 _LAW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -128,3 +129,49 @@ def test_planning_changes_none_of_its_inputs(fleet: Story) -> None:
     make_plan(*inputs, POLICY, fleet.now)
 
     assert repr(inputs) == before
+
+
+def proven_dead(fleet: Story, host: str) -> bool:
+    incident, proof = fleet.ledger.incidents.get(host), fleet.ledger.proofs.get(host)
+    return incident is not None and proof is not None and proof.incident == incident.id and not fleet.ledger.quiet
+
+
+@given(st.data())
+@_LAW
+def test_whatever_is_on_record_of_hosts_no_vm_is_started_elsewhere_without_proof(data: st.DataObject) -> None:
+    before = data.draw(meddled(data.draw(new_fleets()).converged()))
+    fleet = data.draw(in_trouble(before))
+
+    plan = fleet.plan()
+
+    for action in plan.actions:
+        if isinstance(action.step, DefineDomain | StartDomain):
+            placement = fleet.ledger.placements.get(action.target.name)
+            moved = placement is not None and placement.host != action.host
+            if placement is not None and moved and placement.host not in fleet.inventory.hosts:
+                assert proven_dead(fleet, placement.host), action.id
+
+
+@given(st.data())
+@_LAW
+def test_whatever_is_on_record_of_hosts_at_most_one_is_fenced_and_none_that_answers(data: st.DataObject) -> None:
+    fleet = data.draw(in_trouble(data.draw(new_fleets()).converged()))
+
+    fenced = [action.step.host for action in fleet.plan().actions if isinstance(action.step, FenceHost)]
+
+    assert len(fenced) <= 1
+    assert not set(fenced) & fleet.inventory.hosts.keys()
+
+
+@given(st.data())
+@_LAW
+def test_a_fleet_that_lost_hosts_for_certain_converges_with_every_vm_once(data: st.DataObject) -> None:
+    before = data.draw(new_fleets()).converged()
+    names = data.draw(st.sets(st.sampled_from(sorted(before.specs.hosts))))
+
+    after = before.lost(*names).proven(*names).converged(10)
+    back = after.returned(before, *names).converged(10).over(*names).converged(10)
+
+    assert all(len(hosts) == 1 for hosts in running_copies(after).values())
+    assert all(len(hosts) == 1 for hosts in running_copies(back).values())
+    assert back.plan().empty

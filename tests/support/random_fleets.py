@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.health import FenceProof, HostState, Incident
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from tests.support.apply_plan import fingerprint_of
@@ -69,7 +70,11 @@ def _machine(draw: st.DrawFn, name: str) -> VirtualMachine:
         "runStrategy": draw(st.sampled_from(["Always", "Always", "RerunOnFailure", "Manual", "Halted"])),
         "updatePolicy": draw(st.sampled_from(["live", "stage", "restart"])),
         "deletionPolicy": draw(st.sampled_from(["retain", "delete"])),
-        "ha": {"enabled": draw(st.booleans()), "priority": draw(st.sampled_from([1, 100]))},
+        "ha": {
+            "enabled": draw(st.sampled_from([True, True, False])),
+            "priority": draw(st.sampled_from([1, 100])),
+            "onHostLoss": draw(st.sampled_from(["wait", "rebuild"])),
+        },
         "placement": draw(st.sampled_from(_PLACEMENTS)),
     }
     seeded: bool = draw(st.booleans())
@@ -187,3 +192,37 @@ def shuffled(draw: st.DrawFn, fleet: Story) -> Story:
         ),
         ledger=replace(fleet.ledger, placements=mixed(fleet.ledger.placements)),
     )
+
+
+_STATES: Final[tuple[HostState, ...]] = (
+    "online",
+    "suspect",
+    "unreachable",
+    "unreachable",
+    "fencing",
+    "fenced",
+    "returning",
+    "quarantined",
+    "unknown",
+)
+
+
+@st.composite
+def in_trouble(draw: st.DrawFn, fleet: Story) -> Story:
+    """The fleet with hosts out of sight, and any mixture of what may be on record about hosts, right or wrong."""
+    story = fleet.armed(*draw(st.sets(st.sampled_from(sorted(fleet.specs.hosts)))))
+    story = story.losing_sight_of(*draw(st.sets(st.sampled_from(HOSTS))))
+    for name in sorted(story.specs.hosts):
+        known: bool = draw(st.booleans())
+        if known:
+            story = story.in_state(name, draw(st.sampled_from(_STATES)))
+        open_: bool = draw(st.booleans())
+        if open_:
+            incident = Incident(f"i-{name}", name, story.now, None)
+            story = story.with_ledger(incidents={**story.ledger.incidents, name: incident})
+        of = draw(st.sampled_from(["", f"i-{name}", "another"]))
+        if of:
+            proof = FenceProof(name, of, draw(st.sampled_from(["fenced", "human"])), story.now, "it is off", "x")
+            story = story.with_ledger(proofs={**story.ledger.proofs, name: proof})
+    in_flight = draw(st.sets(st.sampled_from(["Host/h1", "Host/h2", "VirtualMachine/a"]), max_size=1))
+    return story.with_ledger(quiet=draw(st.sampled_from([False, False, True])), in_flight=frozenset(in_flight))
