@@ -135,7 +135,7 @@ class Watchdog(Model):
 
     model: Literal["i6300esb"] = "i6300esb"
     """Device that the guest sees."""
-    action: Literal["reset", "poweroff", "pause", "inject-nmi", "none"] = "reset"
+    action: Literal["reset", "poweroff", "pause", "none"] = "reset"
     """What is done to the guest; one that is powered off is run again as `runStrategy` says."""
 
 

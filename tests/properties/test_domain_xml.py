@@ -73,7 +73,7 @@ _MARKS = st.none() | st.builds(
 
 
 _WATCHDOGS = st.none() | st.builds(
-    WatchdogConfig, st.just("i6300esb"), st.sampled_from(["reset", "poweroff", "pause", "inject-nmi", "none"])
+    WatchdogConfig, st.just("i6300esb"), st.sampled_from(["reset", "poweroff", "pause", "none"])
 )
 
 
