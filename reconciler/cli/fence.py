@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from importlib import import_module
@@ -42,8 +42,8 @@ def run_status(invocation: Invocation, *, host: str | None, json: bool) -> int:
     with doors.read_ledger(settings.state_dir) as ledger:
         view = ledger.view()
         attempts = {item.name: ledger.attempts(item.name, _ATTEMPTS_SHOWN) for item in hosts}
-    with closing(open_devices(settings)) as devices:
-        answers = _answers(devices, hosts)
+    with ThreadPoolExecutor(_AT_ONCE) as pool, closing(open_devices(settings)) as devices:
+        answers = _answers(pool, devices, hosts)
     found = [HostDevices.of(item, answers[item.name], view, attempts[item.name]) for item in hosts]
     if json:
         click.echo(json_text([devices_data(item) for item in found]), nl=False)
@@ -59,20 +59,21 @@ def run_test(invocation: Invocation, *, host: str | None, everything: bool, json
         raise UsageError("fence test takes one HOST, or --all", hint="reconciler fence test h1")
     settings = invocation.settings()
     doors = invocation.doors()
-    hosts = [item for item in chosen_hosts(doors, settings, host) if item.spec.fencing or host is not None]
-    commands = command_line(invocation)
-    if not hosts:
-        raise UsageError("no host of the specs has fence devices", hint="write them into `fencing` of a Host's spec")
+    hosts = _to_be_tested(doors, settings, host)
+    machines = _machines(doors, settings, hosts)
     results = []
-    with closing(open_devices(settings)) as devices:
-        for result in _tested(devices, doors, settings, hosts):
+    with ThreadPoolExecutor(_AT_ONCE) as pool, closing(open_devices(settings)) as devices:
+        futures = [pool.submit(devices.test, item, identity=machines.get(item.name)) for item in hosts]
+        for future in futures:
+            result = future.result()
+            _remember(doors, settings, result)
             results.append(result)
             if not json:
                 click.echo(test_line(result, stdout_terminal()))
     if json:
         click.echo(json_text([test_data(result) for result in results]), nl=False)
     else:
-        click.echo(_verdict(results, commands), err=True)
+        click.echo(_verdict(results, command_line(invocation)), err=True)
     return 0 if all(result.passed for result in results) else 1
 
 
@@ -88,6 +89,14 @@ def chosen_hosts(doors: Outside, settings: Settings, name: str | None) -> tuple[
     return (hosts[wanted],)
 
 
+def _to_be_tested(doors: Outside, settings: Settings, name: str | None) -> list[Host]:
+    """The host that was named, else all that have devices."""
+    hosts = [item for item in chosen_hosts(doors, settings, name) if item.spec.fencing or name is not None]
+    if not hosts:
+        raise UsageError("no host of the specs has fence devices", hint="write them into `fencing` of a Host's spec")
+    return hosts
+
+
 def host_name(text: str) -> str:
     """`h1`, also where `Host/h1` was written."""
     kind, slash, name = text.partition("/")
@@ -100,24 +109,21 @@ def open_devices(settings: Settings) -> FenceDevices:
     return devices
 
 
-def _answers(devices: FenceDevices, hosts: Iterable[Host]) -> dict[str, tuple[LevelAnswer, ...]]:
-    levels = {host.name: tuple(levels_of(host)) for host in hosts}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = {name: [pool.submit(devices.ask, level) for level in its] for name, its in levels.items()}
-        return {name: tuple(future.result() for future in futures) for name, futures in asked.items()}
+def _answers(
+    pool: ThreadPoolExecutor, devices: FenceDevices, hosts: Iterable[Host]
+) -> dict[str, tuple[LevelAnswer, ...]]:
+    asked = {host.name: [pool.submit(devices.ask, level) for level in levels_of(host)] for host in hosts}
+    return {name: tuple(future.result() for future in futures) for name, futures in asked.items()}
 
 
-def _tested(devices: FenceDevices, doors: Outside, settings: Settings, hosts: Sequence[Host]) -> Iterator[FenceTest]:
-    """Each host's test, in order, as soon as it is known and written down."""
-    machines = _machines(doors, settings, hosts)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [pool.submit(devices.test, host, identity=machines.get(host.name)) for host in hosts]
-        for future in futures:
-            result = future.result()
-            with doors.write_ledger(settings.state_dir) as ledger:
-                ledger.record_fence_test(result)
-                ledger.record_event(_event(result))
-            yield result
+def _remember(doors: Outside, settings: Settings, result: FenceTest) -> None:
+    event = "fence-test-passed" if result.passed else "fence-test-failed"
+    told = LedgerEvent(
+        at=result.at, pass_id="", target=f"Host/{result.host}", host="", event=event, message=result.message
+    )
+    with doors.write_ledger(settings.state_dir) as ledger:
+        ledger.record_fence_test(result)
+        ledger.record_event(told)
 
 
 def _machines(doors: Outside, settings: Settings, hosts: Sequence[Host]) -> dict[str, str]:
@@ -134,13 +140,6 @@ def _machines(doors: Outside, settings: Settings, hosts: Sequence[Host]) -> dict
             elif not isinstance(error, HostError):
                 raise error
     return known
-
-
-def _event(result: FenceTest) -> LedgerEvent:
-    event = "fence-test-passed" if result.passed else "fence-test-failed"
-    return LedgerEvent(
-        at=result.at, pass_id="", target=f"Host/{result.host}", host="", event=event, message=result.message
-    )
 
 
 def _verdict(results: Sequence[FenceTest], commands: CommandLine) -> str:

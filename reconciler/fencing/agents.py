@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -43,6 +43,23 @@ class Answer(Struct, frozen=True):
         return self.code == 0
 
 
+class AgentRunner(Protocol):
+    """Has agents asked; a simulation has agents of its own."""
+
+    def run(
+        self,
+        agent: str,
+        verb: Verb,
+        parameters: Mapping[str, str],
+        secrets: Mapping[str, str],
+        *,
+        deadline: float,
+        stopped: Callable[[], bool],
+    ) -> Answer:
+        """Ask `agent` for `verb`; `deadline` is monotonic. Raises FencingError if it can't be run at all."""
+        ...
+
+
 class Agents:
     """Runs the agents that the policy allows."""
 
@@ -74,6 +91,7 @@ class Agents:
                 deadline=deadline,
                 clock=self._clock,
                 stopped=stopped,
+                thorough=verb == "off",
             )
         except OSError as error:
             raise FencingError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from reconciler.clock import Clock
-from reconciler.fencing.agents import Agents
+from reconciler.fencing.agents import AgentRunner, Agents
 from reconciler.fencing.identity import IdentityProbe
 from reconciler.fencing.interface import AttemptLog
 from reconciler.fencing.levels import Asker, Level, LevelAnswer, levels_of
@@ -30,10 +30,11 @@ class FenceDevices:
         clock: Clock,
         *,
         credentials: Credentials | None = None,
+        agents: AgentRunner | None = None,
     ) -> None:
         self._clock = clock
         self._seconds = policy.fence_timeout
-        self._asker = Asker(Agents(policy, clock), credentials or Credentials(), clock)
+        self._asker = Asker(agents or Agents(policy, clock), credentials or Credentials(), clock)
         self._closed = threading.Event()
 
     def power(self, host: Host) -> Power:

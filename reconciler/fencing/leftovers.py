@@ -17,10 +17,23 @@ _ROUNDS: Final = 5
 _KILL_SECONDS: Final = 2.0
 
 
-def end_leftovers(mark: str) -> bool:
-    """Kill every process whose environment has `MARK` with this value; return whether all of them are gone."""
+def start_of(pid: int) -> int:
+    """When the process was started, in ticks since boot; 0 if that can't be known."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return 0
+    after_name = stat.rpartition(")")[2].split()
+    return int(after_name[19]) if len(after_name) > 19 else 0
+
+
+def end_leftovers(mark: str, since: int) -> bool:
+    """Kill every process whose environment has `MARK` with this value; return whether all of them are gone.
+
+    `since` is `start_of` the first of them: older ones are not looked into, as that may hang where they do.
+    """
     for _ in range(_ROUNDS):
-        found = [pid for pid in _processes() if _is_marked(pid, mark)]
+        found = [pid for pid in _processes() if start_of(pid) >= since and _is_marked(pid, mark)]
         if not found:
             return True
         for pid in found:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.errors import FencingError
-from reconciler.fencing.agents import Agents, Answer, Verb
+from reconciler.fencing.agents import AgentRunner, Answer, Verb
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.fencing_devices import device_text
 from reconciler.model.fencing_parameters import refusals
@@ -56,7 +56,7 @@ def levels_of(host: Host) -> Iterator[Level]:
 class Asker:
     """Asks levels; every use is bounded by a deadline of the monotonic clock and by `stopped`."""
 
-    def __init__(self, agents: Agents, credentials: Credentials, clock: Clock) -> None:
+    def __init__(self, agents: AgentRunner, credentials: Credentials, clock: Clock) -> None:
         self._agents = agents
         self._credentials = credentials
         self.clock = clock

@@ -15,7 +15,7 @@ from typing import IO, Final, Literal
 from msgspec import Struct
 
 from reconciler.clock import Clock
-from reconciler.fencing.leftovers import MARK, end_leftovers
+from reconciler.fencing.leftovers import MARK, end_leftovers, start_of
 
 SEARCH_PATH: Final = "/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_OUTPUT: Final = 64 * 1024
@@ -47,10 +47,13 @@ def run_program(
     deadline: float,
     clock: Clock,
     stopped: Callable[[], bool],
+    thorough: bool = False,
 ) -> Finished:
     """Run `command` with `text` on its standard input until it exits, `deadline` (monotonic) or `stopped`.
 
-    Its environment is `variables` and a search path. Raises OSError if it can't be started, or the text is too long.
+    Its environment is `variables` and a search path. What it left running is always ended; with `thorough`, what has
+    left its process group too, even if it exited by itself. Raises OSError if it can't be started, or the text is too
+    long.
     """
     data = text.encode()
     if len(data) > _MAX_INPUT:
@@ -66,7 +69,13 @@ def run_program(
         start_new_session=True,
         umask=0o077,
     )
-    return _Run(process, mark, clock).until(data, deadline, stopped)
+    try:
+        run = _Run(process, mark, clock, thorough=thorough)
+    except OSError:
+        process.kill()
+        process.wait()
+        raise
+    return run.until(data, deadline, stopped)
 
 
 def _dying_with_us() -> tuple[str, ...]:
@@ -76,9 +85,11 @@ def _dying_with_us() -> tuple[str, ...]:
 
 
 class _Run:
-    def __init__(self, process: subprocess.Popen[bytes], mark: str, clock: Clock) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], mark: str, clock: Clock, *, thorough: bool) -> None:
         self._process = process
         self._mark = mark
+        self._since = start_of(process.pid)
+        self._thorough = thorough
         self._clock = clock
         self._handle = os.pidfd_open(process.pid)
         self._streams = {stream.fileno(): bytearray() for stream in (process.stdout, process.stderr) if stream}
@@ -91,11 +102,13 @@ class _Run:
         try:
             self._send(data)
             ended = self._wait(deadline, stopped)
-            leftover = not self._end(gently=ended != "exited")
+            leftover = not self._end(by_itself=ended == "exited")
             output, complaints = (self._drained(number) for number in list(self._streams))
             code = self._process.returncode if ended == "exited" else None
             return Finished(ended, code, output, complaints, leftover)
         finally:
+            if self._process.poll() is None:  # an exception, such as Ctrl-C
+                self._end(by_itself=False)
             self._close()
 
     def _send(self, data: bytes) -> None:
@@ -141,16 +154,18 @@ class _Run:
         # A last line that was cut could hold a part of a secret, which nobody would recognise.
         return text if len(self._streams[number]) < MAX_OUTPUT else text.rpartition("\n")[0]
 
-    def _end(self, *, gently: bool) -> bool:
+    def _end(self, *, by_itself: bool) -> bool:
         """End the whole group, then whatever left it; return whether all of it is gone."""
-        if gently:
+        if not by_itself:
             self._signal_group(signal.SIGTERM)
             self._await_exit(_TERM_SECONDS)
         # Before the leader is reaped: until then nobody else can be given its group's number.
         self._signal_group(signal.SIGKILL)
         self._await_exit(_KILL_SECONDS)
         gone = self._process.poll() is not None
-        return end_leftovers(self._mark) and gone
+        if by_itself and not self._thorough:
+            return gone
+        return end_leftovers(self._mark, self._since) and gone
 
     def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):

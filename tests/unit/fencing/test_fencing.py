@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,13 +13,16 @@ import pytest
 from reconciler.errors import FencingFailed, FencingStopped
 from tests.unit.fencing.rack import AGENT, Attempts, Rack, asked, host, never
 
+_REPOSITORY = Path(__file__).parents[3]
+
 
 def _is_alive(file: Path) -> bool:
+    """Whether the process whose number is in the file runs; one that is dead and not reaped yet does not."""
     try:
-        os.kill(int(file.read_text()), 0)
-    except ProcessLookupError:
+        stat = Path(f"/proc/{int(file.read_text())}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "Z" not in Path(f"/proc/{int(file.read_text())}/stat").read_text().rpartition(")")[2].split()[0]
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def _once_there(file: Path, then: Callable[[], None]) -> None:
@@ -154,6 +158,28 @@ def test_what_a_successful_agent_left_running_is_ended_too(rack: Rack) -> None:
     rack.devices().fence(host(rack.level(outlet, "children")), "i1", Attempts(), never())
 
     assert not _is_alive(Path(f"{outlet}.child"))
+
+
+_CONTROLLER = """
+import sys
+from pathlib import Path
+from tests.unit.fencing.rack import Attempts, Rack, host, never
+rack = Rack(Path(sys.argv[1]))
+outlet = rack.outlet("1")
+rack.devices(seconds=60).fence(host(rack.level(outlet, "hang-off")), "i1", Attempts(), never())
+"""
+
+
+def test_an_agent_dies_with_the_controller_that_was_killed(tmp_path: Path) -> None:
+    controller = subprocess.Popen([sys.executable, "-c", _CONTROLLER, str(tmp_path)], cwd=_REPOSITORY)
+    pid = tmp_path / "1.pid"
+
+    _once_there(pid, controller.kill)
+    controller.wait()
+
+    while _is_alive(pid):
+        threading.Event().wait(0.01)
+    assert (tmp_path / "1").read_text() == "on"
 
 
 def test_the_power_is_what_the_first_device_says_that_answers(rack: Rack) -> None:
