@@ -223,7 +223,8 @@ class Session:
         """The one executor of this session, which commands that only look never import."""
         if self._executor is None:
             maker: type[Executor] = import_module("reconciler.executor.executor").Executor
-            self._executor = maker(self.fleet, self._ledger, self._images, self._policy, self._clock)
+            made = maker(self.fleet, self._ledger, self._images, self._policy, self._clock)
+            self._executor = made if self._power is None else replace(made, power=self._power)
         return self._executor
 
     def execute(
@@ -377,7 +378,7 @@ def open_session(
 
 
 def _fence_devices(settings: Settings, clock: Clock, stack: ExitStack) -> PowerControl:
-    """The real devices, which only a controller that watches may use; what is under way with them ends with the session."""
+    """The real devices, for a controller that watches; what is under way with them ends with the session."""
     maker: type[FenceDevices] = import_module("reconciler.fencing.devices").FenceDevices
     devices = maker(settings.policy.ha, clock)
     stack.callback(devices.close)
