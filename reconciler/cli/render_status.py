@@ -10,11 +10,21 @@ from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, revision
+from reconciler.model.health import HostState
 from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
-from reconciler.model.status import FleetStatus, HostHealth, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 
-_HOST_STYLE: Final[dict[HostHealth, Style]] = {"online": "good", "unreachable": "bad", "unknown": "dim"}
+_HOST_STYLE: Final[dict[HostState, Style]] = {
+    "online": "good",
+    "suspect": "warn",
+    "unreachable": "bad",
+    "fencing": "bad",
+    "fenced": "bad",
+    "returning": "warn",
+    "quarantined": "bad",
+    "unknown": "dim",
+}
 _VM_STYLE: Final[dict[VmHealth, Style]] = {
     "running": "good",
     "stopped": "dim",
@@ -62,8 +72,12 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
         )
         return terminal.paint(f"✔ healthy and in sync: {everything}", "good", "bold")
     parts = [
-        *_some(sum(host.health == "unreachable" for host in status.hosts), "host unreachable", "hosts unreachable"),
-        *_some(sum(host.health == "unknown" for host in status.hosts), "host unknown", "hosts unknown"),
+        *(
+            part
+            for state in _HOST_STYLE
+            if state != "online"
+            for part in _some(sum(host.health == state for host in status.hosts), f"host {state}", f"hosts {state}")
+        ),
         *_some(
             sum(vm_trouble(vm) for vm in status.vms), "VM not running as it should", "VMs not running as they should"
         ),

@@ -11,12 +11,21 @@ from msgspec.structs import replace
 from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_groups import by_object
 from reconciler.cli.plan_lines import field_lines, worth_telling
+from reconciler.cli.render_lost_host import (
+    attempt_lines,
+    health_lines,
+    incident_lines,
+    proof_lines,
+    test_lines,
+    timeline_lines,
+)
 from reconciler.cli.render_unmet import unmet_details, unmet_sign, unmet_text
 from reconciler.cli.step_words import disk_images, phrase
 from reconciler.cli.terminal import Terminal
 from reconciler.cli.words import age, clock_time, moment, printable, revision, wrapped
 from reconciler.daemon.view import View
 from reconciler.ledger.records import LedgerEvent
+from reconciler.model.health import FenceAttempt
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Action
 from reconciler.model.resource import ObjectRef
@@ -33,6 +42,10 @@ class Story(Struct, frozen=True):
     view: View
     events: Sequence[LedgerEvent]
     commands: CommandLine = BARE
+    timeline: Sequence[LedgerEvent] = ()
+    """The last loss of the host, or of the VM's host, oldest first."""
+    attempts: Sequence[FenceAttempt] = ()
+    """Of a host: attempts to fence it, newest first."""
 
 
 def render_why(story: Story, terminal: Terminal) -> str:
@@ -44,11 +57,27 @@ def render_why(story: Story, terminal: Terminal) -> str:
         lines += _section("now", _now(story), terminal)
     if story.target.kind == "Host":
         lines += _section("now", _host_now(story), terminal)
+        lines += _lost_host(story, terminal)
     if story.target.kind == "Image":
         lines += _section("now", _image_now(story), terminal)
+    lines += _section("timeline", timeline_lines(story.timeline), terminal)
     lines += _section("events", [_event(event, story.view.at) for event in reversed(story.events)], terminal)
     lines += _section("next", _next(story, terminal), terminal)
     return "\n".join(lines) + "\n"
+
+
+def _lost_host(story: Story, terminal: Terminal) -> list[str]:
+    """Health and all that follows from it, where anything but an answer is on record."""
+    ledger, name = story.view.ledger, story.target.name
+    health, incident = ledger.health.get(name), ledger.incidents.get(name)
+    sections = (
+        ("health", health_lines(health, story.view.at) if health is not None else []),
+        ("incident", incident_lines(incident)),
+        ("proof", proof_lines(ledger.proofs.get(name), incident)),
+        ("attempts", attempt_lines(story.attempts)),
+        ("test", test_lines(ledger.fence_tests.get(name))),
+    )
+    return [line for label, body in sections for line in _section(label, body, terminal)]
 
 
 def _section(label: str, body: Sequence[str], terminal: Terminal) -> list[str]:

@@ -38,6 +38,10 @@ def host_data(host: HostStatus) -> dict[str, Any]:
         "vcpusPromised": host.vcpus_promised,
         "vms": host.vms,
         "unmanaged": host.unmanaged,
+        "since": host.since,
+        "rule": host.rule,
+        "incident": host.incident,
+        "proven": host.is_proven,
     }
 
 

@@ -5,21 +5,29 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
 from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.outside import LedgerBook
 from reconciler.cli.references import parse_reference
 from reconciler.cli.render_why import Story, render_why, without_beginnings
+from reconciler.cli.tables import json_text
 from reconciler.cli.terminal import stdout_terminal
+from reconciler.cli.timeline import lost_host, timeline_of_host, timeline_of_vm
+from reconciler.cli.why_data import why_data
 from reconciler.daemon.view import View
 from reconciler.errors import UsageError
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.resource import ObjectRef
 
+_BACK: Final = 200
+"""Events that are searched for a timeline."""
 
-def run(invocation: Invocation, *, target: str, directory: Path | None, events: int) -> int:
+
+def run(invocation: Invocation, *, target: str, directory: Path | None, events: int, json: bool = False) -> int:
     """Look, and tell what is behind one object."""
     reference = parse_reference(target)
     settings = invocation.settings(directory)
@@ -30,10 +38,24 @@ def run(invocation: Invocation, *, target: str, directory: Path | None, events: 
     with doors.read_ledger(settings.state_dir) as ledger:
         # Twice as many are read, for beginnings are left out where their end is told.
         past = without_beginnings(ledger.events(str(reference), 2 * events))[:events] if events else []
+        timeline = _timeline(reference, ledger)
+        attempts = ledger.attempts(reference.name) if reference.kind == "Host" else ()
     commands = command_line(invocation, directory)
     _refuse_unknown(reference, view, past, commands)
-    click.echo(render_why(Story(reference, view, past, commands), stdout_terminal()), nl=False)
+    story = Story(reference, view, past, commands, timeline, attempts)
+    click.echo(json_text(why_data(story)) if json else render_why(story, stdout_terminal()), nl=False)
     return 0
+
+
+def _timeline(reference: ObjectRef, ledger: LedgerBook) -> Sequence[LedgerEvent]:
+    """The last loss of the host, or of the host that the VM was on."""
+    if reference.kind == "Host":
+        return timeline_of_host(ledger.events(str(reference), _BACK))
+    if reference.kind != "VirtualMachine":
+        return ()
+    own = ledger.events(str(reference), _BACK)
+    host = lost_host(own)
+    return timeline_of_vm(own, ledger.events(f"Host/{host}", _BACK)) if host else ()
 
 
 def _refuse_unknown(reference: ObjectRef, view: View, past: Sequence[LedgerEvent], commands: CommandLine) -> None:

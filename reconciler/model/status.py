@@ -6,9 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reconciler.model.health import HostState
 from reconciler.model.plan import Unmet
 
-HostHealth = Literal["online", "unreachable", "unknown"]
 VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
 Sync = Literal["in-sync", "out-of-sync", "restart-pending", "blocked", "unknown"]
 
@@ -17,10 +17,12 @@ class HostStatus(Struct, frozen=True):
     """One host; sizes in bytes, `None` where the host could not be read."""
 
     name: str
-    health: HostHealth
+    health: HostState
+    """As the controller that watches judges it; where none does, `online` for a host that was read."""
     state: str
     """`active`, `cordoned` or `maintenance`, as in the specs."""
     message: str
+    """Why the health is what it is; empty for one that just answers."""
     observed_at: float | None
     memory_total: int | None
     memory_promised: int | None
@@ -28,6 +30,14 @@ class HostStatus(Struct, frozen=True):
     vcpus_promised: int | None
     vms: int | None
     unmanaged: int | None
+    since: float | None = None
+    """Wall time since when it has that health, as far as a controller watches."""
+    rule: str = ""
+    """Name of the rule that the health follows from."""
+    incident: str = ""
+    """Id of the open incident."""
+    is_proven: bool = False
+    """Whether it is proven that the host can't be running its VMs."""
 
 
 class VmStatus(Struct, frozen=True):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from msgspec.structs import replace
+
 from reconciler.model import identity
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.host import Host
-from reconciler.model.inventory import Inventory
-from reconciler.model.ledger import LedgerView
-from reconciler.model.plan import Action, Plan, Unmet
+from reconciler.model.inventory import HostInventory, Inventory
+from reconciler.model.ledger import LedgerView, Placement
+from reconciler.model.plan import Action, Plan, Unmet, UnmetReason
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
@@ -25,6 +27,7 @@ _HEALTH: dict[str, VmHealth] = {
     "shutoff": "stopped",
     "crashed": "crashed",
 }
+_UNSURE: frozenset[UnmetReason] = frozenset({"host-unread", "fleet-not-seen"})
 
 
 def fleet_status(
@@ -68,21 +71,41 @@ def _problems(world: World) -> tuple[str, ...]:
 
 def _host(world: World, host: Host) -> HostStatus:
     observed = world.inventory.hosts.get(host.name)
-    if observed is None:
-        unread = world.inventory.unread.get(host.name)
-        return HostStatus(
-            name=host.name,
-            health="unreachable" if unread else "unknown",
-            state=host.spec.state,
-            message=unread.error if unread else "not read yet",
-            observed_at=unread.last_seen if unread else None,
-            memory_total=None,
-            memory_promised=None,
-            cpus=None,
-            vcpus_promised=None,
-            vms=None,
-            unmanaged=None,
-        )
+    status = _unread_host(world, host) if observed is None else _read_host(world, host, observed)
+    verdict, incident = world.ledger.health.get(host.name), world.ledger.incidents.get(host.name)
+    if incident is not None:
+        status = replace(status, incident=incident.id, is_proven=host.name in world.ledger.proofs)
+    if verdict is None or verdict.state == ("online" if observed is None else "unknown"):
+        return status  # the controller's word is older than what was just seen
+    is_fine = verdict.state == "online" and verdict.rule == "answers"
+    return replace(
+        status,
+        health=verdict.state,
+        since=verdict.since,
+        rule=verdict.rule,
+        message="" if is_fine else verdict.sentence,
+        observed_at=verdict.last_seen if observed is None else status.observed_at,
+    )
+
+
+def _unread_host(world: World, host: Host) -> HostStatus:
+    unread = world.inventory.unread.get(host.name)
+    return HostStatus(
+        name=host.name,
+        health="unreachable" if unread else "unknown",
+        state=host.spec.state,
+        message=unread.error if unread else "not read yet",
+        observed_at=unread.last_seen if unread else None,
+        memory_total=None,
+        memory_promised=None,
+        cpus=None,
+        vcpus_promised=None,
+        vms=None,
+        unmanaged=None,
+    )
+
+
+def _read_host(world: World, host: Host, observed: HostInventory) -> HostStatus:
     active = [domain for domain in observed.domains.values() if domain.active]
     managed = sum(
         1
@@ -105,15 +128,15 @@ def _host(world: World, host: Host) -> HostStatus:
 
 
 def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> VmStatus:
-    copies = world.copies.get(name, ())
-    true_copy = max(copies, key=lambda c: (c.mark.epoch, c.domain.active)) if copies else None
     placement = world.ledger.placements.get(name)
+    true_copy = _true_copy(world.copies.get(name, ()), placement, world.unread)
+    is_out_of_sight = true_copy is None and placement is not None and placement.host in world.unread
     restart = any(u.reason == "restart-pending" for u in unmet)
     sync = _vm_sync(true_copy, actions, unmet)
     return VmStatus(
         name=name,
         host=true_copy.host if true_copy else placement.host if placement else None,
-        health=_vm_health(true_copy, unmet),
+        health="unknown" if is_out_of_sight else _vm_health(true_copy, unmet),
         state=true_copy.domain.state if true_copy else "",
         sync=sync,
         restart_pending=restart,
@@ -124,18 +147,25 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
     )
 
 
+def _true_copy(copies: tuple[Copy, ...], placement: Placement | None, unread: tuple[str, ...]) -> Copy | None:
+    """The copy in sight that counts; none where the true one is on a host out of sight, and only old ones are here."""
+    copy = max(copies, key=lambda c: (c.mark.epoch, c.domain.active), default=None)
+    if copy is None or placement is None or copy.host == placement.host or placement.host not in unread:
+        return copy
+    return None if copy.mark.epoch < placement.epoch else copy
+
+
 def _vm_health(copy: Copy | None, unmet: list[Unmet]) -> VmHealth:
     if any(u.reason == "guest-not-answering" for u in unmet):
         return "not-answering"
     if copy is not None:
         return _HEALTH.get(copy.domain.state, "unknown")
-    unsure = {"host-unread", "fleet-not-seen"}
-    return "unknown" if any(u.reason in unsure for u in unmet) else "missing"
+    return "unknown" if any(u.reason in _UNSURE for u in unmet) else "missing"
 
 
 def _vm_sync(copy: Copy | None, actions: list[Action], unmet: list[Unmet]) -> Sync:
     reasons = {u.reason for u in unmet if u.severity != "info"}
-    if reasons & {"host-unread", "fleet-not-seen"}:
+    if reasons & _UNSURE:
         return "unknown"
     if any(u.severity == "blocked" for u in unmet):
         return "blocked"

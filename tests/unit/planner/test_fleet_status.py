@@ -1,0 +1,98 @@
+"""What `status` says of hosts that are lost, and of the VMs that were on them."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from reconciler.model.status import FleetStatus, HostStatus, VmStatus
+from reconciler.planner.fleet_status import fleet_status
+from tests.support.fleets import Story, story, vm
+
+
+def fleet() -> Story:
+    """Three hosts with a shared pool and one HA VM, which runs on h1."""
+    return story(vm(ha={"enabled": True}, placement={"hosts": ["h1", "h2"]}), hosts=3, shared=True).converged()
+
+
+def status(told: Story) -> FleetStatus:
+    return fleet_status(told.specs, told.inventory, told.ledger, told.policy, told.plan(), told.now)
+
+
+def host(told: Story, name: str) -> HostStatus:
+    return next(host for host in status(told).hosts if host.name == name)
+
+
+def web(told: Story) -> VmStatus:
+    return next(vm for vm in status(told).vms if vm.name == "web")
+
+
+def home(told: Story) -> str:
+    return told.ledger.placements["web"].host
+
+
+def test_hosts_that_answer_are_online_though_no_controller_judges_them() -> None:
+    assert {host.health for host in status(fleet()).hosts} == {"online"}
+
+
+def test_a_lost_host_is_what_the_controller_takes_it_for_and_says_why() -> None:
+    running = fleet()
+    lost = running.lost(home(running))
+
+    seen = host(lost, home(running))
+
+    assert (seen.health, seen.message, seen.rule) == ("unreachable", f"{seen.name} is unreachable", "rule")
+    assert seen.incident == f"i-{seen.name}"
+    assert not seen.is_proven
+
+
+def test_a_host_that_is_proven_dead_says_so() -> None:
+    running = fleet()
+    dead = running.lost(home(running), state="fenced").proven(home(running))
+
+    assert host(dead, home(running)).health == "fenced"
+    assert host(dead, home(running)).is_proven
+
+
+def test_a_host_that_answers_who_asks_is_online_though_the_controller_has_not_seen_it_yet() -> None:
+    assert host(fleet().in_state("h2", "unknown"), "h2").health == "online"
+
+
+def test_a_host_that_is_back_is_not_yet_online() -> None:
+    seen = host(fleet().in_state("h2", "returning"), "h2")
+
+    assert (seen.health, seen.message) == ("returning", "h2 is returning")
+    assert seen.vms is not None
+
+
+def test_a_vm_on_a_lost_host_is_unknown_never_running_nor_missing() -> None:
+    running = fleet()
+
+    for told in (running.losing_sight_of(home(running)), running.lost(home(running))):
+        assert web(told).health == "unknown"
+        assert web(told).host == home(running)
+
+
+def test_a_vm_that_is_being_recovered_is_unknown_until_it_is_elsewhere() -> None:
+    running = fleet()
+    dead = running.lost(home(running), state="fenced").proven(home(running))
+
+    assert web(dead).health == "unknown"
+    assert web(dead.converged()).health == "running"
+    assert web(dead.converged()).host != home(running)
+
+
+def test_an_old_copy_in_sight_says_nothing_of_a_vm_whose_true_copy_is_out_of_sight() -> None:
+    running = fleet()
+    old = home(running)
+    other = next(name for name in ("h1", "h2") if name != old)
+    moved = running.placed("web", other, epoch=9).losing_sight_of(other)
+
+    assert web(moved).health == "unknown"
+    assert web(moved).host == other
+
+
+def test_a_fleet_with_a_lost_host_is_not_healthy() -> None:
+    running = fleet()
+
+    assert status(running).healthy
+    assert not status(replace(running.lost("h3"), now=running.now)).healthy
