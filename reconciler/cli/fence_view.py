@@ -66,7 +66,7 @@ class HostDevices(Struct, frozen=True):
             return "never tested"
         if self.changed:
             return "devices changed since their test"
-        return "" if self.test.passed else f"test failed: {self.test.message}"
+        return "" if self.test.passed else "test failed"
 
 
 class DeviceRow(Struct, frozen=True):
@@ -123,7 +123,7 @@ def _about_host(item: HostDevices, commands: CommandLine) -> str:
         command = commands.call("fence", "confirm", item.host, "--reason", "TEXT")
         notes.append(f"lost since {moment(item.incident.opened)}, not proven dead; once it surely is: {command}")
     if item.answers and not item.armed:
-        notes.append(f"{item.why_not_armed()}: {commands.call('fence', 'test', item.host)}")
+        notes.append(f"{item.why_not_armed()}; next: {commands.call('fence', 'test', item.host)}")
     return "; ".join(notes)
 
 

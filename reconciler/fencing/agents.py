@@ -21,6 +21,7 @@ from reconciler.model.policy import HighAvailability
 Verb = Literal["status", "off", "list"]
 """All that an agent is ever asked for."""
 _NAME: Final = re.compile(r"fence_[a-z0-9_]+")
+_VARIABLES: Final = {"PYTHONWARNINGS": "ignore"}  # most agents are Python, and warnings would hide what they say
 _POWER_OF_STATUS: Final[Mapping[int, Power]] = {0: "on", 2: "off"}
 
 
@@ -87,7 +88,7 @@ class Agents:
             finished = run_program(
                 [str(path)],
                 text="".join(f"{line}\n" for line in lines),
-                variables={},
+                variables=_VARIABLES,
                 deadline=deadline,
                 clock=self._clock,
                 stopped=stopped,

@@ -64,8 +64,8 @@ class IdentityProbe:
     # -- IPMI ------------------------------------------------------------------------------------------------------
     def _by_guid(self, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
         expected = host.metadata.annotations.get(GUID_ANNOTATION) or machine
-        if expected is None:
-            return Identity(None, "its GUID was not compared, as the host was never read")
+        if expected is None or not _is_uuid(expected):
+            return Identity(None, "its GUID was not compared, as the machine's UUID is not known")
         guid = self._guid(level, deadline, stopped)
         if guid is None:
             return Identity(None, "it tells no GUID")

@@ -167,7 +167,7 @@ def test_status_of_devices_that_were_never_tested_exits_1_with_the_command(world
     result = world.call("status")
 
     assert result.exit_code == 1
-    assert "never tested: reconciler fence test h1 --specs" in result.stdout
+    assert "never tested; next: reconciler fence test h1 --specs" in result.stdout
     assert "no fence devices: never fenced" in result.stdout
 
 

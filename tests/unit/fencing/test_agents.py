@@ -38,7 +38,7 @@ def test_an_agent_gets_nothing_of_the_controllers_environment(rack: Rack, monkey
     rack.devices().power(host(rack.level(outlet)))
 
     names = {line.partition("=")[0] for line in Path(f"{outlet}.env").read_text().splitlines()}
-    assert names <= {"PATH", "LC_ALL", "RECONCILER_FENCE_RUN", "PWD", "OLDPWD", "SHLVL", "_"}
+    assert names <= {"PATH", "LC_ALL", "PYTHONWARNINGS", "RECONCILER_FENCE_RUN", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
 def test_an_agent_that_the_policy_does_not_list_is_not_run(rack: Rack) -> None:
