@@ -153,6 +153,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         [
             _object(required=True),
             _directory(),
+            _flag("--json", "As JSON."),
             click.Option(["--events"], type=click.IntRange(0, 1000), default=8, help="How many events are told."),
         ],
     ),
