@@ -96,6 +96,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         [
             _directory(),
             _choice(["--output-format"], _PROBLEM_FORMATS, "How mistakes are written.", "text"),
+            _flag("--strict", "Warnings fail too."),
         ],
     ),
     command(
@@ -110,6 +111,12 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
             _flag("--short", "One line an object."),
             _flag("--verbose", "Every action in order, every host's reason."),
             _flag("--exit-zero", "Exit 0 also where there are changes."),
+            click.Option(
+                ["--if-down"],
+                multiple=True,
+                metavar="HOST",
+                help="Suppose that HOST is proven dead: where would its VMs go? May be given again.",
+            ),
             _file("--out", "Also write the plan to FILE, for apply --plan."),
         ],
     ),

@@ -27,15 +27,20 @@ def run(
     short: bool,
     verbose: bool,
     exit_zero: bool,
+    if_down: tuple[str, ...],
     out: Path | None,
 ) -> int:
     """Look, plan, print; 2 where there are changes."""
     if json + markdown + short + verbose > 1:
         raise UsageError("--json, --markdown, --short and --verbose exclude one another", hint="choose one")
+    if if_down and out is not None:
+        raise UsageError("a plan for hosts that are not down can't be applied, so it is not written", hint="no --out")
     settings = invocation.settings(directory)
     settings.specs_directory()
     with invocation.doors().open_session(settings, None) as session:
         view = session.look(meanwhile=_import_rendering)
+    if if_down:
+        view = import_module("reconciler.daemon.supposition").suppose_down(view, if_down, settings.policy)
     from reconciler.cli.command_line import command_line  # noqa: PLC0415  see _import_rendering
     from reconciler.cli.plan_json import write_plan_file  # noqa: PLC0415
     from reconciler.cli.plan_page import plan_text  # noqa: PLC0415
@@ -47,14 +52,22 @@ def run(
         write_plan_file(out, view.plan, view.inventory.unread)
     detail: Literal["short", "normal", "verbose"] = "short" if short else "verbose" if verbose else "normal"
     click.echo(plan_text(view, commands, json=json, markdown=markdown, detail=detail), nl=False)
-    if not json and not markdown and view.plan.actions and invocation.verbosity >= 0:
-        _suggest(commands, out)
+    if not json and not markdown and invocation.verbosity >= 0:
+        if if_down:
+            _tell_supposed(if_down)
+        elif view.plan.actions:
+            _suggest(commands, out)
     return CHANGES if view.plan.actions and not exit_zero else 0
 
 
 def _import_rendering() -> None:
     """Import what prints the plan while the hosts are answering: that time is had for nothing."""
     import_module("reconciler.cli.plan_page")
+
+
+def _tell_supposed(hosts: tuple[str, ...]) -> None:
+    dead = f"{' and '.join(hosts)} {'is' if len(hosts) == 1 else 'are'} proven dead"
+    click.echo(f"This is what would be done once {dead}; nothing of it can be applied now.", err=True)
 
 
 def _suggest(commands: CommandLine, out: Path | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -11,21 +13,41 @@ from reconciler.cli.problem_formats import FORMATS
 from reconciler.cli.spec_errors import render_problems
 from reconciler.cli.terminal import stderr_terminal, stdout_terminal
 from reconciler.cli.words import count, revision
-from reconciler.model.desired_state import DesiredState
+from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
+from reconciler.model.resource import ObjectRef
 
 
-def run(invocation: Invocation, *, directory: Path | None, output_format: str) -> int:
-    """Load the specs and print what is wrong with them; 1 where anything is."""
+def run(invocation: Invocation, *, directory: Path | None, output_format: str, strict: bool) -> int:
+    """Load the specs and print what is wrong with them; 1 where anything is, or for `strict`, might be."""
     settings = invocation.settings(directory)
     desired = invocation.doors().load_specs(settings.specs_directory(), settings.fleet)
+    problems = (*desired.problems, *_too_few_hosts(desired, settings.policy.ha.host_failures_to_tolerate))
     if output_format == "text":
-        click.echo(render_problems(desired.problems, colour=stdout_terminal().colour), nl=False)
+        click.echo(render_problems(problems, colour=stdout_terminal().colour), nl=False)
     else:
-        click.echo(FORMATS[output_format](desired.problems), nl=False)
-    invalid = any(problem.severity == "error" for problem in desired.problems)
+        click.echo(FORMATS[output_format](problems), nl=False)
+    invalid = any(strict or problem.severity == "error" for problem in problems)
     if not invalid and settings.verbosity >= 0:
         _tell(desired)
     return 1 if invalid else 0
+
+
+def _too_few_hosts(desired: DesiredState, failures: int) -> Iterator[SpecProblem]:
+    """VMs that the failures which the policy asks the fleet to bear could leave without any host."""
+    if not failures:
+        return
+    for bound in import_module("reconciler.planner.failures").bound_vms(desired, failures):
+        target = ObjectRef("VirtualMachine", bound.vm)
+        hosts = ", ".join(bound.hosts) or "no host"
+        yield SpecProblem(
+            where=desired.sources.get(target, SourceRef("", 1)),
+            code="S047",
+            target=str(target),
+            field="spec.placement",
+            message=f"only {hosts} can run it, and {failures} host failure{'s' if failures > 1 else ''} must be borne"
+            " (ha.hostFailuresToTolerate); allow it more hosts",
+            severity="warning",
+        )
 
 
 def _tell(desired: DesiredState) -> None:

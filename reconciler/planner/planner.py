@@ -16,6 +16,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.planner.collection import plan_collection
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.failures import report_risks
 from reconciler.planner.fencing import plan_fencing
 from reconciler.planner.networks import plan_networks
 from reconciler.planner.ordering import hold_back, ordered
@@ -34,7 +35,9 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     plan_pools(world, facilities, draft)
     plan_networks(world, facilities, draft)
     holdups = plan_fencing(world, draft)
-    plan_vms(world, facilities, make_rooms(world), holdups, draft)
+    rooms = make_rooms(world)
+    plan_vms(world, facilities, rooms, holdups, draft)
+    report_risks(world, facilities, rooms, draft)
     plan_removals(world, draft)
     plan_collection(world, draft)
     held = hold_back(world, draft)

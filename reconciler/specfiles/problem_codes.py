@@ -12,7 +12,7 @@ Code = Literal[
     "S001", "S002", "S003", "S004", "S005", "S006", "S007",
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
-    "S040", "S041", "S042", "S043", "S044", "S045", "S046",
+    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047",
 ]  # fmt: skip
 
 
@@ -109,6 +109,10 @@ _TABLE: Final = (
              "Agents can be made to run programs, write files, switch power on again or take a plug that is not there"
              " for one that is off. Such parameters are refused, and so are values that an agent could take for more"
              " than a value."),
+    CodeInfo("S047", "Too few hosts for the failures to bear", "warning",
+             "The controller's configuration asks that ha.hostFailuresToTolerate hosts may fail at once. This HA VM"
+             " may run on so few hosts that they could all be among them. Whether there is room enough is told by the"
+             " plan, which knows the hosts."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})
