@@ -14,6 +14,8 @@ from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVo
 
 POOL_PATIENCE: Final = 600.0
 """Seconds that a full copy of a large base may keep a pool busy; a finished upload must not be lost for it."""
+_LIFE_SIGN: Final = 0.3
+"""Seconds that a host which is proven dead is given to show that it lives after all."""
 
 
 def find_volume(context: ActionContext, host: Hypervisor, pool: str, volume: str) -> ObservedVolume | None:
@@ -77,9 +79,13 @@ def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
 
 def _has_domain(context: ActionContext, name: str, uuid: str, placed_on: str) -> bool:
     host, ledger = context.host_named(name), context.ledger
-    if not host.connected and ledger.proof(name) is not None:
+    is_proven_dead = ledger.proof(name) is not None
+    if is_proven_dead and not host.connected:
         return False
     try:
+        if is_proven_dead:
+            # Its connection may seem open for seconds after its end: a call would wait for all of them.
+            host.ping(_LIFE_SIGN)
         return find_domain(host, uuid) is not None
     except HostError:
         if ledger.proof(name) is not None:

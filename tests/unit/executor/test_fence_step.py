@@ -194,6 +194,17 @@ def test_on_proof_the_vm_is_defined_elsewhere_and_starts(lost: Bench) -> None:
     assert lost.run_one(steps.StartDomain("web", UUID), host="h2").status == "done"
 
 
+def test_a_dead_host_whose_connection_still_seems_open_is_given_a_moment_and_no_more(lost: Bench) -> None:
+    """The controller may learn of the end of a connection seconds after the proof."""
+    human(lost)
+    lost.fleet.power_on("h1")
+    lost.fleet.hang("h1")
+    begun = lost.clock.monotonic()
+
+    assert recover(lost).status == "done"
+    assert lost.clock.monotonic() - begun < 1.0
+
+
 def test_a_proof_of_a_host_that_has_answered_since_lets_nothing_be_defined_elsewhere(lost: Bench) -> None:
     human(lost)
     lost.ledger.note_return("h1", lost.clock.now())
