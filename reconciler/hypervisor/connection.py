@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from functools import partial
 from itertools import count
+from math import inf
 from typing import Final, Literal, TypeVar
 
 from msgspec import Struct
@@ -30,6 +31,9 @@ Pace = Literal["quick", "brief", "slow", "copy"]
 # libvirtd answers five calls of a client at a time and then stops reading: long calls leave it one for the others.
 _LONG_CALLS_AT_ONCE: Final = 4
 _LONG: Final = frozenset[Pace]({"slow", "copy"})
+_NEAR_SECONDS: Final = 0.001
+_NEAR_THREADS: Final = 2
+"""Enough for a host whose answers are back at once; more would only get in one another's way."""
 
 
 class Limits(Struct, frozen=True):
@@ -68,6 +72,7 @@ class HostConnection:
         self._dialler: Final = Dialler(name, uri, limits.open_deadline, limits.keepalive, clock)
         self._quick: Final = Workers(limits.threads, f"{name}-call")
         self._long: Final = Workers(_LONG_CALLS_AT_ONCE, f"{name}-long")
+        self._quickest_call = inf
 
     @property
     def is_open(self) -> bool:
@@ -106,13 +111,16 @@ class HostConnection:
         def drain() -> None:
             try:
                 while (index := next(turn)) < len(items) and not stopped.is_set():
+                    begun = self._clock.monotonic()
                     results[index] = work(items[index])
+                    self._quickest_call = min(self._quickest_call, self._clock.monotonic() - begun)
                     line.heartbeat.answered()
             except BaseException:
                 stopped.set()
                 raise
 
-        futures = [self._quick.submit(drain) for _ in range(min(self._quick.size, len(items)))]
+        threads = _NEAR_THREADS if self._quickest_call < _NEAR_SECONDS else self._quick.size
+        futures = [self._quick.submit(drain) for _ in range(min(threads, len(items)))]
         try:
             for future in futures:
                 self._answer(line, future, self._limits.call_deadline, target, results.__len__)
