@@ -11,11 +11,13 @@ from typing import Any
 from msgspec import Struct
 
 from reconciler.config import Settings
+from reconciler.daemon.host_watch import HostWatch
 from reconciler.daemon.loop import Loop, Timing
 from reconciler.daemon.session import Session
 from reconciler.daemon.triggers import Dirty
 from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
+from reconciler.fencing.devices import FenceDevices
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model.outcome import Outcome
@@ -34,8 +36,10 @@ class Surroundings(Struct, frozen=True):
     clock: EventClock
     images: SimulatedImages
     witness: LedgerWitness
+    devices: Callable[[], FenceDevices]
+    """Makes the way to the fence devices that a controller has."""
     on_look: Callable[[View], None]
-    on_failed_look: Callable[[ReconcilerError], None]
+    on_failure: Callable[[ReconcilerError], None]
 
     @property
     def state_dir(self) -> Path:
@@ -45,8 +49,10 @@ class Surroundings(Struct, frozen=True):
 class WatchedSession(Session):
     """The real session; somebody is told of each look at the fleet."""
 
-    def __init__(self, around: Surroundings, ledger: WatchedLedger) -> None:
+    def __init__(self, around: Surroundings, ledger: WatchedLedger, *, watching: bool) -> None:
         self._around = around
+        devices = around.devices() if watching else None
+        self.hosts = _host_watch(around, devices) if devices is not None else None
         super().__init__(
             around.settings,
             fleet=around.fleet,
@@ -55,16 +61,31 @@ class WatchedSession(Session):
             clock=around.clock,
             writer="run",
             readers=SteppedReaders(around.clock),
+            host_watch=self.hosts,
+            power=devices,
         )
 
     def look(self, **how: Any) -> View:
-        try:
+        with self._failures_told():
             view = super().look(**how)
-        except ReconcilerError as error:
-            self._around.on_failed_look(error)
-            raise
         self._around.on_look(view)
         return view
+
+    def execute(self, view: View, **how: Any) -> tuple[Outcome, ...]:
+        with self._failures_told():
+            return super().execute(view, **how)
+
+    def record_pass(self, pass_id: str, view: View) -> None:
+        with self._failures_told():
+            super().record_pass(pass_id, view)
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        try:
+            yield
+        except ReconcilerError as error:
+            self._around.on_failure(error)
+            raise
 
 
 class SilentObserver:
@@ -90,14 +111,22 @@ class SpecsAreTold:
         """Nothing is watched."""
 
 
+def _host_watch(around: Surroundings, devices: FenceDevices) -> HostWatch:
+    """Hosts are polled by the simulation, and devices asked at once."""
+    return HostWatch(around.fleet, devices, around.clock, around.settings.policy.ha, submit=lambda work: work())
+
+
 @contextmanager
-def controlling(around: Surroundings) -> Iterator[WatchedSession]:
-    """A session that holds the state directory; raises StateError, LedgerError, UsageError as the program does."""
+def controlling(around: Surroundings, *, watching: bool = False) -> Iterator[WatchedSession]:
+    """A session that holds the state directory; raises StateError, LedgerError, UsageError as the program does.
+
+    With `watching` it looks after hosts, and has the fence devices, as the daemon's does.
+    """
     with (
         ControllerLock(around.state_dir, "run", around.clock),
         WatchedLedger(around.state_dir, around.witness) as ledger,
     ):
-        yield WatchedSession(around, ledger)
+        yield WatchedSession(around, ledger, watching=watching)
 
 
 class Daemon:
@@ -107,22 +136,36 @@ class Daemon:
         self._around = around
         self._stop = threading.Event()
         self._dirty = Dirty(around.clock)
+        self._is_dead = False
 
     def live(self) -> None:
         """Pass after pass until it is asked to stop."""
         around = self._around
-        with controlling(around) as session:
+        with controlling(around, watching=True) as session:
             session.watch(lambda event: self._dirty.mark(f"{event.kind} on {event.host}"))
+            if session.hosts is not None:
+                session.hosts.subscribe(lambda reason: self._dirty.mark(reason, urgent=True))
+                self._poll(session.hosts)
             try:
                 Loop(
                     session, SpecsAreTold(), self._dirty, around.clock, Timing(), spawn=lambda work, _name: work()
                 ).run(self._stop)
             finally:
+                self._is_dead = True
                 around.fleet.world.subscribers.clear()
 
-    def specs_changed(self) -> None:
-        """What the watch of the directory tells."""
-        self._dirty.mark("specs")
+    def _poll(self, hosts: HostWatch) -> None:
+        """Look after hosts beside the loop, for as long as this process lives."""
+        if self._is_dead:
+            return
+        clock = self._around.clock
+        with clock.aside():
+            pause = hosts.poll()
+        clock.at(clock.monotonic() + pause, lambda: self._poll(hosts))
+
+    def nudge(self, reason: str) -> None:
+        """Have it look at once, as what it watches would."""
+        self._dirty.mark(reason)
 
     def stop(self) -> None:
         """As SIGTERM does."""

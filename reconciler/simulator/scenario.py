@@ -51,6 +51,10 @@ class FleetFile(Model):
     """Hosts that are not listed are those of the specs, with these defaults."""
     policy: Policy = Policy(fleet="sim")
     """The controller's configuration."""
+    devices: dict[Line, Line] = Field(default_factory=dict)
+    """Fence devices (plug, or address) that switch another machine than that of the specs."""
+    tested: bool = True
+    """Whether the fence devices were tested before it begins, and passed."""
     call: Duration = 0.1
     """How long a call that changes something takes."""
     play: Duration = 60.0

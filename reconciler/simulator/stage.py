@@ -14,10 +14,12 @@ from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
 from reconciler.ledger.controller_lock import controller_holder
 from reconciler.ledger.store import Ledger
+from reconciler.model.desired_state import DesiredState
 from reconciler.model.ledger import LedgerView
 from reconciler.simulator.controller import Daemon, SilentObserver, Surroundings, controlling
 from reconciler.simulator.crash_points import CrashPoints
 from reconciler.simulator.event_clock import EventClock
+from reconciler.simulator.fence_room import FenceRoom
 from reconciler.simulator.fleet_building import build_fleet
 from reconciler.simulator.invariants.promise import Scene, Wishes
 from reconciler.simulator.invariants.watch import PromiseWatch, Violation
@@ -52,17 +54,29 @@ class Stage:
         self.wishes = Wishes()
         self.read_wishes()
         self.fleet: SimulatedFleet = build_fleet(scenario.fleet, self.wishes.now, clock)
+        desired = self.wishes.now or DesiredState("")
+        self.fence_room = FenceRoom(self.fleet, clock, scenario.fleet, desired, self._on_power_off)
+        if scenario.fleet.tested:
+            self.fence_room.arm(desired, self.settings.state_dir)
         self._witness = Witness(timeline)
         self.ledger = LedgerWitness(on_event=self._witness.happened)
         self._daemon: Daemon | None = None
         self._others = 0
-        self._begin_at = 0.0
+        self._begin_at = self._begun = 0.0
         self._over = False
         self._wake = threading.Event()
         self.last_view: View | None = None
         self._calls_at_look = -1
         self.promises = PromiseWatch(
-            Scene(self.fleet.world, policy.fleet, self.wishes, self._lock_is_held, self._controllers, self.ledger_view),
+            Scene(
+                world=self.fleet.world,
+                wishes=self.wishes,
+                lock_is_held=self._lock_is_held,
+                controllers=self._controllers,
+                begun=lambda: self._begun,
+                policy=policy,
+                ledger=self.ledger_view,
+            ),
             self._on_violation,
         )
         self.fleet.on_mutation(self._on_mutation)
@@ -119,7 +133,7 @@ class Stage:
         """One more look by a controller that begins afresh and trusts no cache."""
         self.fleet.on_mutation(None)
         try:
-            with controlling(self._surroundings(on_look=lambda _: None)) as session:
+            with controlling(self._surroundings(on_look=lambda _: None), watching=True) as session:
                 self.last_view = session.look(refresh=True)
                 self.promises.at_rest(self.last_view)
         except ReconcilerError as error:
@@ -130,6 +144,7 @@ class Stage:
         self._begin_at = _NEVER
         self._witness.forget()
         self._daemon = Daemon(self._surroundings(on_look=self._looked))
+        self._begun = self.clock.monotonic()
         self.timeline.note("controller started")
         try:
             self._daemon.live()
@@ -178,8 +193,12 @@ class Stage:
     def specs_changed(self) -> None:
         """Somebody wrote or removed files of the specs."""
         self.read_wishes()
+        self.nudge("specs")
+
+    def nudge(self, reason: str) -> None:
+        """Have the controller look at once, where one runs."""
         if self._daemon is not None:
-            self._daemon.specs_changed()
+            self._daemon.nudge(reason)
 
     def read_wishes(self) -> None:
         """What the files say now, and what they last said of each VM."""
@@ -207,8 +226,9 @@ class Stage:
             clock=self.clock,
             images=self.images,
             witness=self.ledger,
+            devices=self.fence_room.devices,
             on_look=on_look,  # type: ignore[arg-type]
-            on_failed_look=self._witness.failed,
+            on_failure=self._witness.failed,
         )
 
     def _looked(self, view: View) -> None:
@@ -226,6 +246,10 @@ class Stage:
         self.crash_points.pass_by(call, phase)
         if phase == "after":
             self.promises.after(call)
+
+    def _on_power_off(self, host: str) -> None:
+        self.timeline.note("power switched off", f"Host/{host}", host)
+        self.promises.fenced(host)
 
     def _on_violation(self, violation: Violation) -> None:
         self.timeline.note("VIOLATION", sentence=f"{violation.promise}: {violation.detail}")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 from msgspec import Struct
 
 from reconciler.clock import Clock
 
-_EVENT_WIDTH = 24
-_OBJECT_WIDTH = 26
-_HOST_WIDTH = 6
+_EVENT_WIDTH: Final = 24
+_OBJECT_WIDTH: Final = 26
+_HOST_WIDTH: Final = 6
+_PROCESS: Final = re.compile(r"\(pid \d+, since [^)]*\)")
 
 
 class Entry(Struct, frozen=True):
@@ -45,10 +48,10 @@ class Timeline:
             self._tell(entry)
 
     def shown(self, text: str) -> str:
-        """`text` without what differs from run to run."""
+        """`text` without what differs from run to run: folders, processes, the time of where it is run."""
         for hidden, shown in self._hidden.items():
             text = text.replace(hidden, shown)
-        return text
+        return _PROCESS.sub("(pid …)", text)
 
     def text(self) -> str:
         return "".join(f"{entry.line()}\n" for entry in self.entries)

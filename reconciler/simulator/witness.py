@@ -29,7 +29,6 @@ class Witness:
 
     def looked(self, view: View) -> None:
         """A pass saw the fleet and decided."""
-        self._failed = ""
         self._note_problems(view)
         self._note_hosts(view)
         unmet = {(str(item.target), item.reason): item for item in view.plan.unmet}

@@ -10,6 +10,7 @@ from reconciler.daemon.view import View
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, MutatingCall, World
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.ledger import LedgerView
+from reconciler.model.policy import Policy
 
 
 class Wishes(Struct):
@@ -26,14 +27,20 @@ class Scene(Struct, frozen=True):
     """What can be seen of a simulation from outside the controller."""
 
     world: World
-    fleet: str
     wishes: Wishes
     lock_is_held: Callable[[], bool]
     """Whether the kernel says that somebody holds the state directory."""
     controllers: Callable[[], int]
     """How many controllers act."""
+    begun: Callable[[], float]
+    """When the controller that runs began, in monotonic seconds."""
+    policy: Policy
     ledger: Callable[[], LedgerView]
     """The ledger as it is on disk now."""
+
+    @property
+    def fleet(self) -> str:
+        return self.policy.fleet
 
     def is_ours(self, entry: DomainEntry) -> bool:
         mark = entry.config.mark
@@ -64,6 +71,10 @@ class Promise:
 
     def tick(self) -> Iterable[str]:
         """After anything happened."""
+        return ()
+
+    def fenced(self, host: str) -> Iterable[str]:  # noqa: ARG002  # likewise
+        """Just before a fence device cuts the power of `host`."""
         return ()
 
     def at_rest(self, view: View) -> Iterable[str]:  # noqa: ARG002  # likewise

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from reconciler.daemon.view import View
 from reconciler.hypervisor.simulated_world import MutatingCall
+from reconciler.simulator.invariants.brakes import BrakesHeld
 from reconciler.simulator.invariants.copies import OneCopy, ProofFirst
 from reconciler.simulator.invariants.data import AcceptedDeletion, SoundDisks, UnmanagedUntouched
 from reconciler.simulator.invariants.order import CapacityKept, EmptyAtRest, LockHeld
@@ -20,6 +21,7 @@ PROMISES: tuple[type[Promise], ...] = (
     SoundDisks,
     UnmanagedUntouched,
     LockHeld,
+    BrakesHeld,
     CapacityKept,
     EmptyAtRest,
 )
@@ -56,6 +58,9 @@ class PromiseWatch:
 
     def tick(self) -> None:
         self._take((promise, promise.tick()) for promise in self._promises)
+
+    def fenced(self, host: str) -> None:
+        self._take((promise, promise.fenced(host)) for promise in self._promises)
 
     def at_rest(self, view: View) -> None:
         self._take((promise, promise.at_rest(view)) for promise in self._promises)
