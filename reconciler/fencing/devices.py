@@ -8,6 +8,7 @@ from reconciler.clock import Clock
 from reconciler.fencing.agents import AgentRunner, Agents
 from reconciler.fencing.identity import IdentityProbe
 from reconciler.fencing.interface import AttemptLog
+from reconciler.fencing.ipmi_guid import GuidReader
 from reconciler.fencing.levels import Asker, Level, LevelAnswer, levels_of
 from reconciler.fencing.proof import Fencer
 from reconciler.fencing.secrets import Credentials
@@ -35,6 +36,7 @@ class FenceDevices:
         self._clock = clock
         self._seconds = policy.fence_timeout
         self._asker = Asker(agents or Agents(policy, clock), credentials or Credentials(), clock)
+        self._identity = IdentityProbe(self._asker, GuidReader(clock) if agents is None else None)
         self._closed = threading.Event()
 
     def power(self, host: Host) -> Power:
@@ -72,7 +74,7 @@ class FenceDevices:
         answer = self.ask(level)
         if answer.power == "unknown":
             return False, f"{level.text}: no power status: {answer.message}"
-        identity = IdentityProbe(self._asker).check(host, level, machine, self._deadline(), self._closed.is_set)
+        identity = self._identity.check(host, level, machine, self._deadline(), self._closed.is_set)
         return identity.same is not False, f"{level.text}: power is {answer.power}; {identity.text}"
 
     def _deadline(self) -> float:

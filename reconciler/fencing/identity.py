@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
 import uuid
 from typing import Final
 
 from msgspec import Struct
 
 from reconciler.errors import FencingError
-from reconciler.fencing.agents import answer_of
+from reconciler.fencing.ipmi_guid import IPMI_AGENTS, GuidReader
 from reconciler.fencing.levels import Asker, Level, Stopped
-from reconciler.fencing.processes import SEARCH_PATH, run_program
-from reconciler.model.fencing_parameters import canonical_name, canonical_parameters
+from reconciler.model.fencing_parameters import canonical_parameters
 from reconciler.model.host import Host
 
 GUID_ANNOTATION: Final = "reconciler/bmc-guid"
 """Annotation of a host whose BMC has a GUID of its own: the GUID that was found and is right."""
-_IPMI_AGENTS: Final = frozenset(
-    {"fence_idrac", "fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_imm", "fence_ipmilan", "fence_ipmilanplus"}
-)
-_LANPLUS_BY_DEFAULT: Final = frozenset({"fence_ilo3", "fence_ilo4", "fence_ilo5", "fence_ipmilanplus"})
 _LISTING_AGENTS: Final = frozenset({"fence_apc_snmp", "fence_virsh", "fence_xvm"})
-_GUID: Final = re.compile(r"GUID\s*:\s*([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\b")
 _NO_LIST: Final = re.compile(r"N/A|NOTICE")  # what agents print that can't list
-_IPMITOOL_OPTIONS: Final = (
-    ("ip", "-H"),
-    ("ipport", "-p"),
-    ("username", "-U"),
-    ("auth", "-A"),
-    ("cipher", "-C"),
-    ("privlvl", "-L"),
-    ("ipmitool_timeout", "-N"),
-    ("target", "-t"),
-)
 
 
 class Identity(Struct, frozen=True):
@@ -45,16 +28,17 @@ class Identity(Struct, frozen=True):
 
 
 class IdentityProbe:
-    """Asks devices whose they are."""
+    """Asks devices whose they are; without `guids`, BMCs are not asked."""
 
-    def __init__(self, asker: Asker) -> None:
+    def __init__(self, asker: Asker, guids: GuidReader | None) -> None:
         self._asker = asker
+        self._guids = guids
 
     def check(self, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
         """Compare what the level's device tells with `machine`, the host's UUID by libvirt."""
         try:
-            if level.agent in _IPMI_AGENTS:
-                return self._by_guid(host, level, machine, deadline, stopped)
+            if level.agent in IPMI_AGENTS and self._guids is not None:
+                return self._by_guid(self._guids, host, level, machine, deadline, stopped)
             if level.agent in _LISTING_AGENTS:
                 return self._by_list(level, machine, deadline, stopped)
         except FencingError as error:
@@ -62,46 +46,23 @@ class IdentityProbe:
         return Identity(None, f"{level.agent} can't be asked whose it is")
 
     # -- IPMI ------------------------------------------------------------------------------------------------------
-    def _by_guid(self, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
-        expected = host.metadata.annotations.get(GUID_ANNOTATION) or machine
-        if expected is None or not _is_uuid(expected):
+    def _by_guid(
+        self, guids: GuidReader, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped
+    ) -> Identity:
+        known = (machine, host.metadata.annotations.get(GUID_ANNOTATION))
+        expected = [each for each in known if each is not None and _is_uuid(each)]
+        if not expected:
             return Identity(None, "its GUID was not compared, as the machine's UUID is not known")
-        guid = self._guid(level, deadline, stopped)
+        guid = guids.read(level, self._asker.secrets(level), deadline, stopped)
         if guid is None:
             return Identity(None, "it tells no GUID")
-        if _is_same(guid, expected):
-            return Identity(True, "its GUID is the machine's UUID")
+        if any(_is_same(guid, each) for each in expected):
+            return Identity(True, "its GUID is this machine's")
         return Identity(
             False,
-            f"its GUID is {guid}, the machine's UUID {expected}: it may be another machine's; if it is surely this"
+            f"its GUID is {guid}, the machine's UUID {expected[0]}: it may be another machine's; if it is surely this"
             f' one\'s, annotate the host with {GUID_ANNOTATION}: "{guid}"',
         )
-
-    def _guid(self, level: Level, deadline: float, stopped: Stopped) -> str | None:
-        tool = shutil.which("ipmitool", path=SEARCH_PATH)
-        if tool is None:
-            raise FencingError("ipmitool is not installed", hint="apt install ipmitool")
-        secrets = {canonical_name(name): value for name, value in self._asker.secrets(level).items()}
-        values = {**canonical_parameters(level.spec), **secrets}
-        if "hexadecimal_kg" in values:
-            raise FencingError("ipmitool takes a K_g key on its command line only, where everybody could read it")
-        password = values.get("password", "")
-        options = [word for name, option in _IPMITOOL_OPTIONS if name in values for word in (option, values[name])]
-        plus = values.get("lanplus", "1" if level.agent in _LANPLUS_BY_DEFAULT else "0") in {"", "1"}
-        try:
-            finished = run_program(
-                [tool, "-I", "lanplus" if plus else "lan", *options, "-E", "mc", "guid"],
-                text="",
-                variables={"IPMI_PASSWORD": password},
-                deadline=deadline,
-                clock=self._asker.clock,
-                stopped=stopped,
-            )
-        except OSError as error:
-            raise FencingError(f"ipmitool can't be run: {error.strerror}") from error
-        found = _GUID.search(answer_of(finished, tuple(secrets.values())).output)
-        # Firmware that was never told one says nothing but zeros or ones.
-        return str(uuid.UUID(found[1])) if found and len(set(found[1].replace("-", "").lower())) > 1 else None
 
     # -- agents that list plugs ------------------------------------------------------------------------------------
     def _by_list(self, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
