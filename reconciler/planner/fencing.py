@@ -53,17 +53,22 @@ class _Candidate(Struct, frozen=True):
 
 
 def plan_fencing(world: World, draft: Draft) -> Mapping[str, Holdup]:
-    """Plan to fence the one host whose turn it is; return, by host, why each other one that should be has to wait."""
+    """Plan to fence the one host whose turn it is; return, by host, what the VMs of each that should be wait for."""
     _report_unarmed(world, draft)
     candidates = sorted(_candidates(world), key=lambda candidate: candidate.importance)
-    everyone = _holdup_of_all(world) if candidates else None
+    brake = braked(world) if candidates else ""
     at_work = min((name for name in world.ledger.in_flight if name.startswith("Host/")), default="")
     holdups: dict[str, Holdup] = {}
     for candidate in candidates:
         action = _fence(draft, candidate)
-        holdup = _holdup(world, draft, candidate, action) or everyone or _holdup_of_turn(candidate, at_work)
+        holdup = (
+            _holdup(world, draft, candidate, action)
+            or _holdup_of_all(world, candidate, brake)
+            or _holdup_of_turn(candidate, at_work)
+        )
         if holdup is None:
             at_work = str(candidate.ref)
+            holdups[candidate.host.name] = _under_way(candidate)
         else:
             holdups[candidate.host.name] = holdup
             draft.held[action] = _unmet(candidate.ref, holdup)
@@ -135,22 +140,28 @@ def _holdup(world: World, draft: Draft, candidate: _Candidate, action: str) -> H
     return Holdup("fencing-failed", detail, "blocked", confirm(name))
 
 
-def _holdup_of_all(world: World) -> Holdup | None:
+def _holdup_of_all(world: World, candidate: _Candidate, brake: str) -> Holdup | None:
     """What stands in the way of fencing any host."""
+    name = candidate.host.name
     if world.ledger.quiet:
-        return Holdup("fencing-held", "nobody is fenced in the quiet period after the controller's start")
-    brake = braked(world)
-    if not brake:
-        return None
-    hint = f"look at the network of the controller; for a host that is surely off: {confirm('HOST')}"
-    return Holdup("fencing-held", brake, "blocked", hint)
+        return Holdup(
+            "fencing-held", f"{name} is lost; nobody is fenced in the quiet period after the controller's start"
+        )
+    return Holdup("fencing-held", f"{name} is lost, but {brake}", "blocked", confirm(name)) if brake else None
+
+
+def _under_way(candidate: _Candidate) -> Holdup:
+    """What the VMs of a host wait for whose turn it is."""
+    name = candidate.host.name
+    detail = f"the power of {name} is cut now; it runs elsewhere once {name} is surely off"
+    return Holdup("host-lost", detail, hint=NextCommand("why", f"Host/{name}"))
 
 
 def braked(world: World) -> str:
     """Why nobody is fenced automatically: so many hosts are bad at once that the fault may well be ours."""
     hosts = [name for name, host in world.desired.hosts.items() if host.spec.state != "maintenance"]
     if not world.inventory.hosts:
-        return "the controller reaches none of the hosts, so nobody is fenced"
+        return "the controller reaches no host at all, so nobody is fenced"
     bad = sum(_is_bad(world, name) for name in hosts)
     if len(hosts) <= _SMALL_FLEET:
         return f"{bad} of {len(hosts)} hosts are bad at once, so nobody is fenced" if bad > 1 else ""
@@ -205,7 +216,7 @@ def _doubt_about_devices(world: World, host: Host) -> str:
 
 def confirm(host: str) -> str:
     """The command by which a human says that `host` is surely off."""
-    return NextCommand("fence", "confirm", host)
+    return NextCommand("fence", "confirm", host, "--reason", "TEXT")
 
 
 def _unmet(ref: ObjectRef, holdup: Holdup) -> Unmet:

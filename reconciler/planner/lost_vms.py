@@ -57,14 +57,14 @@ class LostVm(Struct, frozen=True):
             return "ha.enabled is false: it waits for its host"
         local = local_disks(self.world, self.vm)
         if local and self.vm.spec.ha.on_host_loss == "wait":
-            disks = f"disk {local[0]} is" if len(local) == 1 else f"disks {', '.join(local)} are"
-            return f"its {disks} on that host: it waits for it (ha.onHostLoss: rebuild would make it anew)"
+            disks = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"
+            return f"{disks} there: it waits for its host (ha.onHostLoss: rebuild would make it anew)"
         return ""
 
     def _wait_for_proof(self) -> None:
         holdup = self.holdups.get(self.host)
         if holdup is None:
-            detail = f"{self.host} is unreachable and not proven dead; it runs elsewhere once {self.host} is surely off"
+            detail = f"{self.host} is lost and not proven dead; it goes elsewhere once {self.host} is surely off"
             self._wait("host-lost", detail, confirm(self.host))
         else:
             target = ObjectRef("VirtualMachine", self.vm.name)

@@ -213,7 +213,8 @@ def place(
         score = round(sum(_scores(vm, rooms[name], local=local)), 6)
         if best is None or score > best[0]:
             best = (score, name)
-    rejections += [(name, "can't be read") for name in world.desired.hosts if name not in rooms]
+    out_of_sight = [name for name in world.desired.hosts if name not in rooms]
+    rejections += [(name, "dead" if name in world.dead else "can't be read") for name in out_of_sight]
     return Verdict(best[1] if best else None, tuple(sorted(rejections)))
 
 

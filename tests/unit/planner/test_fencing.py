@@ -103,8 +103,8 @@ def test_a_host_without_a_device_is_not_armed_and_only_a_human_can_tell() -> Non
     fleet = armed("h2").lost("h1")
 
     assert fleet.plan().empty
-    assert fleet.unmet("Host/h1")["not-armed"].hint == "reconciler fence confirm h1"
-    assert fleet.unmet()["not-armed"].hint == "reconciler fence confirm h1"
+    assert fleet.unmet("Host/h1")["not-armed"].hint == "reconciler fence confirm h1 --reason TEXT"
+    assert fleet.unmet()["not-armed"].hint == "reconciler fence confirm h1 --reason TEXT"
 
 
 def test_a_device_that_was_never_tested_is_not_used() -> None:
@@ -173,7 +173,7 @@ def test_a_controller_that_reaches_no_host_fences_none() -> None:
     fleet = armed(hosts=1).lost("h1")
 
     assert fleet.plan().empty
-    assert "reaches none" in reasons(fleet)["fencing-held"]
+    assert "reaches no host" in reasons(fleet)["fencing-held"]
 
 
 @pytest.mark.parametrize("what", ["Host/h1", "fleet"])
@@ -193,7 +193,7 @@ def test_after_a_failure_it_is_tried_again_later_and_meanwhile_a_human_may_tell(
     assert failed.plan().empty
     assert failed.plan().held == (FENCE,)
     assert "no answer" in reasons(failed)["fencing-failed"]
-    assert failed.unmet()["fencing-failed"].hint == "reconciler fence confirm h1"
+    assert failed.unmet()["fencing-failed"].hint == "reconciler fence confirm h1 --reason TEXT"
     assert fenced(replace(failed, now=NOW + 10)) == ["h1"]
 
 

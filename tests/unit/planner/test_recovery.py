@@ -44,7 +44,7 @@ def test_without_a_proof_nothing_is_started_elsewhere_and_the_vm_says_what_a_hum
     unmet = fleet.unmet()["not-armed"]
 
     assert fleet.plan().empty
-    assert unmet.hint == "reconciler fence confirm h1"
+    assert unmet.hint == "reconciler fence confirm h1 --reason TEXT"
     assert unmet.severity == "blocked"
 
 
@@ -151,7 +151,7 @@ def test_a_vm_on_a_local_disk_waits_for_its_host() -> None:
     fleet = with_local_disk().lost("h1").proven("h1")
 
     assert fleet.plan().empty
-    assert "its disk root is on that host" in fleet.unmet()["host-lost"].detail
+    assert "its disk root is there" in fleet.unmet()["host-lost"].detail
 
 
 def test_a_vm_that_may_be_rebuilt_gets_a_new_disk_from_its_image_and_the_plan_says_that_data_are_lost() -> None:
@@ -186,7 +186,7 @@ def test_without_room_the_vm_waits_with_the_reason_of_each_host() -> None:
 
     unmet = fleet.lost(there).proven(there).unmet()["no-host-fits"]
 
-    assert dict(unmet.per_host)[there] == "can't be read"
+    assert dict(unmet.per_host)[there] == "dead"
     assert any(why.startswith("memory −") for _, why in unmet.per_host)
 
 
