@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final
 
 import structlog
@@ -49,16 +50,18 @@ class HealthKeeper:
         self._ledger = ledger
         self._clock = clock
         self._policy = policy
-        self._proven_before = frozenset(proof.incident for proof in ledger.view().proofs.values())
+        self._last = ledger.view()
+        self._proven_before = frozenset(proof.incident for proof in self._last.proofs.values())
         """Incidents that an earlier controller had proven: the host may have been up since."""
         self._answered_before: dict[str, float | None] = {}
         """By incident of ours: when (monotonic) its host had last answered when it was opened."""
         ledger.cut_off_attempts(clock.now())
 
-    def follow(self, desired: DesiredState, view: LedgerView, in_flight: frozenset[str]) -> None:
+    def follow(self, desired: DesiredState, in_flight: frozenset[str]) -> None:
         """Have the hosts of the specs watched; devices that are in use, or have said all, are not asked."""
+        last = self._last
         fenced = {
-            name for name, health in view.health.items() if health.state == "fenced" and self._is_ours(view, name)
+            name for name, health in last.health.items() if health.state == "fenced" and self._is_ours(last, name)
         }
         busy = {name for name in desired.hosts if f"Host/{name}" in in_flight}
         self._watch.follow(desired.hosts, unasked=fenced | busy)
@@ -73,15 +76,20 @@ class HealthKeeper:
         """Judge every host by what is seen of it now; return the ledger as it is afterwards."""
         self._note_identities(desired, inventory, view)
         has_changed = self._forget_gone(desired, view)
+        verdicts: list[HostHealth] = []
         for name, signs in self._watch.signs().items():
             if name in desired.hosts:
                 hearing = _Hearing(desired.hosts[name], signs, inventory, view, f"Host/{name}" in in_flight)
-                has_changed |= self._note_host(hearing)
-        return replace(self._ledger.view() if has_changed else view, quiet=self._watch.quiet)
+                has_changed |= self._note_host(hearing, verdicts)
+        if verdicts:
+            self._ledger.record_health(*verdicts)
+            has_changed = True
+        self._last = replace(self._ledger.view() if has_changed else view, quiet=self._watch.quiet)
+        return self._last
 
     # -- one host --------------------------------------------------------------------------------------------------
-    def _note_host(self, hearing: _Hearing) -> bool:
-        """Judge, step by step, until nothing follows from it any more; return whether anything was written."""
+    def _note_host(self, hearing: _Hearing, verdicts: list[HostHealth]) -> bool:
+        """Judge, step by step, until nothing follows from it any more; return whether its incident moved."""
         has_changed = False
         case = self._case(hearing)
         verdict = judge(case)
@@ -94,7 +102,8 @@ class HealthKeeper:
             case = self._take(step, case, hearing)
             verdict = judge(case)
             has_changed = True
-        return self._write(hearing, verdict) or has_changed
+        verdicts += self._news(hearing, verdict)
+        return has_changed
 
     def _case(self, hearing: _Hearing) -> Case:
         name, view = hearing.host.name, hearing.view
@@ -160,18 +169,17 @@ class HealthKeeper:
         return incident
 
     # -- what is written -------------------------------------------------------------------------------------------
-    def _write(self, hearing: _Hearing, verdict: Verdict) -> bool:
-        """Write the verdict down if it is another than the last; return whether it was."""
+    def _news(self, hearing: _Hearing, verdict: Verdict) -> Iterator[HostHealth]:
+        """The verdict as it is written down, if it is another than the last."""
         name, before, now = verdict.host, hearing.view.health.get(verdict.host), self._clock.now()
         if before is not None and (before.state, before.rule) == (verdict.state, verdict.rule):
-            return False
+            return
         is_same_state = before is not None and before.state == verdict.state
         since = before.since if before is not None and is_same_state else now
         seen = hearing.last_seen(now)
-        self._ledger.record_health(HostHealth(name, verdict.state, verdict.rule, verdict.sentence, since, seen))
         if before is not None and not is_same_state:
             self._tell(before.state, verdict, now, seen)
-        return True
+        yield HostHealth(name, verdict.state, verdict.rule, verdict.sentence, since, seen)
 
     def _tell(self, before: HostState, verdict: Verdict, now: float, last_seen: float | None) -> None:
         name, event = verdict.host, _EVENTS.get(verdict.state)
@@ -185,13 +193,16 @@ class HealthKeeper:
         self._ledger.record_event(LedgerEvent(now, "", f"Host/{name}", name, event, verdict.sentence))
 
     def _note_identities(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> None:
+        new: dict[str, str] = {}
         for name, observed in inventory.hosts.items():
             if name not in desired.hosts:
                 continue
             is_other = is_another_machine(observed, view, self._policy.fleet)
             self._watch.note_identity(name, changed=is_other)
             if not is_other and observed.facts.uuid and view.identities.get(name) != observed.facts.uuid:
-                self._ledger.record_host_identity(name, observed.facts.uuid)
+                new[name] = observed.facts.uuid
+        if new:
+            self._ledger.record_host_identities(new)
 
     def _forget_gone(self, desired: DesiredState, view: LedgerView) -> bool:
         """Hosts that left the specs; those whose spec is unusable have not."""

@@ -112,7 +112,7 @@ class Session:
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
         silent: dict[str, str] = {}
         if self._keeper is not None:
-            self._keeper.follow(desired, self._ledger.view(), in_flight)
+            self._keeper.follow(desired, in_flight)
             silent = self._keeper.silent()
         round_ = self._collector.begin(
             desired, refresh=refresh, resync_after=resync_after, dialled_at=self._dialled_at, silent=silent
@@ -285,7 +285,8 @@ class Session:
             self._inputs.note(pass_id, view)
         self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
         wanted = (*(action.id for action in view.plan.actions), *view.plan.held)
-        self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen)
+        # What was worked on while the hosts were read may have failed since: the plan says nothing about that.
+        self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen, of=view.ledger.in_flight)
 
     def record_silent_guests(self, silent: Mapping[str, float]) -> None:
         """Remember whose guests don't answer, and since when, for every `status`."""

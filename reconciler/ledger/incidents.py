@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from msgspec.structs import astuple
@@ -67,8 +68,9 @@ class Incidents:
         return dict(self._connection.execute("SELECT host, uuid FROM host_identity"))
 
     # -- health and incidents --------------------------------------------------------------------------------------
-    def put_health(self, health: HostHealth) -> None:
-        self._connection.execute("REPLACE INTO host_health VALUES (?, ?, ?, ?, ?, ?)", astuple(health))
+    def put_health(self, verdicts: Iterable[HostHealth]) -> None:
+        rows = [astuple(verdict) for verdict in verdicts]
+        self._connection.executemany("REPLACE INTO host_health VALUES (?, ?, ?, ?, ?, ?)", rows)
 
     def forget_hosts_except(self, hosts: frozenset[str]) -> None:
         for table in ("host_health", "fence_test", "host_identity"):
@@ -141,8 +143,8 @@ class Incidents:
     def put_fence_test(self, test: FenceTest) -> None:
         self._connection.execute("REPLACE INTO fence_test VALUES (?, ?, ?, ?, ?)", astuple(test))
 
-    def put_identity(self, host: str, uuid: str) -> None:
-        self._connection.execute("REPLACE INTO host_identity VALUES (?, ?)", (host, uuid))
+    def put_identities(self, machines: Mapping[str, str]) -> None:
+        self._connection.executemany("REPLACE INTO host_identity VALUES (?, ?)", tuple(machines.items()))
 
 
 def _why_no_proof(incident: Incident | None, proof: FenceProof) -> str:

@@ -191,15 +191,19 @@ class Ledger:
         with self._writing(durable=False) as connection:
             connection.execute("DELETE FROM failure WHERE key = ?", (key,))
 
-    def forget_failures_except(self, keys: Iterable[str], *, on_hosts: Iterable[str] = ()) -> None:
+    def forget_failures_except(
+        self, keys: Iterable[str], *, on_hosts: Iterable[str] = (), of: Iterable[str] = ()
+    ) -> None:
         """Forget failures of actions that no plan wants any more.
 
-        Kept are those of `keys`, and all of `on_hosts`, such as hosts out of sight, for which nothing can be planned.
+        Kept are those of `keys`, all of `on_hosts`, such as hosts out of sight, for which nothing can be planned, and
+        all of the objects `of` (`Kind/name`), such as those that were being worked on while the plan was made.
         """
-        kept, hosts = frozenset(keys), frozenset(on_hosts)
+        kept, hosts, objects = frozenset(keys), frozenset(on_hosts), frozenset(of)
         with self._writing(durable=False) as connection:
             known = [str(row[0]) for row in connection.execute("SELECT key FROM failure")]
-            unwanted = [key for key in known if key not in kept and key.rpartition("@")[2] not in hosts]
+            gone = [key for key in known if key not in kept and key.rpartition("@")[2] not in hosts]
+            unwanted = [key for key in gone if _object_of(key) not in objects]
             connection.executemany("DELETE FROM failure WHERE key = ?", [(key,) for key in unwanted])
 
     # -- pauses ----------------------------------------------------------------------------------------------------
@@ -215,10 +219,10 @@ class Ledger:
             return connection.execute("DELETE FROM paused WHERE target = ?", (target,)).rowcount > 0 or restarts
 
     # -- lost hosts ------------------------------------------------------------------------------------------------
-    def record_health(self, health: HostHealth) -> None:
-        """Remember what a host is taken for; written when that changes."""
+    def record_health(self, *verdicts: HostHealth) -> None:
+        """Remember what hosts are taken for; written when that changes."""
         with self._writing(durable=False) as connection:
-            Incidents(connection).put_health(health)
+            Incidents(connection).put_health(verdicts)
 
     def open_incident(self, incident: Incident) -> None:
         """Remember that a host was lost; the same one again changes nothing. PreconditionFailed beside another."""
@@ -278,10 +282,10 @@ class Ledger:
         with self._writing() as connection:
             Incidents(connection).put_fence_test(test)
 
-    def record_host_identity(self, host: str, uuid: str) -> None:
-        """Remember which machine goes by that name."""
+    def record_host_identities(self, machines: Mapping[str, str]) -> None:
+        """Remember which machines (UUIDs) go by the names of these hosts."""
         with self._writing() as connection:
-            Incidents(connection).put_identity(host, uuid)
+            Incidents(connection).put_identities(machines)
 
     def host_identities(self) -> dict[str, str]:
         """UUID of the machine by host."""
@@ -368,6 +372,11 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         fence_tests=lost.fence_tests(),
         identities=lost.identities(),
     )
+
+
+def _object_of(key: str) -> str:
+    """`Kind/name` of an action's id, such as `start-domain:VirtualMachine/web@h1`."""
+    return key.partition(":")[2].partition("@")[0].partition(":")[0]
 
 
 def _placement(row: tuple[str, str, int, float, int]) -> Placement:

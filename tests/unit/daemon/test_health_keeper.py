@@ -45,7 +45,7 @@ class Kept:
 
     def judged(self) -> LedgerView:
         specs, view = desired(*self.watched.hosts.values()), self.ledger.view()
-        self.keeper.follow(specs, view, self.fencing)
+        self.keeper.follow(specs, self.fencing)
         return self.keeper.note(specs, self.inventory(), view, self.fencing)
 
     def inventory(self) -> Inventory:
@@ -280,7 +280,7 @@ def test_attempts_of_a_controller_that_died_are_cut_off_by_the_next(kept: Kept) 
 def test_another_machine_under_the_name_is_quarantined(kept: Kept) -> None:
     kept.left["h1"] = (copy(1),)
     kept.pass_seconds(3)
-    kept.ledger.record_host_identity("h1", "the machine before")
+    kept.ledger.record_host_identities({"h1": "the machine before"})
     kept.left.clear()
 
     kept.judged()

@@ -29,7 +29,7 @@ def test_everything_of_a_lost_host_is_there_after_reopening(tmp_path: Path) -> N
         ledger.record_health(HEALTH)
         ledger.record_proof(PROOF)
         ledger.record_fence_test(TEST)
-        ledger.record_host_identity("h1", "u1")
+        ledger.record_host_identities({"h1": "u1"})
 
     with Ledger.open_readonly(tmp_path) as ledger:
         assert ledger.view() == LedgerView(
@@ -134,8 +134,7 @@ def test_what_a_dead_controller_left_open_is_cut_off_and_the_rest_stays(tmp_path
 def test_a_host_that_left_the_specs_is_forgotten_and_the_others_are_not(tmp_path: Path) -> None:
     with lost(tmp_path) as ledger:
         ledger.record_health(HEALTH)
-        ledger.record_host_identity("h1", "u1")
-        ledger.record_host_identity("h2", "u2")
+        ledger.record_host_identities({"h1": "u1", "h2": "u2"})
 
         ledger.forget_hosts_except({"h2"})
 
