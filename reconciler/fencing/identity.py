@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Final
 
@@ -11,13 +10,12 @@ from msgspec import Struct
 from reconciler.errors import FencingError
 from reconciler.fencing.ipmi_guid import IPMI_AGENTS, GuidReader
 from reconciler.fencing.levels import Asker, Level, Stopped
-from reconciler.model.fencing_parameters import canonical_parameters
+from reconciler.fencing.plugs import is_uuid, listed, wanted
 from reconciler.model.host import Host
 
 GUID_ANNOTATION: Final = "reconciler/bmc-guid"
 """Annotation of a host whose BMC has a GUID of its own: the GUID that was found and is right."""
 _LISTING_AGENTS: Final = frozenset({"fence_apc_snmp", "fence_virsh", "fence_xvm"})
-_NO_LIST: Final = re.compile(r"N/A|NOTICE")  # what agents print that can't list
 
 
 class Identity(Struct, frozen=True):
@@ -50,7 +48,7 @@ class IdentityProbe:
         self, guids: GuidReader, host: Host, level: Level, machine: str | None, deadline: float, stopped: Stopped
     ) -> Identity:
         known = (machine, host.metadata.annotations.get(GUID_ANNOTATION))
-        expected = [each for each in known if each is not None and _is_uuid(each)]
+        expected = [each for each in known if each is not None and is_uuid(each)]
         if not expected:
             return Identity(None, "its GUID was not compared, as the machine's UUID is not known")
         guid = guids.read(level, self._asker.secrets(level), deadline, stopped)
@@ -66,48 +64,26 @@ class IdentityProbe:
 
     # -- agents that list plugs ------------------------------------------------------------------------------------
     def _by_list(self, level: Level, machine: str | None, deadline: float, stopped: Stopped) -> Identity:
-        plugs = canonical_parameters(level.spec).get("plug", "")
-        wanted = [plug.strip() for plug in plugs.split(",") if plug.strip()]
-        if not wanted:
-            return Identity(None, "its plug is not in the spec")
-        answer = self._asker.ask(level, "list", deadline, stopped)
-        entries = [_entry(line) for line in answer.output.splitlines() if line.strip() and not _NO_LIST.match(line)]
-        if not answer.succeeded or not entries:
-            return Identity(None, "it lists no plugs")
-        for plug in wanted:
-            found = next((entry for entry in entries if _lists(entry, plug)), None)
-            if found is None and not _is_uuid(plug):
+        plugs = listed(self._asker.ask(level, "list", deadline, stopped))
+        named = wanted(level.spec)
+        if not named or not plugs:
+            return Identity(None, "it lists no plugs" if named else "its plug is not in the spec")
+        calls = []
+        for plug in named:
+            found = next((each for each in plugs if each.is_called(plug)), None)
+            if found is None and not is_uuid(plug):
                 return Identity(False, f"it lists no plug {plug}")
-            told = [name for name in [plug, *(found or ())] if _is_uuid(name)]
-            if machine is not None and told and not any(_is_same(name, machine) for name in told):
-                return Identity(False, f"plug {plug} is the machine {told[-1]}, not {machine}")
-            if machine is not None and told:
-                return Identity(True, f"plug {plug} has the machine's UUID")
-        named = [entry[1] for entry in entries for plug in wanted if _lists(entry, plug) and entry[1]]
-        return Identity(None, f"it lists plug {plugs}" + (f", called {', '.join(named)}" if named else ""))
-
-
-def _entry(line: str) -> list[str]:
-    """`plug,name` as most agents list them, `name uuid state` as fence_xvm does."""
-    return [part.strip() for part in line.split(",", 1)] if "," in line else [*line.split(), ""]
-
-
-def _lists(entry: list[str], plug: str) -> bool:
-    return plug in entry[:2] or plug.rpartition(":")[2] == entry[0]
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
+            told = plug if is_uuid(plug) else found.uuid if found else ""
+            if told and machine is not None and is_uuid(machine):
+                same = _is_same(told, machine)
+                text = "has the machine's UUID" if same else f"is the machine {told}, not {machine}"
+                return Identity(same, f"plug {plug} {text}")
+            calls += [found.name] if found and found.name else []
+        return Identity(None, f"it lists plug {','.join(named)}" + (f", called {', '.join(calls)}" if calls else ""))
 
 
 def _is_same(told: str, expected: str) -> bool:
     """Whether two UUIDs are one, in whichever byte order the firmware told it: IPMI, SMBIOS and RFC 4122 differ."""
-    if not _is_uuid(told) or not _is_uuid(expected):
-        return False
     plain = uuid.UUID(expected)
     swapped = uuid.UUID(bytes=plain.bytes_le)
     orders = {

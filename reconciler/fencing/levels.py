@@ -10,6 +10,7 @@ from msgspec import Struct
 from reconciler.clock import Clock
 from reconciler.errors import FencingError
 from reconciler.fencing.agents import AgentRunner, Answer, Verb
+from reconciler.fencing.plugs import is_uuid, listed, wanted
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.fencing_devices import device_text
 from reconciler.model.fencing_parameters import refusals
@@ -18,6 +19,8 @@ from reconciler.model.host import FencingLevel, Host
 
 Stopped = Callable[[], bool]
 _NEVER_RUN: Final = -1
+_OFF_BY_DEFAULT: Final = frozenset({"fence_virsh"})
+"""Agents that take whatever they don't understand, such as virsh not being there, for `off`."""
 
 
 class Level(Struct, frozen=True):
@@ -78,9 +81,24 @@ class Asker:
     def status(self, level: Level, deadline: float, stopped: Stopped) -> Answer:
         """The power status; what keeps the agent from being run is an answer too, as nothing is known then."""
         try:
-            return self.ask(level, "status", deadline, stopped)
+            answer = self.ask(level, "status", deadline, stopped)
+            if answer.power == "off" and level.agent in _OFF_BY_DEFAULT:
+                return self._backed_by_list(level, answer, deadline, stopped)
         except FencingError as error:
             return Answer("exited", _NEVER_RUN, "", error.message)
+        return answer
+
+    def _backed_by_list(self, level: Level, off: Answer, deadline: float, stopped: Stopped) -> Answer:
+        """The answer, if the agent lists the plug too; else it is none."""
+        answer = self.ask(level, "list", deadline, stopped)
+        plugs = listed(answer)
+        missing = [plug for plug in wanted(level.spec) if not any(each.is_called(plug) for each in plugs)]
+        if plugs and all(is_uuid(plug) for plug in missing):  # UUIDs are not listed
+            return off
+        if answer.ended != "exited":
+            return answer
+        reason = "" if answer.succeeded else f": {answer.message}"
+        return Answer("exited", _NEVER_RUN, "", f"it says off, but lists no plug {', '.join(missing)}{reason}")
 
     def power(self, level: Level, deadline: float, stopped: Stopped) -> LevelAnswer:
         """The same, in short."""

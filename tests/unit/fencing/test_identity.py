@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.errors import FencingFailed
 from reconciler.model.fencing_devices import devices_hash
 from reconciler.model.health import FenceTest
 from reconciler.model.host import FencingLevel, SecretRef
-from tests.unit.fencing.rack import Rack, host
+from tests.unit.fencing.rack import Attempts, Rack, host, never
 
 MACHINE = "11223344-5566-7788-99aa-bbccddeeff01"
 OTHER = "00000000-1111-2222-3333-444444444444"
@@ -56,6 +57,35 @@ def test_a_device_without_the_plug_or_of_another_machine_fails(
 
     assert not result.passed
     assert told in result.message
+
+
+def _virsh(rack: Rack, plug: str, listing: str) -> FencingLevel:
+    """A fence_virsh that says `off` of any plug."""
+    rack.install("fence_virsh", f'#!/bin/sh\ngrep -q action=list || exit 2\nprintf "{listing}"\n')
+    return FencingLevel(agent="fence_virsh", parameters={"ip": "10.1.0.9", "plug": plug})
+
+
+@pytest.mark.parametrize(
+    ("plug", "listing", "power"),
+    [
+        ("vm-1", "vm-1,\\nvm-2,\\n", "off"),
+        (MACHINE, "vm-1,\\n", "off"),
+        ("vm-1", "vm-2,\\n", "unknown"),
+        ("vm-1", "", "unknown"),
+        (MACHINE, "", "unknown"),
+    ],
+)
+def test_an_agent_that_says_off_by_default_is_believed_only_of_plugs_that_it_lists(
+    rack: Rack, plug: str, listing: str, power: str
+) -> None:
+    assert rack.devices().power(host(_virsh(rack, plug, listing))) == power
+
+
+def test_a_device_that_says_off_of_what_it_does_not_list_is_no_proof(rack: Rack) -> None:
+    level = _virsh(rack, "vm-1", "")
+
+    with pytest.raises(FencingFailed, match="it says off, but lists no plug vm-1"):
+        rack.devices().fence(host(level), "i1", Attempts(), never())
 
 
 def test_a_machine_that_was_never_read_is_compared_with_nothing(rack: Rack) -> None:
