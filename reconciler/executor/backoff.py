@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from reconciler.model.ledger import Failure
+from reconciler.model.ledger import LONGEST_BACKOFF, Failure
 
 FIRST_DELAY: Final = 5.0
-LONGEST_DELAY: Final = 600.0
 
 
 def retry_delay(attempts: int, *, permanent: bool) -> float:
@@ -18,8 +17,8 @@ def retry_delay(attempts: int, *, permanent: bool) -> float:
     longest at once; it is tried at all because people repair hosts without telling us.
     """
     if permanent:
-        return LONGEST_DELAY
-    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(attempts - 1, 16))
+        return LONGEST_BACKOFF
+    return min(LONGEST_BACKOFF, FIRST_DELAY * 2.0 ** min(attempts - 1, 16))
 
 
 def next_failure(known: Failure | None, *, key: str, inputs: str, message: str, permanent: bool, now: float) -> Failure:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct, field
 
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
+
+LONGEST_BACKOFF: Final = 600.0
+"""Seconds after which whatever failed is tried again."""
 
 
 class Placement(Struct, frozen=True):
@@ -31,6 +35,11 @@ class Failure(Struct, frozen=True):
     """When it may be tried again; for a permanent failure, when its inputs change (`inputs`)."""
     inputs: str
     """Hash of the action that failed: a changed action starts afresh."""
+
+    def waits(self, now: float) -> float:
+        """Seconds until it may be tried again, 0 if it may be now; a clock that was set back prolongs nothing."""
+        left = self.not_before - now
+        return left if 0 < left <= LONGEST_BACKOFF else 0.0
 
 
 class VolumeIntent(Struct, frozen=True):

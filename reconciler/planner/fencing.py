@@ -133,9 +133,9 @@ def _holdup(world: World, draft: Draft, candidate: _Candidate, action: str) -> H
     if unarmed is not None:
         return unarmed
     failure = world.ledger.failures.get(action)
-    if failure is None or world.now >= failure.not_before or failure.inputs != action_inputs(draft.actions[action]):
+    if failure is None or not failure.waits(world.now) or failure.inputs != action_inputs(draft.actions[action]):
         return None
-    wait = max(1, math.ceil(failure.not_before - world.now))
+    wait = max(1, math.ceil(failure.waits(world.now)))
     detail = f"{name} could not be proven dead: {failure.message} (tried again in {wait} s)"
     return Holdup("fencing-failed", detail, "blocked", confirm(name))
 

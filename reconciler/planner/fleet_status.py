@@ -11,7 +11,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, Inventory
 from reconciler.model.ledger import LedgerView, Placement
-from reconciler.model.plan import Action, Plan, Unmet, UnmetReason
+from reconciler.model.plan import UNSEEN, Action, Plan, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
@@ -27,7 +27,6 @@ _HEALTH: dict[str, VmHealth] = {
     "shutoff": "stopped",
     "crashed": "crashed",
 }
-_UNSURE: frozenset[UnmetReason] = frozenset({"host-unread", "fleet-not-seen"})
 
 
 def fleet_status(
@@ -160,12 +159,12 @@ def _vm_health(copy: Copy | None, unmet: list[Unmet]) -> VmHealth:
         return "not-answering"
     if copy is not None:
         return _HEALTH.get(copy.domain.state, "unknown")
-    return "unknown" if any(u.reason in _UNSURE for u in unmet) else "missing"
+    return "unknown" if any(u.reason in UNSEEN for u in unmet) else "missing"
 
 
 def _vm_sync(copy: Copy | None, actions: list[Action], unmet: list[Unmet]) -> Sync:
     reasons = {u.reason for u in unmet if u.severity != "info"}
-    if reasons & _UNSURE:
+    if reasons & UNSEEN:
         return "unknown"
     if any(u.severity == "blocked" for u in unmet):
         return "blocked"

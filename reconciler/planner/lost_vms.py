@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reconciler.model.ledger import Placement
 from reconciler.model.next_command import NextCommand
-from reconciler.model.plan import UnmetReason, Why
+from reconciler.model.plan import UNSEEN, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StopDomain, UndefineDomain
 from reconciler.model.virtual_machine import VirtualMachine
@@ -67,10 +67,10 @@ class LostVm(Struct, frozen=True):
             detail = f"{self.host} is lost and not proven dead; it goes elsewhere once {self.host} is surely off"
             self._wait("host-lost", detail, confirm(self.host))
         else:
+            # Of the VM it has to be said that it may run, not that somebody is at it or that it is held.
+            reason: UnmetReason = holdup.reason if holdup.reason in UNSEEN else "host-lost"
             target = ObjectRef("VirtualMachine", self.vm.name)
-            self.draft.wait(
-                target, holdup.reason, holdup.detail, severity=holdup.severity, host=self.host, hint=holdup.hint
-            )
+            self.draft.wait(target, reason, holdup.detail, severity=holdup.severity, host=self.host, hint=holdup.hint)
 
     def _wait(self, reason: UnmetReason, detail: str, hint: str) -> None:
         self.draft.wait(ObjectRef("VirtualMachine", self.vm.name), reason, detail, host=self.host, hint=hint)

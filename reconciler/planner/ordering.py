@@ -87,13 +87,13 @@ def _why_not_now(world: World, action: Action) -> Unmet | None:
         detail = f"{host} is held; changes on it wait"
         return Unmet(action.target, "paused", detail, host=action.host, hint=world.how_to_resume(host))
     failure = world.ledger.failures.get(action.id)
-    if failure is None or world.now >= failure.not_before or failure.inputs != action_inputs(action):
+    if failure is None or not failure.waits(world.now) or failure.inputs != action_inputs(action):
         return None
     return _failed(action, failure, world.now)
 
 
 def _failed(action: Action, failure: Failure, now: float) -> Unmet:
-    wait = max(1, math.ceil(failure.not_before - now))
+    wait = max(1, math.ceil(failure.waits(now)))
     tries = f"{failure.attempts} {'try' if failure.attempts == 1 else 'tries'}"
     return Unmet(
         action.target,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from reconciler.executor.backoff import LONGEST_DELAY, growing_delays, next_failure, retry_delay
+from reconciler.executor.backoff import growing_delays, next_failure, retry_delay
 from reconciler.model import steps
-from reconciler.model.ledger import Failure
+from reconciler.model.ledger import LONGEST_BACKOFF, Failure
 from reconciler.model.outcome import action_inputs
 from tests.unit.executor.bench import SEED_CONTENT, action, config, create_step
 
@@ -25,11 +25,11 @@ def test_transient_failures_wait_twice_as_long_each_time() -> None:
 
 @given(st.integers(1, 10**6), st.booleans())
 def test_no_failure_waits_longer_than_the_cap(attempts: int, permanent: bool) -> None:
-    assert 0 < retry_delay(attempts, permanent=permanent) <= LONGEST_DELAY
+    assert 0 < retry_delay(attempts, permanent=permanent) <= LONGEST_BACKOFF
 
 
 def test_permanent_failure_waits_the_longest_at_once() -> None:
-    assert failure(permanent=True).not_before == 100.0 + LONGEST_DELAY
+    assert failure(permanent=True).not_before == 100.0 + LONGEST_BACKOFF
 
 
 def test_same_action_failing_again_counts_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import UnmetReason
 from reconciler.model.policy import HighAvailability
 from reconciler.model.steps import FenceHost
+from reconciler.planner.fleet_status import fleet_status
 from tests.support.fleets import NOW, POLICY, Story, host, story, vm
 
 WEB = "VirtualMachine/web"
@@ -195,6 +197,34 @@ def test_after_a_failure_it_is_tried_again_later_and_meanwhile_a_human_may_tell(
     assert "no answer" in reasons(failed)["fencing-failed"]
     assert failed.unmet()["fencing-failed"].hint == "reconciler fence confirm h1 --reason TEXT"
     assert fenced(replace(failed, now=NOW + 10)) == ["h1"]
+
+
+def test_a_clock_that_was_set_back_by_a_day_does_not_put_off_the_next_try() -> None:
+    fleet = armed().lost("h1")
+    inputs = action_inputs(fleet.action("fence-host"))
+    failure = Failure(FENCE, 1, "no answer", permanent=False, not_before=NOW + 86_405, inputs=inputs)
+
+    assert fenced(fleet.with_ledger(failures={FENCE: failure})) == ["h1"]
+
+
+@pytest.mark.parametrize(
+    "story_of",
+    [
+        lambda: armed().lost("h1"),
+        lambda: armed("h2").lost("h1"),
+        lambda: armed().lost("h1").with_ledger(quiet=True),
+        lambda: armed().lost("h1").with_ledger(in_flight=frozenset({"Host/h1"})),
+        lambda: armed().lost("h1").with_ledger(paused=frozenset({"Host/h1"})),
+        lambda: armed(ha={"enabled": False}).lost("h1"),
+    ],
+    ids=["being fenced", "not armed", "quiet", "in flight", "held", "no HA"],
+)
+def test_the_status_of_a_vm_on_a_lost_host_is_unknown(story_of: Callable[[], Story]) -> None:
+    fleet = story_of()
+
+    status = fleet_status(fleet.specs, fleet.inventory, fleet.ledger, fleet.policy, fleet.plan(), fleet.now)
+
+    assert [(found.health, found.sync) for found in status.vms] == [("unknown", "unknown")]
 
 
 # -- one at a time -----------------------------------------------------------------------------------------------------
