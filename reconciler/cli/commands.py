@@ -204,6 +204,31 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "Exit: 0 all well, 1 not.",
         [_directory()],
     ),
+    command(
+        "simulate",
+        "simulate:run",
+        "Play what would follow, in simulated time: for the specs of DIR on a plausible fleet, or the scenario in DIR."
+        " No host is touched.\n\nExit: 0 every promise was kept, 1 not.",
+        [
+            _directory(),
+            click.Option(
+                ["--down"],
+                multiple=True,
+                metavar="HOST[@TIME]",
+                help="HOST loses power, TIME (such as 10s) after the fleet is up.",
+            ),
+            click.Option(
+                ["--event"],
+                multiple=True,
+                metavar="'TIME WORDS'",
+                help="Something else happens, such as '10s link-down h1'.",
+            ),
+            _flag("--words", "List all words of events."),
+            click.Option(
+                ["--replay"], metavar="PASS", help="Plan a pass of the past again, from the input that it had."
+            ),
+        ],
+    ),
     _FENCE,
     _CONFIG,
     command(

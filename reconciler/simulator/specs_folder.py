@@ -8,6 +8,11 @@ from pathlib import Path, PurePosixPath
 from reconciler.simulator.scenario_files import ScenarioError
 
 
+def _no_specs(folder: str, names: list[str]) -> list[str]:
+    """What need not be copied: images may be large, and a history is not played."""
+    return [n for n in names if n == ".git" or not (n.endswith((".yaml", ".yml")) or (Path(folder) / n).is_dir())]
+
+
 class SpecsFolder:
     """A directory below `root` that begins as a copy of `source`; other files come from `scenario`."""
 
@@ -15,7 +20,7 @@ class SpecsFolder:
         self.path = root / "specs"
         self._aside = root / "unmounted"
         self._scenario = scenario
-        shutil.copytree(source, self.path)
+        shutil.copytree(source, self.path, ignore=_no_specs)
 
     def write(self, target: PurePosixPath, source: PurePosixPath) -> None:
         """Put the scenario's file `source` at `target`, both below the scenario's folder."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -130,14 +131,17 @@ class Stage:
         return view is not None and view.plan.empty and self._calls_at_look == len(self.fleet.world.calls)
 
     def _final_look(self) -> None:
-        """One more look by a controller that begins afresh and trusts no cache."""
+        """One more look by a controller that begins afresh and trusts no cache: it has nothing to do either."""
         self.fleet.on_mutation(None)
         try:
             with controlling(self._surroundings(on_look=lambda _: None), watching=True) as session:
-                self.last_view = session.look(refresh=True)
-                self.promises.at_rest(self.last_view)
+                view = session.look(refresh=True)
         except ReconcilerError as error:
             self.timeline.note("controller refused", sentence=error.message)
+            return
+        self.promises.at_rest(view)
+        if self.last_view is None or self._begin_at < _NEVER:
+            self.last_view = view
 
     # -- the controller --------------------------------------------------------------------------------------------
     def _live(self) -> None:
@@ -219,7 +223,7 @@ class Stage:
         return Settings(specs=self.specs.path, state_dir=self.root / "state", policy=self.policy)
 
     # -- what is told ----------------------------------------------------------------------------------------------
-    def _surroundings(self, on_look: object) -> Surroundings:
+    def _surroundings(self, on_look: Callable[[View], None]) -> Surroundings:
         return Surroundings(
             settings=self.settings,
             fleet=self.fleet,
@@ -227,7 +231,7 @@ class Stage:
             images=self.images,
             witness=self.ledger,
             devices=self.fence_room.devices,
-            on_look=on_look,  # type: ignore[arg-type]
+            on_look=on_look,
             on_failure=self._witness.failed,
         )
 

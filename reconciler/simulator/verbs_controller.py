@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -10,6 +9,9 @@ from reconciler.ledger.database import LEDGER_FILE
 from reconciler.ledger.store import Ledger
 from reconciler.simulator.command import Verb
 from reconciler.simulator.stage import Stage
+
+_SCHEMA_VERSION_AT: Final = 60
+"""Where SQLite keeps `user_version` in its file."""
 
 
 def _write(stage: Stage, target: PurePosixPath, source: PurePosixPath) -> None:
@@ -55,9 +57,9 @@ def _ledger(stage: Stage, how: str) -> None:
         case "torn":
             file.write_bytes(b"\0" * 4096)
         case _:
-            with sqlite3.connect(file) as connection:
-                connection.execute("PRAGMA user_version = 9999")
-            connection.close()
+            with file.open("r+b") as content:
+                content.seek(_SCHEMA_VERSION_AT)
+                content.write((9999).to_bytes(4, "big"))
 
 
 def _pause(stage: Stage, target: str = "fleet") -> None:
