@@ -91,3 +91,35 @@ def test_a_host_whose_cable_is_pulled_is_back_once_it_is_plugged_in(fleet: Libvi
 
     fresh_lab.hosts[0].network_restore()
     wait_for(lambda: _answers(fleet.host("h1")), _BACK_WITHIN_SECONDS, "h1 is not back")
+
+
+def test_a_host_that_hangs_has_no_pulse_until_it_answers(fleet: LibvirtFleet, fresh_lab: Lab) -> None:
+    host = fleet.host("h1")
+    host.ping(5)
+    last = host.pulse().answered_at
+    fresh_lab.hosts[0].hang()
+
+    with pytest.raises(TransientHostError):
+        host.ping(0.5)
+
+    silent_since = host.pulse().answered_at
+    assert last is not None
+    assert silent_since is not None
+    assert silent_since - last < 1
+    fresh_lab.hosts[0].resume()
+    wait_for(lambda: (host.pulse().answered_at or 0) > silent_since, _BACK_WITHIN_SECONDS, "h1 has no pulse")
+
+
+def test_asking_a_host_that_hangs_whether_it_lives_costs_a_bounded_number_of_threads(fresh_lab: Lab) -> None:
+    with closing(LibvirtFleet({"deaf": fresh_lab.hosts[0].uri}, keepalive=(1, 1), open_deadline=2)) as fleet:
+        host = fleet.host("deaf")
+        host.ping(5)
+        fresh_lab.hosts[0].hang()
+
+        for _ in range(30):
+            host.pulse()
+            with pytest.raises(TransientHostError):
+                host.ping(0.1)
+
+        assert sum(thread.name.startswith("deaf-") for thread in threading.enumerate()) <= 5
+        fresh_lab.hosts[0].resume()
