@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli.completion import complete_column, complete_kind, complete_object
+from reconciler.cli.completion import complete_column, complete_host, complete_kind, complete_object
 from reconciler.cli.lazy import PlainCommand, PlainGroup, command
 
 
@@ -28,7 +28,8 @@ def _object(*, required: bool, metavar: str = "KIND/NAME") -> click.Argument:
 
 
 def _host(*, required: bool) -> click.Argument:
-    return click.Argument(["host"], required=required, metavar="HOST" if required else "[HOST]")
+    metavar = "HOST" if required else "[HOST]"
+    return click.Argument(["host"], required=required, metavar=metavar, shell_complete=complete_host)
 
 
 def _file(name: str, help_text: str, **extra: Any) -> click.Option:

@@ -36,6 +36,12 @@ def complete_object(ctx: click.Context, _param: click.Parameter, incomplete: str
     return sorted(name for name in set(_objects(Path(directory))) if name.lower().startswith(incomplete.lower()))
 
 
+def complete_host(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the hosts in the specs."""
+    found = complete_object(ctx, param, f"Host/{incomplete}")
+    return [name.removeprefix("Host/") for name in found if name.startswith("Host/") and name != "Host/"]
+
+
 def _objects(directory: Path) -> Iterator[str]:
     for file in [*directory.rglob("*.yaml"), *directory.rglob("*.yml")]:
         try:

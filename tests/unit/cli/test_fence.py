@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import Result
 from msgspec.structs import replace
 
+from reconciler.cli.app import app
+from reconciler.cli.completion import complete_host
 from reconciler.cli.fence_confirm import who
 from reconciler.cli.outside import Outside, Session
 from reconciler.config import Settings
@@ -147,6 +150,14 @@ def test_a_host_that_is_dead_can_be_tested(world: World) -> None:
     world.hosts.power_off("h1")
 
     assert world.call("test", "host/h1").exit_code == 0
+
+
+def test_hosts_of_the_specs_are_offered_by_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECONCILER_SPECS", str(world.folder / "fleet"))
+    argument = click.Argument(["host"])
+
+    assert complete_host(click.Context(app), argument, "") == ["h1", "h2"]
+    assert complete_host(click.Context(app), argument, "h2") == ["h2"]
 
 
 # -- status ------------------------------------------------------------------------------------------------------------
