@@ -11,8 +11,8 @@ from reconciler.model.inventory import HostInventory
 from reconciler.model.ledger import LedgerView, Placement
 from reconciler.planner.ownership import Copy
 
-_ALIVE: Final[frozenset[HostState]] = frozenset({"online", "returning", "quarantined"})
-"""States of hosts that answer: a proof of before says nothing of them."""
+_SILENT: Final[frozenset[HostState]] = frozenset({"unreachable", "fencing", "fenced"})
+"""States in which a proof counts; of a host that answers, hesitates, or was not looked at yet, it is of before."""
 _NOT_FOR_NEW_VMS: Final[Mapping[HostState, str]] = {
     "suspect": "it does not answer its probes",
     "unreachable": "it is unreachable",
@@ -30,7 +30,7 @@ def proven(ledger: LedgerView, host: str) -> bool:
         incident is not None
         and proof is not None
         and proof.incident == incident.id
-        and (health is None or health.state not in _ALIVE)
+        and (health is None or health.state in _SILENT)
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
+from reconciler.model.health import HostState
 from reconciler.model.ledger import Placement
 from reconciler.model.steps import CreateVolume, DefineDomain
 from tests.support.fleets import GIB, NOW, Story, host, pool, story, vm
@@ -82,8 +84,9 @@ def test_a_proof_of_an_earlier_incident_proves_nothing() -> None:
     assert fleet.with_ledger(incidents={"h1": again}).plan().empty
 
 
-def test_a_proof_of_a_host_that_answers_again_proves_nothing() -> None:
-    fleet = running().lost("h1").proven("h1").in_state("h1", "returning")
+@pytest.mark.parametrize("state", ["returning", "online", "suspect", "unknown", "quarantined"])
+def test_a_proof_counts_only_for_a_host_that_is_known_to_be_silent(state: HostState) -> None:
+    fleet = running().lost("h1").proven("h1").in_state("h1", state)
 
     assert fleet.plan().empty
 
