@@ -8,12 +8,6 @@ from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
 
 
-def tell_host_and_vms(ledger: Ledger, event: LedgerEvent) -> None:
-    """Add an event of a host to its history, and to that of each VM that is placed there."""
-    ledger.record_event(event)
-    tell_vms(ledger, event)
-
-
 def tell_vms(ledger: Ledger, event: LedgerEvent) -> None:
     """Add an event of a host to the history of each VM that is placed there."""
     placements = ledger.view().placements
