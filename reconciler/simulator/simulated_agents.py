@@ -75,7 +75,7 @@ class SimulatedAgents:
     def _answer(self, verb: Verb, machine: str, manner: Manner) -> Answer:
         state = self._fleet.world.hosts[machine]
         if verb == "list":
-            plugs = (f"{plug},{self._uuid(name)}" for plug, name in self._machines.items())
+            plugs = (f"{plug} {self._uuid(name)} on" for plug, name in self._machines.items())
             return Answer("exited", 0, "\n".join(plugs), "")
         if verb == "off":
             if manner == "fails":
