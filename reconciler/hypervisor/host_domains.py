@@ -24,6 +24,7 @@ from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
 
 T = TypeVar("T")
+_AGENT_SECONDS: Final = 5
 _NO_AGENT: Final = (AGENT_UNRESPONSIVE, AGENT_UNSYNCED, ARGUMENT_UNSUPPORTED)
 
 
@@ -96,18 +97,14 @@ class HostDomains:
         self._with_domain(uuid, lambda domain: domain.shutdown())
 
     def guest_answers(self, uuid: str) -> bool:
-        """By asking for the time: unlike a raw agent command it does not taint the domain, and libvirt gives up itself.
-
-        Before each command libvirt greets the agent, for 5 s at the most, and says if nobody answered.
-        """
+        """Whether the agent answers in time; an agent that refuses the command lives."""
 
         def work(domain: Any) -> bool:
             try:
-                domain.getTime()
+                lv.ping_agent(domain, _AGENT_SECONDS)
             except lv.LibvirtError as error:
                 if error.get_error_code() in _NO_AGENT:
                     return False
-                # An agent that refuses the command lives.
                 if "unable to execute QEMU agent command" not in str(error):
                     raise
             return True

@@ -57,6 +57,18 @@ OnEvent = Callable[[str, str, str], None]
 """Called with kind (`domain`, `pool`, `network`), name of the object, and detail."""
 
 
+def ping_agent(domain: Any, seconds: int) -> None:
+    """Have the agent in the guest answer; raises `LibvirtError` where it does not within `seconds`.
+
+    The one call to an agent with a deadline of its own. Others wait for ever for an agent that hangs, keeping one of
+    the few calls that a connection may have in flight; a deadline for all (`agentSetResponseTimeout`) would cut off
+    what other programs ask of that guest, such as freezing its file systems. libvirt notes the domain as `tainted`.
+    """
+    import libvirt_qemu  # noqa: PLC0415  few specs ask for it
+
+    libvirt_qemu.qemuAgentCommand(domain, '{"execute": "guest-ping"}', seconds, 0)
+
+
 class EventLoop:
     """libvirt's event loop: one a process, in a daemon thread, started when it is first needed.
 

@@ -181,6 +181,21 @@ def test_what_is_off_says_why(host: Hypervisor) -> None:
     assert host.read().domains[config.name].reason == "destroyed"
 
 
+def test_a_domain_that_is_off_has_no_guest_to_be_asked(host: Hypervisor) -> None:
+    host.define_domain(domain_config())
+
+    with pytest.raises(HostRefused):
+        host.guest_answers(uuid_of("web-1"))
+
+
+def test_a_guest_without_an_agent_does_not_answer(host: Hypervisor) -> None:
+    config = replace(domain_config(), agent_channel=False)
+    host.define_domain(config)
+    host.start_domain(config.uuid)
+
+    assert not host.guest_answers(config.uuid)
+
+
 def test_an_undefined_domain_is_gone(host: Hypervisor) -> None:
     host.define_domain(domain_config())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from reconciler.ledger.restarts import RESTARTS_KEPT
 from reconciler.ledger.store import Ledger
+from reconciler.model.ledger import Failure
 
 
 def test_restarts_are_there_after_reopening_oldest_first(tmp_path: Path) -> None:
@@ -65,6 +66,18 @@ def test_restarts_go_with_the_vm(tmp_path: Path) -> None:
 
         ledger.forget_placement("web", "h1")
         assert ledger.view().restarts == {}
+
+
+def test_a_failure_of_what_was_worked_on_while_the_plan_was_made_is_kept(tmp_path: Path) -> None:
+    """Otherwise a start that fails is tried again at once, and fails again."""
+    keys = ("start-domain:VirtualMachine/web@h1", "create-volume:VirtualMachine/web:root@h1", "fetch-image:Image/web")
+    with Ledger(tmp_path) as ledger:
+        for key in keys:
+            ledger.record_failure(Failure(key, 1, "no", permanent=False, not_before=9.5, inputs=""))
+
+        ledger.forget_failures_except((), of=["VirtualMachine/web"])
+
+        assert ledger.view().failures.keys() == set(keys[:2])
 
 
 def test_silent_guests_are_those_that_were_named_last(tmp_path: Path) -> None:
