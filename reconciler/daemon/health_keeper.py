@@ -18,7 +18,7 @@ from reconciler.ledger.store import Ledger
 from reconciler.ledger.timeline import tell_vms
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.fencing_devices import devices_hash
-from reconciler.model.health import HostHealth, HostSigns, HostState, Incident, Verdict
+from reconciler.model.health import HostHealth, HostSigns, HostState, Incident, Machine, Verdict
 from reconciler.model.host import Host
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
@@ -74,7 +74,7 @@ class HealthKeeper:
         self, desired: DesiredState, inventory: Inventory, view: LedgerView, in_flight: frozenset[str]
     ) -> LedgerView:
         """Judge every host by what is seen of it now; return the ledger as it is afterwards."""
-        self._note_identities(desired, inventory, view)
+        self._note_machines(desired, inventory, view)
         has_changed = self._forget_gone(desired, view)
         verdicts: list[HostHealth] = []
         for name, signs in self._watch.signs().items():
@@ -117,6 +117,7 @@ class HealthKeeper:
             armed=test is not None and test.passed and test.devices == devices_hash(hearing.host),
             fencing=hearing.fencing,
             proven_here=self._is_ours(view, name),
+            has_moved=view.addresses.get(name, hearing.host.spec.uri) != hearing.host.spec.uri,
         )
 
     def _is_ours(self, view: LedgerView, host: str) -> bool:
@@ -192,17 +193,19 @@ class HealthKeeper:
             self._ledger.record_event(seen)
         self._ledger.record_event(LedgerEvent(now, "", f"Host/{name}", name, event, verdict.sentence))
 
-    def _note_identities(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> None:
-        new: dict[str, str] = {}
+    def _note_machines(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> None:
+        new: list[Machine] = []
         for name, observed in inventory.hosts.items():
             if name not in desired.hosts:
                 continue
             is_other = is_another_machine(observed, view, self._policy.fleet)
             self._watch.note_identity(name, changed=is_other)
-            if not is_other and observed.facts.uuid and view.identities.get(name) != observed.facts.uuid:
-                new[name] = observed.facts.uuid
+            found = Machine(name, observed.facts.uuid, desired.hosts[name].spec.uri)
+            known = Machine(name, view.identities.get(name, ""), view.addresses.get(name, ""))
+            if not is_other and found != known:
+                new.append(found)
         if new:
-            self._ledger.record_host_identities(new)
+            self._ledger.record_machines(*new)
 
     def _forget_gone(self, desired: DesiredState, view: LedgerView) -> bool:
         """Hosts that left the specs; those whose spec is unusable have not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec.structs import astuple
@@ -16,6 +16,7 @@ from reconciler.model.health import (
     FenceTest,
     HostHealth,
     Incident,
+    Machine,
 )
 
 ATTEMPTS_KEPT: Final = 1_000
@@ -143,8 +144,12 @@ class Incidents:
     def put_fence_test(self, test: FenceTest) -> None:
         self._connection.execute("REPLACE INTO fence_test VALUES (?, ?, ?, ?, ?)", astuple(test))
 
-    def put_identities(self, machines: Mapping[str, str]) -> None:
-        self._connection.executemany("REPLACE INTO host_identity VALUES (?, ?)", tuple(machines.items()))
+    def addresses(self) -> dict[str, str]:
+        return dict(self._connection.execute("SELECT host, uri FROM host_identity WHERE uri != ''"))
+
+    def put_machines(self, machines: Iterable[Machine]) -> None:
+        rows = [astuple(machine) for machine in machines]
+        self._connection.executemany("REPLACE INTO host_identity (host, uuid, uri) VALUES (?, ?, ?)", rows)
 
 
 def _why_no_proof(incident: Incident | None, proof: FenceProof) -> str:

@@ -18,7 +18,7 @@ from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.restarts import Restarts
 from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
-from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
+from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
 FLEET_TARGET: Final = "fleet"
@@ -282,10 +282,10 @@ class Ledger:
         with self._writing() as connection:
             Incidents(connection).put_fence_test(test)
 
-    def record_host_identities(self, machines: Mapping[str, str]) -> None:
-        """Remember which machines (UUIDs) go by the names of these hosts."""
+    def record_machines(self, *machines: Machine) -> None:
+        """Remember which machines go by the names of hosts, and where they answer."""
         with self._writing() as connection:
-            Incidents(connection).put_identities(machines)
+            Incidents(connection).put_machines(machines)
 
     def host_identities(self) -> dict[str, str]:
         """UUID of the machine by host."""
@@ -371,6 +371,7 @@ def _read_view(connection: sqlite3.Connection) -> LedgerView:
         proofs=lost.proofs(),
         fence_tests=lost.fence_tests(),
         identities=lost.identities(),
+        addresses=lost.addresses(),
     )
 
 

@@ -76,6 +76,15 @@ class HostHealth(Struct, frozen=True):
     """When it last answered."""
 
 
+class Machine(Struct, frozen=True):
+    """Which machine goes by the name of a host, and where it answers."""
+
+    host: str
+    uuid: str
+    """As libvirt tells it; empty for a machine that has none."""
+    uri: str
+
+
 class Incident(Struct, frozen=True):
     """One silence of one host: opened when it becomes unreachable, closed when it is back and clean.
 

@@ -89,5 +89,7 @@ class LedgerView(Struct, frozen=True):
     """By host: the last test of its devices."""
     identities: Mapping[str, str] = field(default_factory=dict)
     """By host: UUID of the machine that was first read under that name."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """By host: URI under which it was last read."""
     quiet: bool = False
     """The quiet period after the controller's start: nobody is fenced and nothing recovered."""

@@ -42,6 +42,8 @@ class Case(Struct, frozen=True):
     """Whether an attempt to fence it is under way."""
     proven_here: bool = False
     """Whether the proof was found while this controller was watching."""
+    has_moved: bool = False
+    """Whether its URI is another one than that under which it was last read."""
 
     @property
     def silence(self) -> float:
@@ -138,6 +140,13 @@ RULES: Final = (
         "unreachable",
         lambda case: case.device_says_off and case.silence >= case.policy.probing.suspect_after,
         lambda _: "does not answer, and its fence device says that the power is off",
+    ),
+    # A mistake in a spec must not have a host switched off that runs.
+    Rule(
+        "moved",
+        "unknown",
+        lambda case: case.has_moved and case.incident is None,
+        lambda case: f"has not answered since its uri was changed; it is not taken for lost{_ending(case)}",
     ),
     Rule(
         "silent",

@@ -12,12 +12,12 @@ from reconciler.daemon.health_keeper import HealthKeeper, note_those_that_answer
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.store import Ledger
 from reconciler.model.fencing_devices import devices_hash
-from reconciler.model.health import FenceProof, FenceTest, HostState, ProofKind
+from reconciler.model.health import FenceProof, FenceTest, HostState, Machine, ProofKind
 from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView
 from tests.support.domains import domain_config
-from tests.support.fleets import FLEET, POLICY, desired, mark, observed, observed_host
+from tests.support.fleets import FLEET, POLICY, desired, host, mark, observed, observed_host
 from tests.unit.daemon.watching import Watched
 
 
@@ -280,7 +280,7 @@ def test_attempts_of_a_controller_that_died_are_cut_off_by_the_next(kept: Kept) 
 def test_another_machine_under_the_name_is_quarantined(kept: Kept) -> None:
     kept.left["h1"] = (copy(1),)
     kept.pass_seconds(3)
-    kept.ledger.record_host_identities({"h1": "the machine before"})
+    kept.ledger.record_machines(Machine("h1", "the machine before", ""))
     kept.left.clear()
 
     kept.judged()
@@ -325,3 +325,26 @@ def test_a_controller_that_does_not_watch_ends_the_proof_of_a_host_that_it_reads
     note_those_that_answer(kept.ledger, kept.inventory(), kept.ledger.view(), FLEET, 0.0)
 
     assert kept.ledger.view().proofs == {}
+
+
+def test_a_host_that_is_silent_since_its_uri_was_changed_is_not_lost(kept: Kept) -> None:
+    kept.pass_seconds(5)
+    kept.watched.hosts["h1"] = host("h1", uri="qemu+ssh://typo.example/system")
+    kept.watched.fleet.cut_network("h1")
+
+    view = kept.pass_seconds(60)
+    kept.begin()
+    kept.judged()
+    later = kept.pass_seconds(90)
+
+    assert (view.health["h1"].state, view.health["h1"].rule) == ("unknown", "moved")
+    assert later.health["h1"].rule == "moved"
+    assert later.incidents == {}
+
+
+def test_a_host_that_answered_under_its_new_uri_can_be_lost(kept: Kept) -> None:
+    kept.pass_seconds(5)
+    kept.watched.hosts["h1"] = host("h1", uri="qemu+ssh://new.example/system")
+    kept.judged()
+
+    assert kept.lose().health["h1"].state == "unreachable"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.store import Ledger
-from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
+from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
 from reconciler.model.ledger import LedgerView
 
 INCIDENT = Incident("i1", "h1", opened=10.0, last_seen=4.0, suspect_at=6.0, unreachable_at=10.0)
@@ -29,7 +29,7 @@ def test_everything_of_a_lost_host_is_there_after_reopening(tmp_path: Path) -> N
         ledger.record_health(HEALTH)
         ledger.record_proof(PROOF)
         ledger.record_fence_test(TEST)
-        ledger.record_host_identities({"h1": "u1"})
+        ledger.record_machines(Machine("h1", "u1", "qemu+ssh://h1/system"))
 
     with Ledger.open_readonly(tmp_path) as ledger:
         assert ledger.view() == LedgerView(
@@ -38,6 +38,7 @@ def test_everything_of_a_lost_host_is_there_after_reopening(tmp_path: Path) -> N
             proofs={"h1": PROOF},
             fence_tests={"h1": TEST},
             identities={"h1": "u1"},
+            addresses={"h1": "qemu+ssh://h1/system"},
         )
         assert ledger.proof("h1") == PROOF
         assert ledger.incident("h1") == INCIDENT
@@ -134,7 +135,7 @@ def test_what_a_dead_controller_left_open_is_cut_off_and_the_rest_stays(tmp_path
 def test_a_host_that_left_the_specs_is_forgotten_and_the_others_are_not(tmp_path: Path) -> None:
     with lost(tmp_path) as ledger:
         ledger.record_health(HEALTH)
-        ledger.record_host_identities({"h1": "u1", "h2": "u2"})
+        ledger.record_machines(Machine("h1", "u1", "qemu+ssh://h1/system"), Machine("h2", "u2", ""))
 
         ledger.forget_hosts_except({"h2"})
 

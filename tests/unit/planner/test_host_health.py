@@ -61,8 +61,19 @@ def case(
     armed: bool = True,
     fencing: bool = False,
     proven_here: bool = True,
+    has_moved: bool = False,
 ) -> Case:
-    return Case(seen, previous, incident, proof, POLICY, armed=armed, fencing=fencing, proven_here=proven_here)
+    return Case(
+        seen,
+        previous,
+        incident,
+        proof,
+        POLICY,
+        armed=armed,
+        fencing=fencing,
+        proven_here=proven_here,
+        has_moved=has_moved,
+    )
 
 
 STORIES: Final[dict[str, tuple[Case, HostState, str]]] = {
@@ -91,6 +102,12 @@ STORIES: Final[dict[str, tuple[Case, HostState, str]]] = {
     ),
     "answers while its device says off": (case(signs(0.1, power="off", power_age=0.0)), "online", "answers"),
     "its device says on": (case(signs(7.0, power="on", power_age=0.1), "suspect"), "unreachable", "silent"),
+    "silent since its URI was changed": (case(signs(99.0), "unknown", has_moved=True), "unknown", "moved"),
+    "its URI was changed while it was lost": (
+        case(signs(99.0), "unreachable", INCIDENT, has_moved=True),
+        "unreachable",
+        "silent",
+    ),
     "is being fenced": (case(signs(7.0), "unreachable", INCIDENT, fencing=True), "fencing", "being-fenced"),
     "fencing failed": (case(signs(90.0), "fencing", INCIDENT), "unreachable", "silent"),
     "is proven dead": (case(signs(9.0), "fencing", INCIDENT, PROOF), "fenced", "proven"),
@@ -198,6 +215,7 @@ _CASES = st.builds(
     armed=st.booleans(),
     fencing=st.booleans(),
     proven_here=st.booleans(),
+    has_moved=st.booleans(),
 )
 
 
