@@ -23,6 +23,8 @@ from reconciler.model.health import FenceProof, Incident
 from reconciler.model.ledger import LedgerView
 
 _LONGEST_REASON: Final = 500
+_LIFE_SIGN: Final = 2.0
+"""Seconds that the host is given to show that it lives: whoever confirms waits for it, and so do its VMs."""
 _MEANING: Final = """\
 You say that {host} is powered off, or its disks can't be reached from it any more, and that it stays so.
 From then on its VMs are started on other hosts. If {host} still runs them, their disks are destroyed.
@@ -109,7 +111,7 @@ def _refuse_living(doors: Outside, settings: Settings, name: str, commands: Comm
     with doors.open_session(settings, None) as session:
         session.fleet.update({name: hosts[name].spec.uri})
         try:
-            session.fleet.host(name).sweep()
+            session.fleet.host(name).ping(_LIFE_SIGN)
         except (HostUnreachable, HostTimeout):
             return
         except HostError as error:

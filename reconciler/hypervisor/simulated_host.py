@@ -60,6 +60,7 @@ class SimulatedHost:
         if faults.hung:
             self._pass_time(seconds)
             raise HostTimeout(f"no answer within {seconds:g} s", host=self.name)
+        self._fail_as_told("ping")
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
@@ -294,9 +295,13 @@ class SimulatedHost:
             raise self._timeout(target)
         if faults.delay:
             self._pass_time(faults.delay)
-        for index, (failing, error) in enumerate(faults.failures):
+        self._fail_as_told(method)
+
+    def _fail_as_told(self, method: str) -> None:
+        failures = self._state.faults.failures
+        for index, (failing, error) in enumerate(failures):
             if failing == method:
-                del faults.failures[index]
+                del failures[index]
                 raise error
 
     def _unreachable(self) -> HostUnreachable:

@@ -263,12 +263,23 @@ def test_a_host_that_answers_is_not_confirmed_dead(lost: World) -> None:
 
 def test_a_host_that_answers_with_a_refusal_is_alive(lost: World) -> None:
     lost.hosts.power_on("h1")
-    lost.hosts.fail_next("h1", "sweep", HostRefused("authentication failed", host="h1"))
+    lost.hosts.fail_next("h1", "ping", HostRefused("authentication failed", host="h1"))
 
     result = lost.call("confirm", "h1", "--reason", "x", "--yes")
 
     assert result.exit_code == 1
     assert "it answers, though only to refuse: authentication failed" in result.stderr
+
+
+def test_a_host_that_hangs_holds_the_confirmation_up_for_a_moment_only(lost: World) -> None:
+    lost.hosts.power_on("h1")
+    lost.hosts.hang("h1")
+    begun = lost.hosts.world.clock.monotonic()
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert lost.hosts.world.clock.monotonic() - begun <= 2.0
 
 
 def test_a_host_without_an_incident_is_not_confirmed_dead(world: World) -> None:
