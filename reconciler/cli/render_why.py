@@ -46,6 +46,8 @@ class Story(Struct, frozen=True):
     """The last loss of the host, or of the VM's host, oldest first."""
     attempts: Sequence[FenceAttempt] = ()
     """Of a host: attempts to fence it, newest first."""
+    decided_in: str = ""
+    """Id of the pass that decided the last event, where its input is kept."""
 
 
 def render_why(story: Story, terminal: Terminal) -> str:
@@ -62,6 +64,8 @@ def render_why(story: Story, terminal: Terminal) -> str:
         lines += _section("now", _image_now(story), terminal)
     lines += _section("timeline", timeline_lines(story.timeline), terminal)
     lines += _section("events", [_event(event, story.view.at) for event in reversed(story.events)], terminal)
+    if story.decided_in:
+        lines += _section("replay", [story.commands.call("simulate", "--replay", story.decided_in)], terminal)
     lines += _section("next", _next(story, terminal), terminal)
     return "\n".join(lines) + "\n"
 

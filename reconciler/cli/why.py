@@ -18,6 +18,7 @@ from reconciler.cli.tables import json_text
 from reconciler.cli.terminal import stdout_terminal
 from reconciler.cli.timeline import lost_host, timeline_of_host, timeline_of_vm
 from reconciler.cli.why_data import why_data
+from reconciler.daemon.pass_inputs import PassArchive
 from reconciler.daemon.view import View
 from reconciler.errors import UsageError
 from reconciler.ledger.records import LedgerEvent
@@ -42,9 +43,15 @@ def run(invocation: Invocation, *, target: str, directory: Path | None, events: 
         attempts = ledger.attempts(reference.name) if reference.kind == "Host" else ()
     commands = command_line(invocation, directory)
     _refuse_unknown(reference, view, past, commands)
-    story = Story(reference, view, past, commands, timeline, attempts)
+    story = Story(reference, view, past, commands, timeline, attempts, _pass_of(past, settings.state_dir))
     click.echo(json_text(why_data(story)) if json else render_why(story, stdout_terminal()), nl=False)
     return 0
+
+
+def _pass_of(past: Sequence[LedgerEvent], state_dir: Path) -> str:
+    """The pass behind the newest event that one decided, if that can still be planned again."""
+    decided = next((event.pass_id for event in past if event.pass_id), "")
+    return decided if decided in PassArchive(state_dir).ids() else ""
 
 
 def _timeline(reference: ObjectRef, ledger: LedgerBook) -> Sequence[LedgerEvent]:

@@ -8,11 +8,14 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.render_why import Story, render_why
 from reconciler.cli.replay import replay
+from reconciler.cli.terminal import Terminal
 from reconciler.daemon.pass_codec import PassInput, pass_input
 from reconciler.daemon.pass_inputs import PassArchive
 from reconciler.errors import UsageError
-from tests.support.fleets import POLICY, story, vm
+from tests.support.fleets import POLICY, ref, story, vm
+from tests.unit.cli.worlds import look
 
 pytestmark = pytest.mark.usefixtures("_own_environment")
 
@@ -66,3 +69,9 @@ def test_secrets_of_the_kept_specs_are_not_shown(tmp_path: Path, capsys: pytest.
 def test_a_pass_that_is_not_kept_is_an_error_with_a_next_step(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--state-dir"):
         replay(Invocation(flags={"stateDir": str(tmp_path)}), "abc")
+
+
+def test_why_names_the_pass_that_can_be_planned_again() -> None:
+    text = render_why(Story(ref("VirtualMachine/web-1"), look(), (), decided_in="7f261b50"), Terminal())
+
+    assert "reconciler simulate --replay 7f261b50" in text
