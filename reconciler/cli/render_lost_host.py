@@ -9,10 +9,11 @@ from reconciler.ledger.records import LedgerEvent
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
 
 
-def health_lines(health: HostHealth, at: float) -> list[str]:
-    """The verdict on record, by which rule, and since when."""
+def health_lines(health: HostHealth, at: float, told: str) -> list[str]:
+    """The verdict on record, by which rule, and since when; its sentence unless that was `told` already."""
     since = f"since {moment(health.since)} ({age(at - health.since)} ago)"
-    return [f"{health.state} {since} · rule {health.rule}", printable(health.sentence)]
+    verdict = f"{health.state} {since} · rule {health.rule}"
+    return [verdict] if health.sentence == told else [verdict, printable(health.sentence)]
 
 
 def incident_lines(incident: Incident | None) -> list[str]:

@@ -74,8 +74,9 @@ def _lost_host(story: Story, terminal: Terminal) -> list[str]:
     """Health and all that follows from it, where anything but an answer is on record."""
     ledger, name = story.view.ledger, story.target.name
     health, incident = ledger.health.get(name), ledger.incidents.get(name)
+    told = next((host.message for host in story.view.status.hosts if host.name == name), "")
     sections = (
-        ("health", health_lines(health, story.view.at) if health is not None else []),
+        ("health", health_lines(health, story.view.at, told) if health is not None else []),
         ("incident", incident_lines(incident)),
         ("proof", proof_lines(ledger.proofs.get(name), incident)),
         ("attempts", attempt_lines(story.attempts)),

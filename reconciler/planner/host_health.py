@@ -97,7 +97,10 @@ RULES: Final = (
         "identity-changed",
         "quarantined",
         lambda case: case.signs.identity_changed,
-        lambda _: "another machine answers under this name; nothing is done on it",
+        lambda _: (
+            "another machine answers under this name, and nothing is done on it;"
+            " if it was replaced on purpose, take its Host out of the specs for a moment"
+        ),
     ),
     # It lives, and may hold copies of VMs that were started elsewhere since.
     Rule(

@@ -348,3 +348,15 @@ def test_a_host_that_answered_under_its_new_uri_can_be_lost(kept: Kept) -> None:
     kept.judged()
 
     assert kept.lose().health["h1"].state == "unreachable"
+
+
+def test_a_machine_that_was_replaced_on_purpose_is_taken_once_its_host_left_the_specs_for_a_moment(kept: Kept) -> None:
+    kept.pass_seconds(3)
+    kept.ledger.record_machines(Machine("h1", "the machine before", kept.watched.hosts["h1"].spec.uri))
+    replaced = kept.watched.hosts.pop("h1")
+    kept.judged()
+
+    kept.watched.hosts["h1"] = replaced
+    kept.judged()
+
+    assert kept.pass_seconds(3).health["h1"].state == "online"
