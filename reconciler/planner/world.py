@@ -15,6 +15,7 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.next_command import NextCommand
 from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
+from reconciler.planner.host_identity import is_another_machine
 from reconciler.planner.lost_hosts import dead_hosts, is_quarantined
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
 
@@ -126,12 +127,13 @@ def _objects(desired: DesiredState, ref: ObjectRef) -> Mapping[str, Resource]:
 
 def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float) -> World:
     """Index the inputs; hosts that are not in the specs any more are not looked at."""
+    strangers = _strangers(inventory, ledger, policy.fleet)
     hosts = {
         name: inventory.hosts[name]
         for name in sorted(inventory.hosts)
-        if name in desired.hosts and not is_quarantined(ledger, name)
+        if name in desired.hosts and name not in strangers
     }
-    inventory = replace(inventory, hosts=hosts, unread={**inventory.unread, **_strangers(inventory, ledger)})
+    inventory = replace(inventory, hosts=hosts, unread={**inventory.unread, **strangers})
     copies, foreign = sort_domains(hosts, policy.fleet)
     shared = {name for name, pool in desired.pools.items() if pool.spec.shared}
     return World(
@@ -158,12 +160,12 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
     )
 
 
-def _strangers(inventory: Inventory, ledger: LedgerView) -> dict[str, UnreadHost]:
-    """Quarantined hosts: another machine was read, so nothing is known of the one that is meant."""
+def _strangers(inventory: Inventory, ledger: LedgerView, fleet: str) -> dict[str, UnreadHost]:
+    """Hosts under whose name another machine was read: nothing is known of the one that is meant."""
     return {
-        name: UnreadHost(name, health.sentence, NextCommand("why", f"Host/{name}"), health.last_seen)
-        for name, health in ledger.health.items()
-        if health.state == "quarantined" and name in inventory.hosts
+        name: UnreadHost(name, "another machine answers under its name", NextCommand("why", f"Host/{name}"), None)
+        for name, host in inventory.hosts.items()
+        if is_quarantined(ledger, name) or is_another_machine(host, ledger, fleet)
     }
 
 

@@ -250,6 +250,13 @@ def test_nothing_is_done_on_a_host_whose_name_another_machine_has() -> None:
     assert fleet.plan().unseen == ("h1",)
 
 
+def test_another_machine_under_a_name_is_left_alone_though_nobody_watches_hosts() -> None:
+    fleet = running().with_ledger(identities={"h1": "another-uuid"}).with_host("h1", domains={})
+
+    assert fleet.plan().empty
+    assert "h1 can't be read" in fleet.unmet()["host-unread"].detail
+
+
 # -- hosts that come back ----------------------------------------------------------------------------------------------
 
 
