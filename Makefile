@@ -16,6 +16,10 @@ ARGS ?=
 demo: setup ## Three lab hosts, the daemon, VMs that boot; DEMO_ONCE=1 cleans up and exits by itself (root)
 	@$(BIN)/python -m tests.lab.demo
 
+.PHONY: demo-ha
+demo-ha: setup ## Three lab hosts with BMCs, six VMs, one power cut; DEMO_ONCE=1 cleans up and exits by itself (root)
+	@$(BIN)/python -m tests.lab.ha_demo
+
 .PHONY: bench
 bench: setup ## Measure, beside virsh doing the same (root)
 	@$(BIN)/python -m tests.bench

@@ -21,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from tests.bench import big_fleet, creating, first_output, hung_host, loading, no_op, upload
+from tests.bench import big_fleet, creating, first_output, ha, hung_host, loading, no_op, upload
 from tests.bench.bench import Bench
 from tests.bench.measuring import BenchError, Row, Target
 from tests.bench.table import as_json, render
@@ -34,6 +34,7 @@ GROUPS: Final[Mapping[str, Callable[[Bench], Iterator[Row]]]] = {
     "upload": upload.measure,
     "creating": creating.measure,
     "big-fleet": big_fleet.measure,
+    "ha": ha.measure,
 }
 
 

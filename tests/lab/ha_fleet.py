@@ -38,9 +38,8 @@ class HaFleet:
     def create(self) -> None:
         """The VMs run, and every fence device has passed its test."""
         self.controller.apply()
-        for host in self.lab.hosts:
-            tested = self.controller.ask("fence", "test", host.name)
-            assert tested.code == 0, f"fence test {host.name}: {tested.out}{tested.err}"
+        tested = self.controller.ask("fence", "test", "--all")
+        assert tested.code == 0, f"fence test: {tested.out}{tested.err}"
 
     def start_daemon(self) -> None:
         """Start it unless it runs."""
@@ -131,7 +130,7 @@ class HaFleet:
     # -- fencing ---------------------------------------------------------------------------------------------------
     def confirm(self, host: LabHost) -> None:
         """What a human does who has seen to it that the host is off."""
-        ran = self.controller.ask("fence", "confirm", host.name, "--by", "the test", "--reason", "power cut", "--yes")
+        ran = self.controller.ask("fence", "confirm", host.name, "--reason", "pulled both power cords", "--yes")
         assert ran.code == 0, ran.err
 
     def proof(self, host: LabHost) -> FenceProof | None:
@@ -161,8 +160,8 @@ class HaFleet:
 
     def timeline(self, vm: str) -> list[tuple[str, float]]:
         """What happened to it and its host, in order, as `why --json` tells it: event and wall time."""
-        told = self.controller.ask("why", f"vm/{vm}", "--json").json()
-        return [(event["event"], event["at"]) for event in told["events"]]
+        story = self.controller.ask("why", f"vm/{vm}", "--json").json()
+        return [(event["event"], event["at"]) for event in story["timeline"]]
 
     def _ledger(self) -> Ledger:
         return Ledger.open_readonly(self.controller.state)
