@@ -236,3 +236,18 @@ def test_a_host_that_was_dialled_long_ago_is_silent_already() -> None:
         inventory = collector.finish(round_, SPECS, {}, timeout=30.0, usual=dict.fromkeys(HOSTS, 3.0))
 
     assert set(inventory.unread) == {"h2"}
+
+
+def test_a_host_that_is_known_to_be_silent_is_not_asked_and_says_why() -> None:
+    """Whoever watches hosts knows sooner; the next round asks it again."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+
+    with fleet.hanging("h2"):
+        round_ = collector.begin(SPECS, silent={"h2": "no route to host"})
+        inventory = collector.finish(round_, SPECS, {}, timeout=30.0)
+
+    assert fleet.hosts["h2"].reads == 0
+    assert set(inventory.hosts) == {"h1", "h3"}
+    assert inventory.unread["h2"].error == "does not answer (no route to host)"
+    assert set(_collect(collector).hosts) == set(HOSTS)
