@@ -218,7 +218,7 @@ class HostWatch:
             watched.looked_at = now
             watched.took, watched.error = pulse.took, pulse.error
             if self._is_news(watched, pulse):
-                self._note_answer(watched, pulse, now, longest)
+                self._note_answer(watched, pulse, now)
             elif watched.silent is not None:
                 watched.silent += passed
             if watched.silence >= self._probing.suspect_after:
@@ -232,14 +232,16 @@ class HostWatch:
         at = pulse.answered_at
         return at is not None and at >= watched.began and (watched.answered_at is None or at > watched.answered_at)
 
-    def _note_answer(self, watched: _Watched, pulse: Pulse, now: float, longest: float) -> None:
+    def _note_answer(self, watched: _Watched, pulse: Pulse, now: float) -> None:
         at = pulse.answered_at or 0.0
         # Many calls at once are one answer: steady is what is steady for a while.
         if watched.answers == 0 or at - watched.counted_at >= self._probing.interval / 2:
             watched.answers = min(watched.answers + 1, self._policy.steady_answers)
             watched.counted_at = at
         watched.answered_at = at
-        watched.silent = max(0.0, min(now - at, longest))
+        # It answered what it was asked; that it was not asked again for a while is our doing.
+        freshest = min(self._probing.interval, self._probing.suspect_after / 2)
+        watched.silent = max(0.0, min(now - at, freshest))
         watched.power, watched.power_asked_at = "unknown", None
 
     def _change(self, name: str, watched: _Watched) -> str:

@@ -131,6 +131,19 @@ def test_time_in_which_nobody_looked_is_no_silence() -> None:
     assert watched.signs().silent == 2
 
 
+def test_a_host_that_answered_before_nobody_looked_for_a_while_is_not_suspect() -> None:
+    watched = Watched()
+    watched.pass_seconds(10)
+    answered_at = watched.clock.monotonic() + 0.01
+    watched.fleet.cut_network("h1")
+
+    watched.clock.advance(5)
+    watched.fleet.world.hosts["h1"].answered_at = answered_at  # the answer to the question of before
+
+    assert watched.signs().silent == 1
+    assert watched.watch.silent() == {}
+
+
 def test_a_jump_of_the_wall_clock_is_no_silence() -> None:
     watched = Watched()
     watched.pass_seconds(10)
