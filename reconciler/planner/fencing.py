@@ -92,7 +92,7 @@ def _candidates(world: World) -> Iterator[_Candidate]:
         host, health = world.desired.hosts.get(name), world.ledger.health.get(name)
         if host is None or health is None or health.state not in _MAY_BE_FENCED:
             continue
-        if name in world.inventory.hosts or proven(world.ledger, name):
+        if name in world.inventory.hosts or name in world.strangers or proven(world.ledger, name):
             continue
         vms = tuple(
             vm

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from reconciler.model.health import HostState
@@ -34,7 +34,7 @@ def proven(ledger: LedgerView, host: str) -> bool:
     )
 
 
-def dead_hosts(ledger: LedgerView, hosts: Iterable[str], read: Mapping[str, object]) -> frozenset[str]:
+def dead_hosts(ledger: LedgerView, hosts: Iterable[str], read: Collection[str]) -> frozenset[str]:
     """Those of `hosts` that VMs may be recovered from now: proven dead and silent; none in the quiet period."""
     if ledger.quiet or not ledger.proofs:
         return frozenset()

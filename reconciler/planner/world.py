@@ -42,6 +42,8 @@ class World(Struct, frozen=True):
     """Hosts of the specs that were not read this time."""
     never_seen: tuple[str, ...]
     """Hosts of the specs that were never read with this ledger."""
+    strangers: frozenset[str]
+    """Hosts under whose name another machine was read."""
     dead: frozenset[str]
     """Hosts of the specs that are proven dead and silent: their VMs may run elsewhere now."""
 
@@ -156,7 +158,8 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         ),
         unread=tuple(sorted(desired.hosts.keys() - hosts.keys())),
         never_seen=tuple(sorted(_every_host(desired) - ledger.hosts_read - hosts.keys())),
-        dead=dead_hosts(ledger, desired.hosts, hosts),
+        strangers=frozenset(strangers),
+        dead=dead_hosts(ledger, desired.hosts, (*hosts, *strangers)),
     )
 
 

@@ -224,5 +224,7 @@ def in_trouble(draw: st.DrawFn, fleet: Story) -> Story:
         if of:
             proof = FenceProof(name, of, draw(st.sampled_from(["fenced", "human"])), story.now, "it is off", "x")
             story = story.with_ledger(proofs={**story.ledger.proofs, name: proof})
+    others = draw(st.sets(st.sampled_from(HOSTS), max_size=1))
+    story = story.with_ledger(identities=dict.fromkeys(sorted(others), "another machine"))
     in_flight = draw(st.sets(st.sampled_from(["Host/h1", "Host/h2", "VirtualMachine/a"]), max_size=1))
     return story.with_ledger(quiet=draw(st.sampled_from([False, False, True])), in_flight=frozenset(in_flight))

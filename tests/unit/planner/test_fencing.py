@@ -75,6 +75,14 @@ def test_a_host_that_was_just_read_is_not_fenced_whatever_was_written_down() -> 
     assert fenced(replace(fleet, inventory=before.inventory)) == []
 
 
+def test_a_name_under_which_another_machine_answers_is_not_fenced() -> None:
+    before = armed()
+    fleet = before.lost("h1").with_ledger(identities={"h1": "another-uuid"}).returned(before, "h1")
+    fleet = fleet.with_host("h1", domains={}).in_state("h1", "unreachable")
+
+    assert fenced(fleet) == []
+
+
 def test_with_nobody_watching_hosts_none_is_fenced() -> None:
     assert fenced(armed().lost("h1").with_ledger(health={})) == []
 
