@@ -27,12 +27,22 @@ class Played(Struct, frozen=True):
     violations: tuple[Violation, ...]
 
 
-def play(scenario: Scenario, tell: Callable[[Entry], None] | None = None) -> Played:
-    """Play it; `tell` is called with each entry as it happens. Raises ScenarioError for files that are missing."""
+def play(
+    scenario: Scenario,
+    tell: Callable[[Entry], None] | None = None,
+    *,
+    prepare: Callable[[Stage], None] | None = None,
+) -> Played:
+    """Play it; `tell` is called with each entry as it happens, `prepare` with the stage before anything does.
+
+    Raises ScenarioError for files that are missing.
+    """
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         root = Path(folder)
         clock = EventClock()
         timeline = Timeline(clock, {f"{root}/": "", str(root): ""}, tell)
         stage = Stage(scenario, root, timeline, clock)
+        if prepare is not None:
+            prepare(stage)
         stage.play()
         return Played(timeline.text(), end_state(stage), tuple(stage.promises.violations))

@@ -52,6 +52,10 @@ class SpecsFolder:
             self.path.rmdir()
         self._aside.rename(self.path)
 
+    def texts(self) -> tuple[str, ...]:
+        """What is in the files now."""
+        return tuple(file.read_text(errors="replace") for file in sorted(self.path.rglob("*.y*ml")))
+
     def _content(self, source: PurePosixPath) -> bytes:
         try:
             return (self._scenario / source).read_bytes()

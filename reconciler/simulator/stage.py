@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -36,6 +37,8 @@ _NEVER: Final = 1e12
 _REST_PAUSE: Final = 5.0
 _LONGEST_REST: Final = 1800.0
 """Seconds after the scenario's end in which the fleet has to come to rest."""
+_TRIED_AGAIN: Final = frozenset({"backoff", "crash-loop", "failed", "fencing-failed"})
+"""Reasons that end when their time comes."""
 _REFUSED_PAUSE: Final = 10.0
 
 
@@ -133,13 +136,15 @@ class Stage:
     def _final_look(self) -> None:
         """One more look by a controller that begins afresh and trusts no cache: it has nothing to do either."""
         self.fleet.on_mutation(None)
+        self.ledger = LedgerWitness(full=self.ledger.full)
         try:
             with controlling(self._surroundings(on_look=lambda _: None), watching=True) as session:
                 view = session.look(refresh=True)
         except ReconcilerError as error:
             self.timeline.note("controller refused", sentence=error.message)
             return
-        self.promises.at_rest(view)
+        unmet = self.last_view.plan.unmet if self.last_view is not None else ()
+        self.promises.at_rest(view, frozenset(str(item.target) for item in unmet if item.reason in _TRIED_AGAIN))
         if self.last_view is None or self._begin_at < _NEVER:
             self.last_view = view
 
@@ -209,6 +214,9 @@ class Stage:
         desired = load(self.specs.path, fleet=self.policy.fleet, image_size=self.images.virtual_size)
         self.wishes.now = desired
         self.wishes.policies.update({name: vm.spec.deletion_policy for name, vm in desired.vms.items()})
+        texts = self.specs.texts()
+        # Without any file nobody asks for anything: a directory that is not mounted looks like that.
+        self.wishes.gone = {name for name in self.wishes.policies if texts and not _is_named(name, texts)}
 
     def ledger_view(self) -> LedgerView:
         """The ledger as it is on disk now; an empty one where it can't be read."""
@@ -238,9 +246,7 @@ class Stage:
     def _looked(self, view: View) -> None:
         self.last_view = view
         self._calls_at_look = len(self.fleet.world.calls)
-        wanted = self.wishes.now
-        if wanted is not None and not wanted.removal_hold:
-            self.wishes.disposable = set(self.wishes.policies) - set(wanted.vms)
+        self.wishes.disposable = set(self.wishes.gone)
         self._witness.looked(view)
         self.promises.tick()
 
@@ -263,3 +269,8 @@ class Stage:
 
     def _controllers(self) -> int:
         return (self._daemon is not None) + self._others
+
+
+def _is_named(vm: str, texts: Iterable[str]) -> bool:
+    """Whether any file, however broken, has an object of that name."""
+    return any(re.search(rf"name: {re.escape(vm)}\b(?!-)", text) for text in texts)

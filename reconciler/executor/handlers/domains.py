@@ -91,12 +91,13 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
 
     The placement is forgotten last: until then it names a host that has no copy, which is harmless.
     """
-    context.ledger.doom_volumes(context.action.target.name, _doomed(context))
     domain = find_domain(host, step.uuid)
     if domain is not None:
         check_ownership(context, domain)
         if domain.active:
             raise context.refuse(f"domain {step.domain} runs again")
+        # Not where it is gone already: a deletion that is put off now was written down then, and stands.
+        context.ledger.doom_volumes(context.action.target.name, _doomed(context))
         context.settle(
             lambda: host.undefine_domain(step.uuid, keep_nvram=step.keep_nvram),
             lambda: find_domain(host, step.uuid) is None,

@@ -51,6 +51,7 @@ class EmptyAtRest(Promise):
     name = "empty-at-rest"
     sentence = "once nothing happens any more, planning again gives an empty plan"
 
-    def at_rest(self, view: View) -> Iterator[str]:
+    def at_rest(self, view: View, waiting: frozenset[str]) -> Iterator[str]:
         for action in view.plan.actions:
-            yield f"{action.id} is still planned"
+            if str(action.target) not in waiting:
+                yield f"{action.id} is still planned"

@@ -19,8 +19,10 @@ class Wishes(Struct):
     now: DesiredState | None = None
     policies: dict[str, str] = field(default_factory=dict)
     """The last `deletionPolicy` of each VM that ever was in them."""
+    gone: set[str] = field(default_factory=set)
+    """VMs that no file names any more, however broken."""
     disposable: set[str] = field(default_factory=set)
-    """VMs that were not in the specs when the controller last looked."""
+    """Those of them when the controller last looked."""
 
 
 class Scene(Struct, frozen=True):
@@ -77,8 +79,8 @@ class Promise:
         """Just before a fence device cuts the power of `host`."""
         return ()
 
-    def at_rest(self, view: View) -> Iterable[str]:  # noqa: ARG002  # likewise
-        """When nothing is left to do."""
+    def at_rest(self, view: View, waiting: frozenset[str]) -> Iterable[str]:  # noqa: ARG002  # likewise
+        """When nothing is left to do, but for `waiting` objects (`Kind/name`) whose time may just have come."""
         return ()
 
 

@@ -62,8 +62,8 @@ class PromiseWatch:
     def fenced(self, host: str) -> None:
         self._take((promise, promise.fenced(host)) for promise in self._promises)
 
-    def at_rest(self, view: View) -> None:
-        self._take((promise, promise.at_rest(view)) for promise in self._promises)
+    def at_rest(self, view: View, waiting: frozenset[str]) -> None:
+        self._take((promise, promise.at_rest(view, waiting)) for promise in self._promises)
 
     def _take(self, found: Iterable[tuple[Promise, Iterable[str]]]) -> None:
         for promise, details in found:
