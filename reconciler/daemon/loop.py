@@ -84,10 +84,13 @@ class Loop:
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
-        self._workers = Workers(session, clock, on_end=lambda: dirty.mark("actions ended"), spawn=spawn)
+        self._workers = Workers(session, clock, self._on_end, spawn=spawn)
         self._passes = PassLog()
         self._guests = guests
         self._refreshed = clock.monotonic()
+
+    def _on_end(self, urgent: bool) -> None:
+        self._dirty.mark("actions ended", urgent=urgent)
 
     def run(self, stop: threading.Event) -> None:
         """Pass after pass until `stop` is set."""

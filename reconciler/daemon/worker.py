@@ -15,6 +15,7 @@ from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
+from reconciler.model.steps import FenceHost
 
 log = structlog.get_logger()
 
@@ -31,8 +32,9 @@ class Workers:
     """
 
     def __init__(
-        self, session: Session, clock: Clock, on_end: Callable[[], None], *, spawn: Spawn | None = None
+        self, session: Session, clock: Clock, on_end: Callable[[bool], None], *, spawn: Spawn | None = None
     ) -> None:
+        """`on_end` is told, from any thread, that actions ended, and whether something waits for that."""
         self._session = session
         self._clock = clock
         self._on_end = on_end
@@ -83,7 +85,7 @@ class Workers:
             with self._lock:
                 self._open = +(self._open - Counter(observer.not_ended(view.plan)))
                 self._threads.discard(threading.current_thread())
-            self._on_end()
+            self._on_end(False)
 
     def ended(self, action: Action) -> None:
         """One action of a plan in flight has ended; with its last one the object may be planned for again."""
@@ -94,7 +96,7 @@ class Workers:
             if is_free:
                 del self._open[target]
         if is_free:
-            self._on_end()
+            self._on_end(isinstance(action.step, FenceHost))
 
 
 class _Observer:

@@ -15,8 +15,8 @@ from reconciler.ledger.store import Ledger
 from reconciler.model.health import AttemptEnd, FenceProof
 from reconciler.model.steps import FenceHost
 
-_LAST_LOOK: Final = 0.5
-"""Seconds that the host is given to show that it lives after all."""
+_LAST_LOOK: Final = 0.2
+"""Seconds that the host is given to show that it lives after all; it has been asked again and again before."""
 _LOOK: Final = 0.2
 """Seconds between two looks into the ledger while a device is at work."""
 

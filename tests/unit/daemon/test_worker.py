@@ -11,6 +11,7 @@ from reconciler.clock import SystemClock
 from reconciler.daemon.worker import Workers
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
+from reconciler.model.steps import FenceHost
 from tests.unit.executor.bench import action, create_step, plan_of
 
 WAIT = 10.0
@@ -22,11 +23,16 @@ class Plans:
 
     def __init__(self, carry_out: Callable[[Any, threading.Event], None]) -> None:
         self.woken = threading.Event()
+        self.urgent: list[bool] = []
         self.workers = Workers(
             SimpleNamespace(execute=lambda _view, *, observer, stop, **_: carry_out(observer, stop)),  # type: ignore[arg-type]  # all that is used of a session
             SystemClock(),
-            on_end=self.woken.set,
+            on_end=self.wake,
         )
+
+    def wake(self, urgent: bool) -> None:
+        self.urgent.append(urgent)
+        self.woken.set()
 
     def start(self, *actions: Action) -> None:
         self.workers.start(SimpleNamespace(plan=plan_of(*actions)), "p1")  # type: ignore[arg-type]  # all that is used of a view
@@ -47,6 +53,20 @@ def test_an_object_is_let_go_when_its_last_action_ended_though_its_plan_goes_on(
     ending.set()
     plans.workers.stop(WAIT)
     assert plans.workers.targets == frozenset()
+
+
+def test_the_end_of_a_fencing_is_urgent_as_vms_wait_for_it() -> None:
+    fence = action(FenceHost("h1", "i1"), "Host/h1", id="fence", host=None)
+
+    def carry_out(observer: Any, _stop: threading.Event) -> None:
+        observer.action_ended(WEB, Outcome("web", "done"))
+        observer.action_ended(fence, Outcome("fence", "done"))
+
+    plans = Plans(carry_out)
+    plans.start(WEB, fence)
+    plans.workers.stop(WAIT)
+
+    assert plans.urgent[:2] == [False, True]
 
 
 def test_a_plan_that_breaks_off_holds_nothing() -> None:
