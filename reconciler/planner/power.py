@@ -93,8 +93,9 @@ class Power(Struct, frozen=True):
         return "drift" if domain.reason == "destroyed" else "run-strategy"
 
     def _start_failed(self) -> bool:
-        """Whether we wanted it on and could not have it."""
-        return f"start-domain:{self.target}@{self.copy.host}" in self.world.ledger.failures
+        """Whether we wanted it on and could not have it; where that was cut off, only if nothing says that it ran."""
+        failure = self.world.ledger.failures.get(f"start-domain:{self.target}@{self.copy.host}")
+        return failure is not None and (failure.attempts > 0 or self.copy.domain.reason in _FORGOTTEN)
 
     def _is_yet_to_run(self) -> bool:
         """Whether it was never started, or stopped by us to be started again, and we were cut off in between."""

@@ -11,6 +11,8 @@ from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.preconditions import check_ownership, check_true_copy, find_domain, own_domain
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import ACTIVE_STATES
+from reconciler.model.ledger import Failure
+from reconciler.model.outcome import action_inputs
 from reconciler.model.steps import StartDomain, StopDomain
 
 _ASK_AGAIN: Final = 10.0  # a guest that is still booting loses the first request
@@ -32,6 +34,7 @@ def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) ->
         )
         return
     if not domain.active:
+        _note_under_way(context)
         again_at = context.clock.now() if context.action.why == "ended" else None
         context.ledger.note_start(context.action.target.name, again_at=again_at)
         context.settle(
@@ -39,6 +42,18 @@ def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) ->
             lambda: host.domain_state(step.uuid) in ACTIVE_STATES,
             "the guest was started and is off again",
         )
+
+
+def _note_under_way(context: ActionContext) -> None:
+    """On record as failed, with no attempt, until it is known to have succeeded.
+
+    Killed before the guest was started, a VM that is run again only after a failure would else pass for one that ended.
+    """
+    vm = context.desired.vms.get(context.action.target.name)
+    key = context.action.id
+    if vm is not None and vm.spec.run_strategy == "RerunOnFailure" and context.ledger.failure(key) is None:
+        inputs = action_inputs(context.action)
+        context.ledger.record_failure(Failure(key, 0, "cut off", permanent=False, not_before=0.0, inputs=inputs))
 
 
 def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> None:

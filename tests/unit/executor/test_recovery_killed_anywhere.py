@@ -21,7 +21,7 @@ def specs(generation: str, **placement: Any) -> DesiredState:
     return desired_state(
         generation,
         vm("web", cloudInit=SEEDED, **placement),
-        vm("batch", runStrategy="Halted", **placement),
+        vm("batch", runStrategy="RerunOnFailure", **placement),
         vm("cache", **_LOCAL, ha={"onHostLoss": "rebuild"}, **placement),
         vm("db", **_LOCAL, **placement),
     )

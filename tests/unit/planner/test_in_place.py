@@ -217,6 +217,15 @@ def test_a_vm_whose_start_failed_after_a_restart_of_ours_is_started_again(strate
     assert ("start-domain" in fleet.kinds()) is expected
 
 
+@pytest.mark.parametrize(("reason", "expected"), [("", True), ("unknown", True), ("shutdown", False)])
+def test_a_start_that_was_cut_off_is_done_again_unless_the_guest_ran_and_ended(reason: str, expected: bool) -> None:
+    key = "start-domain:VirtualMachine/web@h1"
+    cut_off = Failure(key, 0, "cut off", permanent=False, not_before=0.0, inputs="")
+    fleet = stopped(running(runStrategy="RerunOnFailure"), reason).with_ledger(failures={key: cut_off})
+
+    assert ("start-domain" in fleet.kinds()) is expected
+
+
 def test_a_halted_vm_is_shut_down() -> None:
     fleet = running().with_specs(vm(runStrategy="Halted"))
 
