@@ -33,6 +33,10 @@ test: lint ## All checks and all tests, those on real libvirt hosts included (ro
 test-fast: setup ## Tests that need no lab, under a minute
 	$(PYTEST) -n $(WORKERS) -m "not lab and not slow" $(ARGS)
 
+.PHONY: soak
+soak: setup ## Ten thousand random schedules over a simulated fleet; what goes wrong becomes a folder; SOAK="500 --first 7"
+	$(BIN)/python -m tests.scenarios.soak --workers $(WORKERS) $(SOAK)
+
 .PHONY: lint
 lint: setup ## Style, types and the rules of who may import whom
 	$(BIN)/ruff check .

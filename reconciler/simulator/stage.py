@@ -35,7 +35,7 @@ from reconciler.specfiles.loader import load
 
 _NEVER: Final = 1e12
 _REST_PAUSE: Final = 5.0
-_LONGEST_REST: Final = 1800.0
+_LONGEST_REST: Final = 600.0
 """Seconds after the scenario's end in which the fleet has to come to rest."""
 _TRIED_AGAIN: Final = frozenset({"backoff", "crash-loop", "failed", "fencing-failed"})
 """Reasons that end when their time comes."""

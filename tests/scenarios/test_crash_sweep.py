@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from reconciler.hypervisor.simulated_world import Phase
     from reconciler.simulator.stage import Stage
 
+pytestmark = pytest.mark.slow
+
 SWEEPS: Final = Path(__file__).parent / "_sweeps"
 SCENARIOS: Final = tuple(sorted(folder.name for folder in SWEEPS.iterdir() if folder.is_dir()))
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.scenarios.schedules import faults_of, write_down
 
+pytestmark = pytest.mark.slow
+
 NUMBER = int(os.environ.get("RECONCILER_SCHEDULES", "500"))
 CHUNK = 50
 

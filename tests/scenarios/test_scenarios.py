@@ -45,3 +45,9 @@ def test_a_scenario_played_twice_goes_the_same_way() -> None:
     scenario = load_scenario(FOLDER / "crash-loop", VERBS)
 
     assert play(scenario) == play(scenario)
+
+
+def test_the_documentation_has_every_word() -> None:
+    text = (FOLDER.parent.parent / "docs" / "SIMULATOR.md").read_text().replace("\\|", "|")
+
+    assert [verb.usage for verb in VERBS.values() if f"`{verb.usage}`" not in text] == []
