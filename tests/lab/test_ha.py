@@ -30,7 +30,7 @@ TIMELINE = [
 
 @pytest.fixture(scope="module")
 def running_fleet(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HaFleet]:
-    """One fleet for all stories; fence agents may take 10 s, so that a device that does not answer is soon a failure."""
+    """One fleet for all stories; fence agents may take 10 s: a device that does not answer is soon a failure."""
     fleet = make_ha_fleet(with_bmcs(lab), tmp_path_factory.mktemp("ha"), VMS, policy={"fenceTimeout": "10s"})
     try:
         fleet.create()
