@@ -141,7 +141,11 @@ def test_a_pass_whose_values_do_not_fit_is_refused_with_the_version_that_reads_i
         decode(gzip.compress(msgspec.msgpack.encode(raw)), "a file")
 
 
-@pytest.mark.parametrize("data", [b"", b"not a pass", gzip.compress(b"\xff"), encode(kept_of(story(vm())))[:-20]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not a pass", gzip.compress(b"\xff"), encode(kept_of(story(vm())))[:-20]],
+    ids=["empty", "text", "something else compressed", "cut off"],
+)
 def test_what_is_no_pass_is_refused_by_name(data: bytes) -> None:
     with pytest.raises(UsageError, match="a file"):
         decode(data, "a file")
