@@ -37,6 +37,10 @@ test-fast: setup ## Tests that need no lab, under a minute
 soak: setup ## Ten thousand random schedules over a simulated fleet; what goes wrong becomes a folder; SOAK="500 --first 7"
 	$(BIN)/python -m tests.scenarios.soak --workers $(WORKERS) $(SOAK)
 
+.PHONY: soak-lab
+soak-lab: setup ## Twenty controllers killed at random while real hosts' VMs are recovered, ten minutes (root)
+	RECONCILER_HA_KILLS=20 $(PYTEST) -q tests/lab/test_ha.py -k killed $(ARGS)
+
 .PHONY: lint
 lint: setup ## Style, types and the rules of who may import whom
 	$(BIN)/ruff check .
