@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from reconciler.daemon.host_watch import HostWatch
     from reconciler.daemon.image_shelf import ImageShelf
     from reconciler.daemon.pass_inputs import PassInputs
+    from reconciler.executor.crew import Crew
     from reconciler.executor.executor import Executor
     from reconciler.executor.interface import ActionEvent
     from reconciler.fencing.devices import FenceDevices
@@ -69,6 +70,7 @@ class Session:
         inputs: PassInputs | None = None,
         host_watch: HostWatch | None = None,
         power: PowerControl | None = None,
+        crew: Crew | None = None,
     ) -> None:
         self._directory = settings.specs_directory()
         self._state_dir = settings.state_dir
@@ -85,6 +87,7 @@ class Session:
         self._executor: Executor | None = None
         self._host_watch = host_watch
         self._power = power
+        self._crew = crew
         self._keeper = self._health_keeper(host_watch) if host_watch is not None else None
         if writer is not None:
             self._carrier()
@@ -224,7 +227,8 @@ class Session:
         if self._executor is None:
             maker: type[Executor] = import_module("reconciler.executor.executor").Executor
             made = maker(self.fleet, self._ledger, self._images, self._policy, self._clock)
-            self._executor = made if self._power is None else replace(made, power=self._power)
+            made = made if self._power is None else replace(made, power=self._power)
+            self._executor = made if self._crew is None else replace(made, crew=self._crew)
         return self._executor
 
     def execute(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from queue import SimpleQueue
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -13,6 +11,7 @@ from msgspec.structs import replace
 from reconciler.clock import Clock
 from reconciler.errors import LedgerError, PreconditionFailed, ReconcilerError, is_transient
 from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.crew import Crew, Pool, Threads
 from reconciler.executor.handlers.dispatch import perform
 from reconciler.executor.interface import ActionEvent, EventCallback, ImageSource, ProgressCallback
 from reconciler.executor.journal import Journal
@@ -57,6 +56,7 @@ class Executor(Struct, frozen=True):
     on_progress: ProgressCallback = _no_progress
     occupancy: Occupancy = field(default_factory=Occupancy)
     power: PowerControl = NoPower()
+    crew: Crew = Threads()
 
     def execute(
         self, plan: Plan, desired: DesiredState, *, stop: threading.Event, pass_id: str = ""
@@ -87,8 +87,8 @@ class _Pass:
         self._schedule = Schedule(plan.actions, lambda action: slots_of(action, limits, shared), executor.occupancy)
         self._journal = Journal(executor.ledger, executor.clock, executor.on_event, pass_id)
         self._outcomes: dict[str, Outcome] = {}
-        self._finished: SimpleQueue[_Finished | None] = SimpleQueue()
-        """None says that another pass gave slots back."""
+        self._finished = executor.crew.results()
+        """Of _Finished; None says that another pass gave slots back."""
         self._fatal: BaseException | None = None
 
     def run(self) -> tuple[Outcome, ...]:
@@ -96,7 +96,7 @@ class _Pass:
         with (
             self._executor.occupancy.listening(lambda: self._finished.put(None)),
             closing(self._schedule),
-            ThreadPoolExecutor(self._workers, thread_name_prefix="action") as pool,
+            self._executor.crew.pool(self._workers) as pool,
         ):
             self._dispatch(pool)
         if self._fatal is None:
@@ -110,7 +110,7 @@ class _Pass:
         wanted = (*(action.id for action in self._plan.actions), *self._plan.held)
         self._executor.ledger.forget_failures_except(wanted, on_hosts=self._plan.unseen)
 
-    def _dispatch(self, pool: ThreadPoolExecutor) -> None:
+    def _dispatch(self, pool: Pool) -> None:
         running = 0
         while True:
             for action in self._startable():
@@ -118,7 +118,7 @@ class _Pass:
                 running += 1
             if not running and (self._is_ending or not self._schedule.is_held_up):
                 return
-            finished = self._finished.get()
+            finished: _Finished | None = self._finished.get()
             if finished is None:
                 self._schedule.look_again()
             else:

@@ -81,6 +81,8 @@ class People:
     def suspend(self, name: str) -> None:
         with self._world.lock:
             entry = self.entry(name)
+            if not entry.active:
+                return
             entry.state, entry.reason = "paused", "user"
             self._world.emit(self._state.name, "domain", name, "suspended")
 
@@ -92,6 +94,8 @@ class People:
         """QEMU pauses the guest because its disk can't be written."""
         with self._world.lock:
             entry = self.entry(name)
+            if not entry.active:
+                return
             entry.state, entry.reason = "paused", "ioerror"
             self._world.emit(self._state.name, "domain", name, "suspended")
 

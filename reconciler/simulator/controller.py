@@ -12,19 +12,22 @@ from msgspec import Struct
 
 from reconciler.config import Settings
 from reconciler.daemon.host_watch import HostWatch
-from reconciler.daemon.loop import Loop, Timing
+from reconciler.daemon.loop import HAND_BACK, Loop, Timing
 from reconciler.daemon.session import Session
 from reconciler.daemon.triggers import Dirty
 from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
+from reconciler.executor.crew import Crew
 from reconciler.fencing.devices import FenceDevices
 from reconciler.hypervisor.simulated import SimulatedFleet
+from reconciler.hypervisor.simulated_world import SimulatedCrashError
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
 from reconciler.simulator.event_clock import EventClock
 from reconciler.simulator.simulated_images import SimulatedImages
 from reconciler.simulator.stepped_readers import SteppedReaders
+from reconciler.simulator.turns import Turns
 from reconciler.simulator.watched_ledger import LedgerWitness, WatchedLedger
 
 
@@ -49,7 +52,7 @@ class Surroundings(Struct, frozen=True):
 class WatchedSession(Session):
     """The real session; somebody is told of each look at the fleet."""
 
-    def __init__(self, around: Surroundings, ledger: WatchedLedger, *, watching: bool) -> None:
+    def __init__(self, around: Surroundings, ledger: WatchedLedger, *, watching: bool, crew: Crew | None) -> None:
         self._around = around
         devices = around.devices() if watching else None
         self.hosts = _host_watch(around, devices) if devices is not None else None
@@ -63,6 +66,7 @@ class WatchedSession(Session):
             readers=SteppedReaders(around.clock),
             host_watch=self.hosts,
             power=devices,
+            crew=crew,
         )
 
     def look(self, **how: Any) -> View:
@@ -117,7 +121,7 @@ def _host_watch(around: Surroundings, devices: FenceDevices) -> HostWatch:
 
 
 @contextmanager
-def controlling(around: Surroundings, *, watching: bool = False) -> Iterator[WatchedSession]:
+def controlling(around: Surroundings, *, watching: bool = False, crew: Crew | None = None) -> Iterator[WatchedSession]:
     """A session that holds the state directory; raises StateError, LedgerError, UsageError as the program does.
 
     With `watching` it looks after hosts, and has the fence devices, as the daemon's does.
@@ -126,7 +130,7 @@ def controlling(around: Surroundings, *, watching: bool = False) -> Iterator[Wat
         ControllerLock(around.state_dir, "run", around.clock),
         WatchedLedger(around.state_dir, around.witness) as ledger,
     ):
-        yield WatchedSession(around, ledger, watching=watching)
+        yield WatchedSession(around, ledger, watching=watching, crew=crew)
 
 
 class Daemon:
@@ -137,22 +141,47 @@ class Daemon:
         self._stop = threading.Event()
         self._dirty = Dirty(around.clock)
         self._is_dead = False
+        self._turns = Turns(around.clock)
 
     def live(self) -> None:
         """Pass after pass until it is asked to stop."""
         around = self._around
-        with controlling(around, watching=True) as session:
+        with controlling(around, watching=True, crew=self._turns) as session:
             session.watch(lambda event: self._dirty.mark(f"{event.kind} on {event.host}"))
             if session.hosts is not None:
                 session.hosts.subscribe(lambda reason: self._dirty.mark(reason, urgent=True))
                 self._poll(session.hosts)
+            loop = Loop(session, SpecsAreTold(), self._dirty, around.clock, Timing(), spawn=self._turns.start)
+            with self._taking_turns():
+                loop.run(self._stop)
+
+    @contextmanager
+    def _taking_turns(self) -> Iterator[None]:
+        """Loop and plans run side by side, one at a time; whoever is left at the end is ended."""
+        clock = self._around.clock
+        clock.hand_over(self._turns.wait_for)
+        try:
+            yield
+        except SimulatedCrashError:
+            self._turns.doom()
+            raise
+        finally:
             try:
-                Loop(
-                    session, SpecsAreTold(), self._dirty, around.clock, Timing(), spawn=lambda work, _name: work()
-                ).run(self._stop)
+                self._turns.finish(HAND_BACK)
             finally:
                 self._is_dead = True
-                around.fleet.world.subscribers.clear()
+                clock.hand_over(None)
+                self._around.fleet.world.subscribers.clear()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a plan is being carried out."""
+        return self._turns.are_taken
+
+    def kill(self) -> None:
+        """As `kill -9`: nothing of it goes on; raises SimulatedCrashError."""
+        self._turns.doom()
+        raise SimulatedCrashError
 
     def _poll(self, hosts: HostWatch) -> None:
         """Look after hosts beside the loop, for as long as this process lives."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
+from reconciler.hypervisor.simulated_world import MutatingCall, Phase
 
 
 class _Point(Struct):
@@ -23,11 +23,13 @@ class CrashPoints:
         """Kill it at the `number`-th call of `method` (`any` for all methods) from now, before, during or after it."""
         self._points.append(_Point(method, number, phase))
 
-    def pass_by(self, call: MutatingCall, phase: Phase) -> None:
-        """Raise SimulatedCrashError if it is to be killed here."""
+    def is_here(self, call: MutatingCall, phase: Phase) -> bool:
+        """Whether it is to be killed here."""
+        here = False
         for point in tuple(self._points):
             if point.phase == phase and point.method in (call.method, "any"):
                 point.left -= 1
                 if point.left == 0:
                     self._points.remove(point)
-                    raise SimulatedCrashError
+                    here = True
+        return here

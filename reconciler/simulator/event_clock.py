@@ -33,6 +33,7 @@ class EventClock:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._asides: list[Aside] = []
+        self._wait_for: Callable[[Callable[[], bool], float], None] | None = None
 
     def now(self) -> float:
         return self._wall_offset + self.monotonic()
@@ -45,11 +46,24 @@ class EventClock:
             self._asides[-1].seconds += 0.0 if event.is_set() else max(0.0, timeout)
             return event.is_set()
         deadline = self._elapsed + max(0.0, timeout)
-        while not event.is_set() and self._due and self._due[0][0] <= deadline:
-            self._happen()
-        if not event.is_set():
-            self._elapsed = max(self._elapsed, deadline)
+        if self._wait_for is not None:
+            self._wait_for(event.is_set, deadline)
+            return event.is_set()
+        while not event.is_set() and self.let_pass(deadline):
+            """Something happened, and may have set it."""
         return event.is_set()
+
+    def let_pass(self, deadline: float) -> bool:
+        """Let time pass until something happens (True), or until `deadline` (False)."""
+        if self._due and self._due[0][0] <= deadline:
+            self._happen()
+            return True
+        self._elapsed = max(self._elapsed, deadline)
+        return False
+
+    def hand_over(self, wait_for: Callable[[Callable[[], bool], float], None] | None) -> None:
+        """Have `wait_for` (condition, deadline) decide who goes on where somebody waits; None for nobody but one."""
+        self._wait_for = wait_for
 
     def pass_until(self, when: float) -> None:
         """Let time pass until the monotonic time `when`."""

@@ -52,7 +52,7 @@ class Stage:
         self.root = root
         self.specs = SpecsFolder(root, scenario.specs, scenario.folder)
         policy = scenario.fleet.policy
-        self.policy = policy.model_copy(update={"limits": policy.limits.model_copy(update={"actions_per_fleet": 1})})
+        self.policy = policy
         self.images = SimulatedImages(clock)
         self.crash_points = CrashPoints()
         self.wishes = Wishes()
@@ -110,7 +110,7 @@ class Stage:
         except HostError as error:
             self.timeline.note("event came to nothing", sentence=str(error))
         finally:
-            self.promises.tick()
+            self.promises.happened()
 
     def _end_if_at_rest(self, when: float, *, given_up: float | None = None) -> None:
         limit = when + _LONGEST_REST if given_up is None else given_up
@@ -131,6 +131,8 @@ class Stage:
         if self._daemon is None:
             return self._begin_at >= _NEVER
         view = self.last_view
+        if self._daemon.is_busy:
+            return False
         return view is not None and view.plan.empty and self._calls_at_look == len(self.fleet.world.calls)
 
     def _final_look(self) -> None:
@@ -171,7 +173,7 @@ class Stage:
     def kill_controller(self) -> None:
         """As `kill -9`; it is started again by what watches over services."""
         if self._daemon is not None:
-            raise SimulatedCrashError
+            self._daemon.kill()
 
     def stop_controller(self) -> None:
         """As `systemctl stop`: it stays off."""
@@ -253,7 +255,8 @@ class Stage:
     def _on_mutation(self, call: MutatingCall, phase: Phase) -> None:
         if phase == "before":
             self.promises.before(call)
-        self.crash_points.pass_by(call, phase)
+        if self.crash_points.is_here(call, phase):
+            self.kill_controller()
         if phase == "after":
             self.promises.after(call)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.hypervisor.simulated_world import MutatingCall, SimulatedCrashError
+from reconciler.hypervisor.simulated_world import MutatingCall
 from reconciler.simulator.play import Played, play
 from reconciler.simulator.scenario import Scenario, load_scenario
 from reconciler.simulator.verbs import VERBS
@@ -39,13 +39,10 @@ class Instants:
             self.harm()
 
 
-def killed() -> None:
-    raise SimulatedCrashError
-
-
 def around_calls(stage: Stage, instants: Instants) -> None:
     """Instants before, during and after each call that changes a host, and around each write of the ledger."""
     watched = stage.fleet.world.on_mutation
+    instants.harm = stage.kill_controller
 
     def passing(call: MutatingCall, phase: Phase) -> None:
         if watched is not None and phase == "after":
@@ -88,7 +85,7 @@ def test_killed_at_any_instant_it_ends_the_same(name: str) -> None:
     assert counter.seen > 50
 
     for instant in range(1, counter.seen + 1):
-        chosen = Instants(instant, killed)
+        chosen = Instants(instant)
         played = play(scenario(name), prepare=lambda stage, chosen=chosen: around_calls(stage, chosen))
 
         assert end_of(played) == expected, f"killed at instant {instant} of {counter.seen}\n{played.log}"

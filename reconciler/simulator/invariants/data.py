@@ -56,15 +56,25 @@ class UnmanagedUntouched(Promise):
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._before: object = None
+        self._known: dict[str, object] = {}
+
+    def happened(self) -> None:
+        """What people and accidents did is how things are from now on."""
+        self._known.clear()
 
     def before(self, call: MutatingCall) -> Iterator[str]:
-        self._before = self._theirs(call.host)
+        self._known.setdefault(call.host, self._theirs(call.host))
         yield from ()
 
     def after(self, call: MutatingCall) -> Iterator[str]:
-        if self._theirs(call.host) != self._before:
+        now = self._theirs(call.host)
+        if self._known.setdefault(call.host, now) != now:
+            self._known[call.host] = now
             yield f"{call.method} {call.target} on {call.host} changed something that is not managed"
+
+    def fenced(self, host: str) -> Iterator[str]:
+        self._known.pop(host, None)
+        yield from ()
 
     def _theirs(self, host_name: str) -> object:
         host, wishes = self.scene.world.hosts[host_name], self.scene.wishes.now

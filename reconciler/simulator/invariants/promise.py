@@ -71,6 +71,9 @@ class Promise:
         """Just after it was applied."""
         return ()
 
+    def happened(self) -> None:
+        """Something was done to the world, and not by the controller."""
+
     def tick(self) -> Iterable[str]:
         """After anything happened."""
         return ()

@@ -56,6 +56,11 @@ class PromiseWatch:
         self._take((promise, promise.after(call)) for promise in self._promises)
         self.tick()
 
+    def happened(self) -> None:
+        for promise in self._promises:
+            promise.happened()
+        self.tick()
+
     def tick(self) -> None:
         self._take((promise, promise.tick()) for promise in self._promises)
 
