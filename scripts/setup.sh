@@ -26,7 +26,7 @@ run() {
 
 missing_packages() {
     local wanted installed
-    wanted=$(awk '!/^#/ && NF { print $1 }' "$packages_file" | sort)
+    wanted=$(awk '!/^#/ && NF { print $1 }' "$packages_file" | sort -u)
     # shellcheck disable=SC2016,SC2086
     installed=$(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
         awk '$1 == "installed" { print $2 }' | sort -u)
