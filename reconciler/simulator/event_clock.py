@@ -49,8 +49,9 @@ class EventClock:
         if self._wait_for is not None:
             self._wait_for(event.is_set, deadline)
             return event.is_set()
-        while not event.is_set() and self.let_pass(deadline):
-            """Something happened, and may have set it."""
+        is_early = True
+        while is_early and not event.is_set():
+            is_early = self.let_pass(deadline)
         return event.is_set()
 
     def let_pass(self, deadline: float) -> bool:
