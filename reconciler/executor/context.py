@@ -45,6 +45,8 @@ class ActionContext(Struct, frozen=True):
     """Actions of the plan that need this one."""
     power: PowerControl = NoPower()
     """The fence devices."""
+    is_wanted: Callable[[str], bool] = lambda _vm: False
+    """Whether the newest specs have the VM, whatever those of the plan say."""
 
     def host(self) -> Hypervisor:
         """The host that the action is for; raises PreconditionFailed if it is not of the fleet."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import closing
 
 from msgspec import Struct, field
@@ -57,6 +58,8 @@ class Executor(Struct, frozen=True):
     occupancy: Occupancy = field(default_factory=Occupancy)
     power: PowerControl = NoPower()
     crew: Crew = Threads()
+    is_wanted: Callable[[str], bool] = lambda _vm: False
+    """Whether the newest specs have the VM: a removal under way ends where it is wanted again."""
 
     def execute(
         self, plan: Plan, desired: DesiredState, *, stop: threading.Event, pass_id: str = ""
@@ -157,6 +160,7 @@ class _Pass:
             on_progress=lambda done, total: executor.on_progress(action.id, done, total),
             followers=self._schedule.dependents(action),
             power=executor.power,
+            is_wanted=executor.is_wanted,
         )
         begun = executor.clock.monotonic()
         outcome = _judge(action, context)

@@ -53,6 +53,12 @@ def check_ownership(context: ActionContext, domain: ObservedDomain) -> None:
         )
 
 
+def check_still_removed(context: ActionContext) -> None:
+    """Raise PreconditionFailed if the VM came back into the specs while its removal was under way."""
+    if context.action.why == "removed" and context.is_wanted(context.action.target.name):
+        raise context.refuse("the VM is in the specs again")
+
+
 def check_true_copy(context: ActionContext, config: DomainConfig) -> None:
     """Raise PreconditionFailed if the ledger says that the VM is elsewhere: this copy must never run."""
     placement = context.ledger.placement(config.mark.vm) if config.mark else None

@@ -9,6 +9,7 @@ from reconciler.executor.context import ActionContext
 from reconciler.executor.preconditions import (
     check_nowhere_else,
     check_ownership,
+    check_still_removed,
     check_true_copy,
     find_domain,
     own_domain,
@@ -91,6 +92,7 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
 
     The placement is forgotten last: until then it names a host that has no copy, which is harmless.
     """
+    check_still_removed(context)
     domain = find_domain(host, step.uuid)
     if domain is not None:
         check_ownership(context, domain)

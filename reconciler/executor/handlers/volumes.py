@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.errors import HostTimeout, TransientHostError
 from reconciler.executor.context import ActionContext
-from reconciler.executor.preconditions import check_not_running_on, check_unused, find_volume
+from reconciler.executor.preconditions import check_not_running_on, check_still_removed, check_unused, find_volume
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.identity import base_marker
 from reconciler.model.inventory import ObservedVolume
@@ -50,6 +50,7 @@ def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> N
 
 def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) -> None:
     """Killed before or after: the volume is there or not, and the next plan sees which."""
+    check_still_removed(context)
     volume = find_volume(context, host, step.pool, step.volume)
     if volume is not None:
         check_unused(context, host, step.pool, volume)
