@@ -247,12 +247,11 @@ class Session:
         def progress(action_id: str, done: int, total: int | None) -> None:
             observer.action_progress(action_id, done, total or 0)
 
-        executor = replace(self._carrier(), on_event=tell, on_progress=progress, is_wanted=self._is_wanted)
-        return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
+        def is_wanted(vm: str) -> bool:
+            return self._specs is not None and vm in self._specs.vms
 
-    def _is_wanted(self, vm: str) -> bool:
-        """Whether the specs, as they were last read, have the VM."""
-        return self._specs is not None and vm in self._specs.vms
+        executor = replace(self._carrier(), on_event=tell, on_progress=progress, is_wanted=is_wanted)
+        return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
 
     def _new_speeds(self, view: LedgerView, inventory: Inventory) -> dict[str, float]:
         """Hosts that are new to the ledger, or whose usual seconds it has wrong; few, so that it is seldom written."""

@@ -15,6 +15,7 @@ from reconciler.errors import HostError, ReconcilerError
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
 from reconciler.ledger.controller_lock import controller_holder
+from reconciler.ledger.records import FENCE_BEGAN, LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.ledger import LedgerView
@@ -63,7 +64,7 @@ class Stage:
         if scenario.fleet.tested:
             self.fence_room.arm(desired, self.settings.state_dir)
         self._witness = Witness(timeline)
-        self.ledger = LedgerWitness(on_event=self._witness.happened)
+        self.ledger = LedgerWitness(on_event=self._on_history)
         self._daemon: Daemon | None = None
         self._others = 0
         self._begin_at = self._begun = 0.0
@@ -259,6 +260,11 @@ class Stage:
             self.kill_controller()
         if phase == "after":
             self.promises.after(call)
+
+    def _on_history(self, event: LedgerEvent) -> None:
+        self._witness.happened(event)
+        if event.event == FENCE_BEGAN:
+            self.promises.fencing_begins(event.host)
 
     def _on_power_off(self, host: str) -> None:
         self.timeline.note("power switched off", f"Host/{host}", host)

@@ -41,9 +41,9 @@ class BrakesHeld(Promise):
             yield f"Host/{host} is fenced {now - self.scene.begun():.0f} s after the controller's start"
         if host not in self._bad_since and now - self._was_bad_at.get(host, float("-inf")) > _UNDER_WAY:
             yield f"Host/{host} is fenced although it answers"
-        yield from self._too_many(host, now)
 
-    def _too_many(self, host: str, now: float) -> Iterator[str]:
+    def fencing_begins(self, host: str) -> Iterator[str]:
+        now = self.scene.world.clock.monotonic()
         wishes = self.scene.wishes.now
         counted = [name for name, spec in wishes.hosts.items() if spec.spec.state != "maintenance"] if wishes else []
         bad = [name for name in counted if now - self._bad_since.get(name, now) > _NOTICED]

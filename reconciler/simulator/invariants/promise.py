@@ -78,6 +78,10 @@ class Promise:
         """After anything happened."""
         return ()
 
+    def fencing_begins(self, host: str) -> Iterable[str]:  # noqa: ARG002  # likewise
+        """When the controller sets about to fence `host`."""
+        return ()
+
     def fenced(self, host: str) -> Iterable[str]:  # noqa: ARG002  # likewise
         """Just before a fence device cuts the power of `host`."""
         return ()

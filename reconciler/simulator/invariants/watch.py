@@ -64,6 +64,9 @@ class PromiseWatch:
     def tick(self) -> None:
         self._take((promise, promise.tick()) for promise in self._promises)
 
+    def fencing_begins(self, host: str) -> None:
+        self._take((promise, promise.fencing_begins(host)) for promise in self._promises)
+
     def fenced(self, host: str) -> None:
         self._take((promise, promise.fenced(host)) for promise in self._promises)
 
