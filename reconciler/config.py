@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct, field
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from reconciler.errors import UsageError
 from reconciler.model.policy import Limits, Policy
@@ -39,6 +39,8 @@ class _Options(Policy):
     specs: FilePath | None = None
     state_dir: FilePath = DEFAULT_STATE_DIR
     log_format: LogFormat = "console"
+    metrics_listen: Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5}$")] | None = None
+    """`ADDRESS:PORT` where `reconciler run` answers Prometheus; nowhere when absent. Anybody who reaches it may ask."""
 
 
 class Origin(Struct, frozen=True):
@@ -58,6 +60,8 @@ class Settings(Struct, frozen=True):
     state_dir: Path = DEFAULT_STATE_DIR
     policy: Policy = field(default_factory=Policy)
     log_format: LogFormat = "console"
+    metrics_listen: str | None = None
+    """`ADDRESS:PORT`; see the configuration."""
     config_file: Path | None = None
     """The configuration file that was read; None where there was none."""
     interactive: bool = True
@@ -119,6 +123,7 @@ def load_settings(
             options.model_dump(include=set(Policy.model_fields), round_trip=False), strict=False
         ),
         log_format=options.log_format,
+        metrics_listen=options.metrics_listen,
         config_file=file,
         interactive=interactive and not env.get("RECONCILER_NO_INPUT"),
         verbosity=verbosity,

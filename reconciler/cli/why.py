@@ -16,11 +16,11 @@ from reconciler.cli.references import parse_reference
 from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.tables import json_text
 from reconciler.cli.terminal import stdout_terminal
-from reconciler.cli.timeline import lost_host, timeline_of_host, timeline_of_vm
 from reconciler.cli.why_data import why_data
 from reconciler.daemon.pass_inputs import PassArchive
 from reconciler.daemon.view import View
 from reconciler.errors import UsageError
+from reconciler.ledger.lost_host_timeline import lost_host, timeline_of_host, timeline_of_vm
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.resource import ObjectRef
 

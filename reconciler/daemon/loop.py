@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from importlib import import_module
 from typing import Final
 
 import structlog
@@ -21,6 +22,8 @@ from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
 from reconciler.daemon.view import View
 from reconciler.daemon.worker import Spawn, Workers
 from reconciler.errors import ReconcilerError
+from reconciler.ledger.store import Ledger
+from reconciler.model.plan import Action
 
 SWEEP: Final = 5.0
 """Seconds between passes when nothing calls for one: two calls a host."""
@@ -55,13 +58,26 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
         session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
         session.watch_hosts(lambda reason: dirty.mark(reason, urgent=True))
-        guests = GuestWatch(session.fleet, session.record_silent_guests, clock, notify=dirty.mark)
+        guests = GuestWatch(session.fleet, session.ledger.record_silent_guests, clock, notify=dirty.mark)
         with (
             SpecsWatch(settings.specs_directory(), dirty) as watch,
+            _metrics(settings, session.ledger) as on_done,
             closing(guests),
         ):
             guests.start()
-            Loop(session, watch, dirty, clock, timing or Timing(), guests=guests).run(stop)
+            Loop(session, watch, dirty, clock, timing or Timing(), guests=guests, on_done=on_done).run(stop)
+
+
+@contextmanager
+def _metrics(settings: Settings, ledger: Ledger) -> Iterator[Callable[[Action], None] | None]:
+    """What is told of every action that succeeded, where metrics are wanted; served meanwhile."""
+    if settings.metrics_listen is None:
+        yield None
+        return
+    metrics = import_module("reconciler.daemon.metrics").RecoveryMetrics(ledger.events)
+    with ExitStack() as stack:
+        stack.callback(metrics.serve(settings.metrics_listen))
+        yield metrics.action_done
 
 
 class Loop:
@@ -77,6 +93,7 @@ class Loop:
         *,
         spawn: Spawn | None = None,
         guests: GuestWatch | None = None,
+        on_done: Callable[[Action], None] | None = None,
     ) -> None:
         self._session = session
         self._watch = watch
@@ -84,7 +101,7 @@ class Loop:
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
-        self._workers = Workers(session, clock, self._on_end, spawn=spawn)
+        self._workers = Workers(session, clock, self._on_end, spawn=spawn, on_done=on_done)
         self._passes = PassLog()
         self._guests = guests
         self._refreshed = clock.monotonic()

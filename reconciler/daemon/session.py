@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
@@ -295,9 +295,9 @@ class Session:
         # What was worked on while the hosts were read may have failed since: the plan says nothing about that.
         self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen, of=view.ledger.in_flight)
 
-    def record_silent_guests(self, silent: Mapping[str, float]) -> None:
-        """Remember whose guests don't answer, and since when, for every `status`."""
-        self._ledger.record_silent_guests(silent)
+    @property
+    def ledger(self) -> Ledger:
+        return self._ledger
 
     def collect_images(self, view: View) -> None:
         """Remove cached downloads that no image of the specs names any more; never while the specs are uncertain."""

@@ -32,12 +32,22 @@ class Workers:
     """
 
     def __init__(
-        self, session: Session, clock: Clock, on_end: Callable[[bool], None], *, spawn: Spawn | None = None
+        self,
+        session: Session,
+        clock: Clock,
+        on_end: Callable[[bool], None],
+        *,
+        spawn: Spawn | None = None,
+        on_done: Callable[[Action], None] | None = None,
     ) -> None:
-        """`on_end` is told, from any thread, that actions ended, and whether something waits for that."""
+        """`on_end` is told, from any thread, that actions ended, and whether something waits for that.
+
+        `on_done` is told of each that succeeded.
+        """
         self._session = session
         self._clock = clock
         self._on_end = on_end
+        self._on_done = on_done
         self._spawn = spawn or self._in_a_thread
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -87,8 +97,10 @@ class Workers:
                 self._threads.discard(threading.current_thread())
             self._on_end(False)
 
-    def ended(self, action: Action) -> None:
+    def ended(self, action: Action, outcome: Outcome) -> None:
         """One action of a plan in flight has ended; with its last one the object may be planned for again."""
+        if self._on_done is not None and outcome.status == "done":
+            self._on_done(action)
         target = str(action.target)
         with self._lock:
             self._open[target] -= 1
@@ -122,7 +134,7 @@ class _Observer:
 
     def action_ended(self, action: Action, outcome: Outcome) -> None:
         self._ended.add(action.id)
-        self._workers.ended(action)
+        self._workers.ended(action, outcome)
         getattr(log, _LEVELS[outcome.status])(
             f"action.{outcome.status}",
             action=action.kind,
