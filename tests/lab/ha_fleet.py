@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.ledger.store import Ledger
 from reconciler.model.health import FenceAttempt, FenceProof
 from tests.lab.bmc import CIPHER, USER
-from tests.lab.controller import Controller, boots, facility_specs, stop, vm_spec
+from tests.lab.controller import Controller, boots, facility_specs, stop, ticks, vm_spec
 from tests.lab.copies import holders
 from tests.lab.guest import tiny_image
 from tests.lab.host import LabHost
@@ -113,11 +113,15 @@ class HaFleet:
         )
 
     def wait_until_booted(self, since: Mapping[str, int] | None = None, *, again: Iterable[str] = ()) -> dict[str, int]:
-        """Until each guest has told of a boot, those of `again` of one more than in `since`; boots by VM."""
+        """Until each guest ticks, those of `again` after one boot more than in `since`; boots by VM."""
         wanted = {vm: (since or {}).get(vm, 1) for vm in self.vms}
         wanted |= {vm: wanted[vm] + 1 for vm in again}
+        # A guest that was started and has not told of its boot yet would be counted by the next look only.
+        ticked = {vm: ticks(self.lab, vm) for vm in self.vms}
         wait_for(
-            lambda: all(len(boots(self.lab, vm)) >= count for vm, count in wanted.items()),
+            lambda: all(
+                len(boots(self.lab, vm)) >= count and ticks(self.lab, vm) > ticked[vm] for vm, count in wanted.items()
+            ),
             120,
             lambda: f"not booted as often as {wanted}: { {vm: len(boots(self.lab, vm)) for vm in self.vms} }",
         )
