@@ -22,7 +22,7 @@ DEFAULT_FENCE_AGENTS: Final = (
     "fence_xvm",
 )
 # Seconds between probes, until suspect, until unreachable.
-_PROFILES: Final[Mapping[str, tuple[float, float, float]]] = {"safe": (1.0, 2.0, 6.0), "fast": (0.5, 1.0, 2.0)}
+_PROFILES: Final[Mapping[str, tuple[float, float, float]]] = {"safe": (1.0, 2.0, 6.0), "fast": (0.5, 1.0, 1.5)}
 
 
 def _absolute(value: str) -> str:
@@ -70,7 +70,7 @@ class HighAvailability(Model):
     suspect_after: Duration | None = None
     """Silence after which a host is suspect, and its fence device is asked; 2 s (fast: 1 s)."""
     unreachable_after: Duration | None = None
-    """Silence after which a host is unreachable and may be fenced; 6 s (fast: 2 s)."""
+    """Silence after which a host is unreachable and may be fenced; 6 s (fast: 1.5 s)."""
     quiet_period: Duration = 60.0
     """Time after the controller's start in which nobody is fenced and nothing is recovered."""
     steady_answers: int = Field(default=3, ge=1)
