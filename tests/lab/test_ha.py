@@ -189,6 +189,7 @@ def test_a_link_that_flaps_fences_nobody(fleet: HaFleet) -> None:
     assert {vm: fleet.where()[vm] for vm in vms} == {vm: homes[vm] for vm in vms}
 
 
+@pytest.mark.timeout(1800)  # twenty kills, where asked for, take eight minutes
 def test_a_controller_killed_at_random_during_recovery_ends_it_the_same(fleet: HaFleet) -> None:
     """Kill -9 and a new start at random instants after a power cut: each VM runs once, and nothing is left to do."""
     seed = int(os.environ.get("RECONCILER_CRASH_SEED", random.SystemRandom().randrange(1 << 32)))
