@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from queue import Empty
 from typing import Final
@@ -23,6 +24,8 @@ from reconciler.observe.readers import Answers, Readers, Reading, Threads
 GRACE: Final = 1.0
 """Seconds that a host of unknown speed is given once half of the others have answered; see `Collector.finish`."""
 _MARGIN: Final = 0.02
+_LATE: Final = 10.0
+"""Seconds for which a late answer may stand in for one that is not in time either."""
 
 
 class Round(Struct, frozen=True):
@@ -36,6 +39,8 @@ class Round(Struct, frozen=True):
     answers: Answers
     silent: Mapping[str, str] = field(default_factory=dict)
     """Hosts that were not asked, and why they are known not to answer."""
+    late: Mapping[str, HostInventory] = field(default_factory=dict)
+    """Answers to earlier rounds that have come since; nobody waits for a newer one of these hosts."""
 
 
 class Collector:
@@ -47,6 +52,8 @@ class Collector:
         self._readers: Readers = readers or Threads()
         self._last_seen: dict[str, float] = {}
         self._pending: dict[str, float] = {}
+        self._overdue: list[tuple[Round, set[str]]] = []
+        """Earlier rounds, and the hosts whose answers to them had not come when they ended."""
         self._lock = threading.Lock()
         self._seconds: dict[str, float] = {}
         self._memory = HostMemory(clock)
@@ -86,8 +93,13 @@ class Collector:
             )
 
         silent = silent or {}
+        late = {
+            name: result
+            for name, result in self._late_answers().items()
+            if name in desired.hosts and name not in silent
+        }
         round_ = self._start({name: read(name) for name in sorted(desired.hosts.keys() - silent.keys())}, dialled_at)
-        return replace(round_, silent=silent)
+        return replace(round_, silent=silent, late=late)
 
     def finish(
         self,
@@ -103,9 +115,13 @@ class Collector:
         Returns when all hosts have answered, or after `timeout` seconds. A host that hangs must not hold up the plan
         for those that don't: once half of them have answered, the rest are given as long again, but at least GRACE
         seconds; one that is not even connected and is known to answer within `usual` seconds, hardly more than that. A
-        host that has not answered by then is unread; its late answer is dropped.
+        host that has not answered by then is unread; its late answer is taken by the next round, which asks it again
+        meanwhile: a slow host is seen one round behind.
         """
-        readings = self._await(round_, timeout=timeout, usual=usual or {})
+        fresh = self._await(round_, timeout=timeout, usual=usual or {})
+        if overdue := set(round_.hosts - fresh.keys()):
+            self._overdue.append((round_, overdue))
+        readings = {**round_.late, **fresh}
         hosts = {name: result for name, result in readings.items() if isinstance(result, HostInventory)}
         unread = {
             name: self._unread(name, readings.get(name), round_.silent.get(name, ""))
@@ -115,25 +131,44 @@ class Collector:
         self._read_shared_pools(desired, hosts, timeout=timeout)
         return Inventory(hosts=hosts, unread=unread, images=images)
 
-    def _start(self, calls: Mapping[str, Callable[[], HostInventory]], dialled_at: float | None = None) -> Round:
+    def _start(
+        self, calls: Mapping[str, Callable[[], HostInventory]], dialled_at: float | None = None, pool: str = ""
+    ) -> Round:
+        """Ask hosts, in all or for one `pool`."""
         answers = self._readers.answers()
         begun = self._clock.monotonic()
         dialled_at = begun if dialled_at is None else dialled_at
-        asked = frozenset(name for name in calls if self._begin(name))
+        asked = frozenset(name for name in calls if self._begin(name + pool))
         for name in sorted(asked):
             since = begun if self._fleet.host(name).connected else dialled_at
-            self._readers.start(f"read-{name}", partial(self._answer, name, calls[name], answers, since))
+            self._readers.start(f"read-{name}", partial(self._answer, name, pool, calls[name], answers, since))
         return Round(asked, begun, dialled_at, answers)
 
     def _begin(self, name: str) -> bool:
-        """A host that is still being read from an earlier pass gets no second reader: hung reads must not pile up."""
+        """What is still being read from an earlier pass gets no second reader: hung reads must not pile up."""
         with self._lock:
             if name in self._pending:
                 return False
             self._pending[name] = self._clock.now()
             return True
 
-    def _answer(self, name: str, call: Callable[[], HostInventory], answers: Answers, begun: float) -> None:
+    def _late_answers(self) -> dict[str, HostInventory]:
+        """What hosts said too late for the round that asked them, as far as it still holds."""
+        late: dict[str, HostInventory] = {}
+        for round_, hosts in self._overdue:
+            with suppress(Empty):
+                while hosts:
+                    reading = round_.answers.get(timeout=0.0)
+                    hosts.discard(reading.host)
+                    if isinstance(reading.result, HostInventory) and not self._is_outdated(reading):
+                        late[reading.host] = reading.result
+        self._overdue = [(round_, hosts) for round_, hosts in self._overdue if hosts]
+        return late
+
+    def _is_outdated(self, reading: Reading) -> bool:
+        return self._clock.monotonic() - reading.at > _LATE or self._memory.is_touched(reading.host)
+
+    def _answer(self, name: str, pool: str, call: Callable[[], HostInventory], answers: Answers, begun: float) -> None:
         try:
             result: HostInventory | HostError = call()
             self._last_seen[name] = self._clock.now()
@@ -143,10 +178,10 @@ class Collector:
             result = HostError(
                 f"could not be read: internal error: {type(error).__name__}: {error}", host=name, hint="report it"
             )
-        finally:
-            with self._lock:
-                self._pending.pop(name, None)
-        answers.put(Reading(name, result, self._clock.monotonic() - begun))
+        with self._lock:
+            self._pending.pop(name + pool, None)
+        now = self._clock.monotonic()
+        answers.put(Reading(name, result, now - begun, now))
 
     def _await(
         self, round_: Round, *, timeout: float, usual: Mapping[str, float]
@@ -154,11 +189,12 @@ class Collector:
         deadline = round_.begun + timeout
         found: dict[str, HostInventory | HostError] = {}
         slowest, extended = 0.0, False
-        while len(found) < len(round_.hosts):
+        awaited = round_.hosts - round_.late.keys()
+        while not awaited <= found.keys():
             try:
                 reading = round_.answers.get(timeout=max(0.0, deadline - self._clock.monotonic()))
             except Empty:
-                if extended or not self._any_connected(round_.hosts - found.keys()):
+                if extended or not self._any_connected(awaited - found.keys()):
                     break
                 # Connected is answered: such a host is slow, not silent.
                 extended = True
@@ -169,10 +205,9 @@ class Collector:
                 # The first time includes connecting, which a command that only looks always has to do.
                 self._seconds.setdefault(reading.host, reading.seconds)
             slowest = max(slowest, reading.seconds)
-            if 2 * len(found) >= len(round_.hosts):
+            if 2 * len(found) >= len(awaited):
                 until = (
-                    _until(round_, slowest, None if extended else usual.get(name))
-                    for name in round_.hosts - found.keys()
+                    _until(round_, slowest, None if extended else usual.get(name)) for name in awaited - found.keys()
                 )
                 deadline = min(round_.begun + timeout, max(until, default=0.0))
         return found
@@ -227,7 +262,7 @@ class Collector:
                 self._memory.keep_shared_pool(observed, host)
                 return replace(host, pools={**host.pools, name: observed})
 
-            result = self._await(self._start({reader: call}), timeout=timeout, usual={}).get(reader)
+            result = self._await(self._start({reader: call}, pool=f"/{name}"), timeout=timeout, usual={}).get(reader)
             if isinstance(result, HostInventory):
                 hosts[reader] = result
             else:

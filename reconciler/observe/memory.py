@@ -44,6 +44,11 @@ class HostMemory:
         with self._lock:
             self._touched.add(host)
 
+    def is_touched(self, host: str) -> bool:
+        """Whether something happened on the host since its last reading was begun."""
+        with self._lock:
+            return host in self._touched
+
     def read(
         self, host: Hypervisor, uri: str, pools: tuple[str, ...], *, refresh: bool, resync_after: float
     ) -> HostInventory:

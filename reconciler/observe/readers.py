@@ -14,11 +14,12 @@ from reconciler.model.inventory import HostInventory
 
 
 class Reading(Struct, frozen=True):
-    """What came of reading one host, in how many seconds."""
+    """What came of reading one host, in how many seconds, and when (monotonic)."""
 
     host: str
     result: HostInventory | HostError
     seconds: float
+    at: float
 
 
 class Answers(Protocol):

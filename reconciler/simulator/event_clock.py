@@ -21,6 +21,9 @@ class Aside(Struct):
     seconds: float = 0.0
 
 
+_GRAIN: Final = 1e-6
+
+
 class EventClock:
     """A clock that plays the world: one thread waits at a time, and everything due until then happens in order.
 
@@ -45,7 +48,8 @@ class EventClock:
         if self._asides:
             self._asides[-1].seconds += 0.0 if event.is_set() else max(0.0, timeout)
             return event.is_set()
-        deadline = self._elapsed + max(0.0, timeout)
+        # Time has a grain: whoever waits for what rounding left of a deadline must not wait for ever at one instant.
+        deadline = self._elapsed + (max(_GRAIN, timeout) if timeout > 0 else 0.0)
         if self._wait_for is not None:
             self._wait_for(event.is_set, deadline)
             return event.is_set()

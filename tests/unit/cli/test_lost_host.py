@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.cli.render_why import Story, render_why
 from reconciler.cli.terminal import Terminal
-from reconciler.cli.timeline import lost_host, timeline_of_host, timeline_of_vm
+from reconciler.ledger.lost_host_timeline import lost_host, timeline_of_host, timeline_of_vm
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident

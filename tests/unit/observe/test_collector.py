@@ -117,7 +117,7 @@ def test_a_host_that_hangs_gets_one_reader_however_often_it_is_asked() -> None:
 
 
 def test_a_host_that_answers_again_is_seen_again() -> None:
-    """The late answer is dropped; the next round reads afresh."""
+    """The next round takes its late answer, or reads afresh."""
     fleet = SlowFleet()
     collector = Collector(fleet, SystemClock())
     with fleet.hanging("h3"):
@@ -127,6 +127,35 @@ def test_a_host_that_answers_again_is_seen_again() -> None:
     inventory = _collect(collector)
 
     assert set(inventory.hosts) == set(HOSTS)
+
+
+def test_a_host_that_is_always_slow_is_seen_one_round_behind() -> None:
+    """Its answer to one round is taken by the next, which asks it again."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    seen = []
+    for _ in range(3):
+        with fleet.hanging("h3"):
+            seen.append("h3" in _collect(collector, usual=dict.fromkeys(HOSTS, 0.01)).hosts)
+        _wait_until_idle()
+
+    assert seen == [False, True, True]
+    assert fleet.hosts["h3"].reads == 3
+
+
+def test_a_late_answer_of_before_a_change_is_not_taken() -> None:
+    """What was done to the host meanwhile is not in it."""
+    fleet = SlowFleet()
+    collector = Collector(fleet, SystemClock())
+    with fleet.hanging("h3"):
+        _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+        collector.touch("h3")
+    _wait_until_idle()
+
+    with fleet.hanging("h3"):
+        inventory = _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+
+    assert set(inventory.unread) == {"h3"}
 
 
 def test_when_a_host_was_last_seen_is_remembered() -> None:
