@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from msgspec import Struct, field
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from reconciler.errors import UsageError
-from reconciler.model.policy import Limits, Policy
+from reconciler.model.policy import HighAvailability, Limits, Policy
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
 LogFormat = Literal["console", "json"]
@@ -24,6 +24,7 @@ Overrides = Mapping[str, str]
 DEFAULT_CONFIG_FILE: Final = Path("/etc/reconciler/config.yaml")
 DEFAULT_STATE_DIR: Final = Path("/var/lib/reconciler")
 _ENVIRONMENT_PREFIX: Final = "RECONCILER_"
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"limits": Limits, "ha": HighAvailability}
 
 
 def _path(value: object) -> object:
@@ -138,8 +139,9 @@ def _no_specs(directory: Path, what: str) -> UsageError:
 
 def setting_keys() -> tuple[str, ...]:
     """Every key that a configuration file may hold, `limits.actionsPerHost` and all."""
-    flat = [_alias(name) for name in _Options.model_fields if name != "limits"]
-    return tuple(sorted([*flat, *(f"limits.{_alias(name)}" for name in Limits.model_fields)]))
+    flat = [_alias(name) for name in _Options.model_fields if name not in _SECTIONS]
+    inner = [f"{section}.{_alias(name)}" for section, model in _SECTIONS.items() for name in model.model_fields]
+    return tuple(sorted([*flat, *inner]))
 
 
 def environment_variable(key: str) -> str:
@@ -202,7 +204,7 @@ def _from_environment(env: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, 
 
 
 def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Later layers over earlier ones; `limits.x` goes into `limits`."""
+    """Later layers over earlier ones; `ha.x` goes into `ha`."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
@@ -236,8 +238,8 @@ def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> _Option
 
 def _origins(options: _Options, sources: Mapping[str, str]) -> Iterator[Origin]:
     dumped = options.model_dump(mode="json", by_alias=True)
-    flat = {key: value for key, value in dumped.items() if key != "limits"}
-    flat |= {f"limits.{key}": value for key, value in dumped["limits"].items()}
+    flat = {key: value for key, value in dumped.items() if key not in _SECTIONS}
+    flat |= {f"{section}.{key}": value for section in _SECTIONS for key, value in dumped[section].items()}
     for key in sorted(flat):
         yield Origin(key, _text(flat[key]), sources.get(key, "default"))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Struct
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from reconciler.model.quantities import Duration
 from reconciler.model.resource import Model, Name
@@ -38,6 +38,7 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Folders = Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], BeforeValidator(_listed)]
 
 
@@ -79,7 +80,7 @@ class HighAvailability(Model):
     """No host is fenced while this share of the hosts or more is bad at once; of three or fewer, more than one."""
     fence_timeout: Duration = 60.0
     """How long one fence agent may take; longer is a failure."""
-    fence_agents: tuple[str, ...] = DEFAULT_FENCE_AGENTS
+    fence_agents: Names = DEFAULT_FENCE_AGENTS
     """Agents that specs may name."""
     agent_directory: str = "/usr/sbin"
     """Where the agents are; nothing else is ever run."""
@@ -89,6 +90,16 @@ class HighAvailability(Model):
     """Restarts within `restart_window` after which a VM that ends by itself again and again is left alone."""
     restart_window: Duration = 600.0
     """How long such a VM is left alone; one that runs for so long is counted anew."""
+
+    @model_validator(mode="after")
+    def _waits_grow(self) -> HighAvailability:
+        probing = self.probing
+        if not probing.interval < probing.suspect_after < probing.unreachable_after:
+            raise ValueError(
+                f"probeInterval {probing.interval:g} s, suspectAfter {probing.suspect_after:g} s and unreachableAfter"
+                f" {probing.unreachable_after:g} s must each be longer than the one before"
+            )
+        return self
 
     @property
     def probing(self) -> Probing:

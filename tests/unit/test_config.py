@@ -112,3 +112,20 @@ def test_specs_in_a_file_are_refused_with_what_to_name_instead(tmp_path: Path) -
         load_settings({"specs": str(file)}, environ={}).specs_directory()
 
     assert "directory that holds the specs" in caught.value.hint
+
+
+def test_high_availability_is_set_by_variables_too() -> None:
+    environ = {"RECONCILER_HA_PROFILE": "fast", "RECONCILER_HA_FENCE_AGENTS": "fence_ipmilan:fence_virsh"}
+
+    ha = load_settings(environ=environ).policy.ha
+
+    assert (ha.profile, ha.fence_agents, ha.probing.interval) == ("fast", ("fence_ipmilan", "fence_virsh"), 0.5)
+
+
+def test_waits_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
+    """A host must be suspect before it can be unreachable, and be asked before it can be suspect."""
+    file = tmp_path / "config.yaml"
+    file.write_text("ha:\n  suspectAfter: 10s\n")
+
+    with pytest.raises(UsageError, match="suspectAfter 10 s and unreachableAfter 6 s must each be longer"):
+        load_settings(environ={}, config_file=file)
