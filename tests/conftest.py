@@ -6,8 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.goldens import compare_with
+
+# How long an example takes says more of what else the machine is at than of the code.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 Golden = Callable[[str, str], None]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab.guest import debian_image, tiny_image
+from tests.lab.guest import tiny_image
 from tests.lab.guest.machine import Machine, boot
 from tests.lab.guest.seed import write_seed
 
@@ -87,17 +87,3 @@ def test_tiny_guest_takes_its_hostname_from_a_seed_disk(tmp_path: Path) -> None:
         assert "lab-guest instance-id i-1" in machine.console()
         assert f"lab-guest user-data {hashlib.sha256(user_data.encode()).hexdigest()}" in machine.console()
         assert machine.run_in_guest("hostname") == "web-1\n"
-
-
-@pytest.mark.slow
-def test_debian_guest_applies_hostname_and_files_of_a_seed_disk(tmp_path: Path) -> None:
-    user_data = "#cloud-config\nwrite_files:\n  - {path: /etc/from-seed, content: hello}\n"
-    seed = write_seed(tmp_path / "seed.iso", hostname="db-1", instance_id="i-2", user_data=user_data)
-    drive = ["-drive", f"file={seed},format=raw,if=virtio,readonly=on", "-smp", "2"]
-    with boot(debian_image(), tmp_path / "machine", memory=512, extra=drive) as machine:
-        machine.wait_for_line("tick 1 ", seconds=240)
-        print(f"debian: cloud-init done {time.monotonic() - machine.began:.1f} s after QEMU's start")
-        assert "lab-guest hostname db-1" in machine.console()
-        assert machine.run_in_guest("cat /etc/from-seed") == "hello"
-        machine.agent_shutdown()
-        assert machine.wait_for_exit() == 0
