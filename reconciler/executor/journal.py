@@ -11,6 +11,7 @@ from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.outcome import Outcome, action_inputs
 from reconciler.model.plan import Action
+from reconciler.model.steps import RedefineDomain
 
 
 class Journal(Struct, frozen=True):
@@ -39,9 +40,18 @@ class Journal(Struct, frozen=True):
                     now=now,
                 )
             )
-        elif outcome.status == "done" and self.ledger.failure(action.id) is not None:
-            self.ledger.clear_failure(action.id)
+        elif outcome.status == "done":
+            self._forget_failures(action)
         self._tell(ActionEvent(now, self.pass_id, action, outcome.status, outcome), outcome.message or action.detail)
+
+    def _forget_failures(self, action: Action) -> None:
+        """Of the action itself; and of the start of a domain that is another one now: what was refused may do."""
+        done = [action.id]
+        if isinstance(action.step, RedefineDomain):
+            done.append(f"start-domain:{action.target}@{action.host}")
+        for key in done:
+            if self.ledger.failure(key) is not None:
+                self.ledger.clear_failure(key)
 
     def _tell(self, event: ActionEvent, message: str) -> None:
         action = event.action
