@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.hypervisor.simulated_world import Phase
     from reconciler.simulator.stage import Stage
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # a tracer makes it three times as long, and adds no line
 
 SWEEPS: Final = Path(__file__).parent / "_sweeps"
 SCENARIOS: Final = tuple(sorted(folder.name for folder in SWEEPS.iterdir() if folder.is_dir()))

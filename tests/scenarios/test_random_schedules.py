@@ -8,7 +8,7 @@ import pytest
 
 from tests.scenarios.schedules import faults_of, write_down
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # a tracer makes it three times as long, and adds no line
 
 NUMBER = int(os.environ.get("RECONCILER_SCHEDULES", "500"))
 CHUNK = 50
