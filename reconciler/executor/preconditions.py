@@ -76,7 +76,9 @@ def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
     that the VM was on is proven dead, those with an open incident of their own: the VM was not with them.
     """
     placement = context.ledger.placement(vm)
-    if placement is None or (not placement.ran and placement.host == context.action.host):
+    # Of a later epoch an earlier copy did run, on a host that may be up again by now.
+    is_new = placement is not None and placement.epoch == 1 and not placement.ran
+    if placement is None or (is_new and placement.host == context.action.host):
         return
     for name in context.desired.hosts:
         if name != context.action.host and _has_domain(context, name, uuid, placement.host):
