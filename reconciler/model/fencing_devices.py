@@ -12,6 +12,14 @@ from reconciler.model.host import FencingLevel, Host
 _USUAL_PORTS: Final = frozenset({"22", "161", "443", "623"})
 """ssh, SNMP, HTTPS and IPMI: where agents look for the device if no port is named."""
 
+OUTLET_AGENTS: Final = frozenset(
+    (
+        *("fence_apc", "fence_apc_snmp", "fence_eaton_snmp", "fence_eaton_ssh", "fence_emerson", "fence_epsr2"),
+        *("fence_ipdu", "fence_netio", "fence_raritan", "fence_raritan_px3", "fence_tripplite_snmp", "fence_wti"),
+    )
+)
+"""Agents that switch an outlet, of which a host may have several."""
+
 
 def devices_hash(host: Host) -> str:
     """Hash of the host's fencing levels, secrets left out: a test of other levels says nothing about these."""

@@ -27,7 +27,7 @@ from reconciler.specfiles.cross_checks import (
     unfit_pools,
 )
 from reconciler.specfiles.drafts import EACH, Draft, as_written
-from reconciler.specfiles.fencing_checks import doubled_devices, refused_parameters
+from reconciler.specfiles.fencing_checks import doubled_devices, halves_of_power, refused_parameters
 from reconciler.specfiles.objects import SpecObject
 from reconciler.specfiles.placement_checks import spreads, unplaceable
 from reconciler.specfiles.places import Finding, Path
@@ -66,6 +66,7 @@ _EXACT_CHOOSER: Final = _Need((_HOSTS,), silence=True)
 _FACILITY_RULES: Final = (
     _Rule(doubled_uris),
     _Rule(refused_parameters, alone=True),
+    _Rule(halves_of_power, alone=True),
     _Rule(doubled_devices, {"Host": _Need((_FENCING,))}),
     _Rule(doubled_targets, {"Host": _EXACT_HOST, "StoragePool": _EXACT_CHOOSER}),
     _Rule(overlapping_networks, {"Host": _EXACT_HOST, "Network": _EXACT_CHOOSER}),

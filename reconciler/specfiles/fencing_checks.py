@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from reconciler.model.fencing_devices import device_keys, device_text
+from reconciler.model.fencing_devices import OUTLET_AGENTS, device_keys, device_text
 from reconciler.model.fencing_parameters import refusals
 from reconciler.specfiles.catalog import Catalog, Found
 from reconciler.specfiles.objects import SpecObject
@@ -18,6 +18,18 @@ def refused_parameters(catalog: Catalog) -> Found:
             for section, name, why in refusals(level):
                 path = ("spec", "fencing", index, section, name)
                 yield item, Finding("S046", path, f"is not passed on: {why}", on_key=True)
+
+
+def halves_of_power(catalog: Catalog) -> Found:
+    """Hosts with several outlets as levels: each would be believed alone."""
+    for item, host in catalog.hosts:
+        outlets = [index for index, level in enumerate(host.spec.fencing) if level.agent in OUTLET_AGENTS]
+        for index in outlets[1:]:
+            message = (
+                f"{device_text(host.spec.fencing[index])} is another outlet: of a host with two power supplies, one that"
+                " is off would pass for both; name outlets of one device in one level (plug: '1,2'), or use its BMC"
+            )
+            yield item, Finding("S048", ("spec", "fencing", index), message)
 
 
 def doubled_devices(catalog: Catalog) -> Found:

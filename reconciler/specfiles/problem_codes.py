@@ -12,7 +12,7 @@ Code = Literal[
     "S001", "S002", "S003", "S004", "S005", "S006", "S007",
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
-    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047",
+    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048",
 ]  # fmt: skip
 
 
@@ -113,6 +113,10 @@ _TABLE: Final = (
              "The controller's configuration asks that ha.hostFailuresToTolerate hosts may fail at once. This HA VM"
              " may run on so few hosts that they could all be among them. Whether there is room enough is told by the"
              " plan, which knows the hosts."),
+    CodeInfo("S048", "Half of a host's power", "error",
+             "Levels are alternatives: the first device that says off is believed. Two outlets as two levels would"
+             " make a host with two power supplies pass for dead, and its VMs run twice, when one feed is off. Outlets of one"
+             " device go into one level, where all of them must be off; else use the host's BMC."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

@@ -132,3 +132,20 @@ def test_a_whole_level_as_people_write_it_is_accepted(tmp_path: Path) -> None:
     )
 
     assert codes(load_fleet(write(tmp_path, h1=host("h1", level)))) == []
+
+
+def test_two_outlets_of_one_host_are_refused_as_levels(tmp_path: Path) -> None:
+    """Levels are alternatives: one feed that is off would pass for a host that is off."""
+    levels = plug("ip: 10.1.0.9, plug: '3'"), plug("ip: 10.1.0.10, plug: '3'")
+
+    problem = only(load_fleet(write(tmp_path, h1=host("h1", *levels))))
+
+    assert (problem.code, problem.field) == ("S048", "spec.fencing[1]")
+    assert "a host with two power supplies" in problem.message
+
+
+def test_outlets_of_one_device_in_one_level_must_all_be_off(tmp_path: Path) -> None:
+    """Agents take several plugs and say off only of all."""
+    levels = ipmi("ip: 10.1.0.1"), plug("ip: 10.1.0.9, plug: '3,4'")
+
+    assert codes(load_fleet(write(tmp_path, h1=host("h1", *levels)))) == []
