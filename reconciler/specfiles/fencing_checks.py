@@ -26,8 +26,8 @@ def halves_of_power(catalog: Catalog) -> Found:
         outlets = [index for index, level in enumerate(host.spec.fencing) if level.agent in OUTLET_AGENTS]
         for index in outlets[1:]:
             message = (
-                f"{device_text(host.spec.fencing[index])} is another outlet: of a host with two power supplies, one that"
-                " is off would pass for both; name outlets of one device in one level (plug: '1,2'), or use its BMC"
+                f"{device_text(host.spec.fencing[index])} is another outlet: of a host with two power supplies, one"
+                " that is off would pass for both; name outlets of one device in one level (plug: '1,2'), or use its BMC"
             )
             yield item, Finding("S048", ("spec", "fencing", index), message)
 

@@ -115,8 +115,8 @@ _TABLE: Final = (
              " plan, which knows the hosts."),
     CodeInfo("S048", "Half of a host's power", "error",
              "Levels are alternatives: the first device that says off is believed. Two outlets as two levels would"
-             " make a host with two power supplies pass for dead, and its VMs run twice, when one feed is off. Outlets of one"
-             " device go into one level, where all of them must be off; else use the host's BMC."),
+             " make a host with two power supplies pass for dead, and its VMs run twice, when one feed is off."
+             " Outlets of one device go into one level, where all of them must be off; else use the host's BMC."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})
