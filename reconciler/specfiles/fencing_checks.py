@@ -27,7 +27,7 @@ def halves_of_power(catalog: Catalog) -> Found:
         for index in outlets[1:]:
             message = (
                 f"{device_text(host.spec.fencing[index])} is another outlet: of a host with two power supplies, one"
-                " that is off would pass for both; name outlets of one device in one level (plug: '1,2'), or use its BMC"
+                " that is off would pass for both; put outlets of one device in one level (plug: '1,2'), or use its BMC"
             )
             yield item, Finding("S048", ("spec", "fencing", index), message)
 
