@@ -166,9 +166,12 @@ class Collector:
         return late
 
     def _is_outdated(self, reading: Reading) -> bool:
-        return self._clock.monotonic() - reading.at > _LATE or self._memory.is_touched(reading.host)
+        """Too old, or of before something that happened since it was begun."""
+        too_old = self._clock.monotonic() - reading.at > _LATE
+        return too_old or self._memory.touches(reading.host) != reading.touches
 
     def _answer(self, name: str, pool: str, call: Callable[[], HostInventory], answers: Answers, begun: float) -> None:
+        touches = self._memory.touches(name)
         try:
             result: HostInventory | HostError = call()
             self._last_seen[name] = self._clock.now()
@@ -181,7 +184,7 @@ class Collector:
         with self._lock:
             self._pending.pop(name + pool, None)
         now = self._clock.monotonic()
-        answers.put(Reading(name, result, now - begun, now))
+        answers.put(Reading(name, result, now - begun, now, touches))
 
     def _await(
         self, round_: Round, *, timeout: float, usual: Mapping[str, float]

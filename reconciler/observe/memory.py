@@ -36,6 +36,7 @@ class HostMemory:
         self._lock = threading.Lock()
         self._known: dict[str, _Known] = {}
         self._touched: set[str] = set()
+        self._touches: dict[str, int] = {}
         self._shared: dict[str, tuple[int, ObservedPool]] = {}
         self._readings = 0
 
@@ -43,11 +44,11 @@ class HostMemory:
         """The host has to be read in full the next time."""
         with self._lock:
             self._touched.add(host)
+            self._touches[host] = self.touches(host) + 1
 
-    def is_touched(self, host: str) -> bool:
-        """Whether something happened on the host since its last reading was begun."""
-        with self._lock:
-            return host in self._touched
+    def touches(self, host: str) -> int:
+        """How often the host was touched so far: what was read of it while that grew may be of before."""
+        return self._touches.get(host, 0)
 
     def read(
         self, host: Hypervisor, uri: str, pools: tuple[str, ...], *, refresh: bool, resync_after: float

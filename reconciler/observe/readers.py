@@ -14,12 +14,14 @@ from reconciler.model.inventory import HostInventory
 
 
 class Reading(Struct, frozen=True):
-    """What came of reading one host, in how many seconds, and when (monotonic)."""
+    """What came of reading one host, in how many seconds, and when it ended (monotonic)."""
 
     host: str
     result: HostInventory | HostError
     seconds: float
     at: float
+    touches: int
+    """How often the host had been touched when the reading began."""
 
 
 class Answers(Protocol):

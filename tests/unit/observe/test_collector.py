@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from reconciler.clock import SystemClock
@@ -14,6 +15,7 @@ from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.model.domain import DomainState
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
 from reconciler.observe.collector import Collector
+from reconciler.observe.readers import Answers, Reading, Threads
 from tests.contract.objects import domain_config
 from tests.support.fleets import desired, host, observed_host
 
@@ -69,6 +71,37 @@ class SlowFleet:
             yield
         finally:
             self.hosts[name].answers.set()
+
+
+class HeldUp(Threads):
+    """Readers of whom the answers of one host's first reading are kept back until they are delivered."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._kept: list[tuple[SimpleQueue[Reading], Reading]] = []
+        self._keeps = True
+
+    def answers(self) -> Answers:
+        """A queue into which what is kept back does not come yet."""
+        held, queue = self, SimpleQueue[Reading]()
+
+        class Kept:
+            def put(self, item: Reading) -> None:
+                if held._keeps and item.host == held._host:
+                    held._kept.append((queue, item))
+                else:
+                    queue.put(item)
+
+            def get(self, *, timeout: float) -> Reading:
+                return queue.get(timeout=timeout)
+
+        return Kept()
+
+    def deliver(self) -> None:
+        """Hand over what was kept back, and keep nothing back any more."""
+        self._keeps = False
+        for queue, reading in self._kept:
+            queue.put(reading)
 
 
 def _collect(collector: Collector, *, usual: Mapping[str, float] | None = None, resync_after: float = 0.0) -> Inventory:
@@ -153,6 +186,21 @@ def test_a_late_answer_of_before_a_change_is_not_taken() -> None:
     _wait_until_idle()
 
     with fleet.hanging("h3"):
+        inventory = _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+
+    assert set(inventory.unread) == {"h3"}
+
+
+def test_a_late_answer_of_before_a_change_is_not_taken_in_any_later_round() -> None:
+    """Not even where a reading that was begun after the change is under way by then."""
+    fleet, readers = SlowFleet(), HeldUp("h3")
+    collector = Collector(fleet, SystemClock(), readers)
+    _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+    collector.touch("h3")
+
+    with fleet.hanging("h3"):
+        _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
+        readers.deliver()
         inventory = _collect(collector, usual=dict.fromkeys(HOSTS, 0.01))
 
     assert set(inventory.unread) == {"h3"}
