@@ -18,6 +18,7 @@ from reconciler.hypervisor.interface import Fleet, Hypervisor
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.plan import Action
+from reconciler.model.policy import HighAvailability
 
 _BUSY_PATIENCE: Final = 15.0
 
@@ -45,6 +46,7 @@ class ActionContext(Struct, frozen=True):
     """Actions of the plan that need this one."""
     power: PowerControl = NoPower()
     """The fence devices."""
+    ha: HighAvailability = HighAvailability()
     is_wanted: Callable[[str], bool] = lambda _vm: False
     """Whether the newest specs have the VM, whatever those of the plan say."""
 

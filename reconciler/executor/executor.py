@@ -160,6 +160,7 @@ class _Pass:
             on_progress=lambda done, total: executor.on_progress(action.id, done, total),
             followers=self._schedule.dependents(action),
             power=executor.power,
+            ha=executor.policy.ha,
             is_wanted=executor.is_wanted,
         )
         begun = executor.clock.monotonic()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from reconciler.clock import Clock
-from reconciler.executor.backoff import next_failure
+from reconciler.executor.backoff import FENCING_BACKOFF, next_failure
 from reconciler.executor.interface import ActionEvent, EventCallback
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
+from reconciler.model.ledger import LONGEST_BACKOFF
 from reconciler.model.outcome import Outcome, action_inputs
 from reconciler.model.plan import Action
-from reconciler.model.steps import RedefineDomain
+from reconciler.model.steps import FenceHost, RedefineDomain
 
 
 class Journal(Struct, frozen=True):
@@ -38,6 +39,7 @@ class Journal(Struct, frozen=True):
                     message=f"{outcome.message}; {outcome.hint}" if outcome.hint else outcome.message,
                     permanent=not outcome.transient,
                     now=now,
+                    longest=FENCING_BACKOFF if isinstance(action.step, FenceHost) else LONGEST_BACKOFF,
                 )
             )
         elif outcome.status == "done":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from reconciler.errors import HostError, ObjectConflict, ObjectNotFound
 from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
-from reconciler.model.domain import DomainConfig
+from reconciler.model.domain import ACTIVE_STATES, DomainConfig
 from reconciler.model.identity import vm_uuid, volume_prefix
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
 
@@ -83,6 +84,25 @@ def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
     for name in context.desired.hosts:
         if name != context.action.host and _has_domain(context, name, uuid, placement.host):
             raise context.refuse(f"the VM is on {name}, somebody moved it there")
+
+
+def check_runs_nowhere_else(context: ActionContext, uuid: str) -> None:
+    """Raise PreconditionFailed if another host that answers runs the VM, which was placed anew and has not run since.
+
+    All hosts were asked before it was defined. One that was proven dead may be back by now, its old copy with it; one
+    that does not answer adds nothing to what was known then.
+    """
+    placement = context.ledger.placement(context.action.target.name)
+    if placement is None or placement.ran or placement.epoch == 1:
+        return
+    for name in context.desired.hosts:
+        host = context.host_named(name)
+        if name == context.action.host or not host.connected:
+            continue
+        with suppress(HostError):
+            host.ping(_LIFE_SIGN)
+            if host.domain_state(uuid) in ACTIVE_STATES:
+                raise context.refuse(f"the VM runs on {name}")
 
 
 def _has_domain(context: ActionContext, name: str, uuid: str, placed_on: str) -> bool:

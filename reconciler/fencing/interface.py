@@ -18,6 +18,10 @@ class AttemptLog(Protocol):
 
     def ended(self, attempt: int, end: AttemptEnd, message: str) -> None: ...
 
+    def before_off(self) -> None:
+        """The device says `on` and is told to switch off next: raises FencingStopped where it must not be any more."""
+        ...
+
 
 class PowerControl(Protocol):
     """The fence devices of the fleet; every method blocks its thread for at most its deadline."""

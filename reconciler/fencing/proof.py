@@ -71,6 +71,7 @@ class Fencer:
         before = self._power(level, deadline)
         if before == "off":
             return _Confirmed("found-off", f"{level.text} says that the power is off already")
+        self._attempts.before_off()
         self._switch_off(level, deadline)
         self._confirm(level, min(deadline, self._asker.clock.monotonic() + _SETTLING))
         return _Confirmed("fenced", f"{level.text} switched it off and confirms that the power is off")

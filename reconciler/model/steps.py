@@ -191,6 +191,10 @@ class FenceHost(Struct, frozen=True):
 
     host: str
     incident: str
+    devices: str = ""
+    """Hash of its devices: what failed with others is not held against these."""
+    is_off: bool = False
+    """A device says so already: that is to be confirmed, and nothing is to be switched."""
 
 
 Step = (

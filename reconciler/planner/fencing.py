@@ -17,13 +17,13 @@ from reconciler.model.plan import Severity, Unmet, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import FenceHost
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.brakes import brake
 from reconciler.planner.draft import Draft
+from reconciler.planner.host_health import POWER_OFF
 from reconciler.planner.lost_hosts import proven
 from reconciler.planner.world import World
 
 _MAY_BE_FENCED: Final[frozenset[HostState]] = frozenset({"unreachable", "fencing"})
-_BAD: Final[frozenset[HostState]] = frozenset({"suspect", "unreachable", "fencing", "fenced", "quarantined"})
-_SMALL_FLEET: Final = 3
 
 
 class Holdup(Struct, frozen=True):
@@ -41,6 +41,8 @@ class _Candidate(Struct, frozen=True):
     host: Host
     incident: Incident
     vms: tuple[VirtualMachine, ...]
+    is_off: bool
+    """Its device says so: that is confirmed, and nothing is switched."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -56,14 +58,15 @@ def plan_fencing(world: World, draft: Draft) -> Mapping[str, Holdup]:
     """Plan to fence the one host whose turn it is; return, by host, what the VMs of each that should be wait for."""
     _report_unarmed(world, draft)
     candidates = sorted(_candidates(world), key=lambda candidate: candidate.importance)
-    brake = braked(world) if candidates else ""
+    held_back = _brake(world) if candidates else ""
     at_work = min((name for name in world.ledger.in_flight if name.startswith("Host/")), default="")
     holdups: dict[str, Holdup] = {}
     for candidate in candidates:
         action = _fence(draft, candidate)
         holdup = (
-            _holdup(world, draft, candidate, action)
-            or _holdup_of_all(world, candidate, brake)
+            _holdup(world, candidate)
+            or _holdup_of_all(world, candidate, held_back)
+            or _holdup_of_failure(world, draft, candidate, action)
             or _holdup_of_turn(candidate, at_work)
         )
         if holdup is None:
@@ -103,26 +106,27 @@ def _candidates(world: World) -> Iterator[_Candidate]:
             and would_be_recovered(world, vm)
         )
         if vms:
-            yield _Candidate(host, incident, vms)
+            yield _Candidate(host, incident, vms, is_off=health.rule == POWER_OFF)
 
 
 def _fence(draft: Draft, candidate: _Candidate) -> str:
-    number = len(candidate.vms)
+    host, number = candidate.host, len(candidate.vms)
+    what = "have it confirmed that its power is off" if candidate.is_off else "cut its power"
     return draft.act(
-        FenceHost(candidate.host.name, candidate.incident.id),
+        FenceHost(host.name, candidate.incident.id, devices_hash(host), candidate.is_off),
         target=candidate.ref,
         host=None,
         sign="change",
         why="host-lost",
-        detail=f"cut its power, so that {number} VM{'s' if number > 1 else ''} can run elsewhere",
-        disruption="reboot",
+        detail=f"{what}, so that {number} VM{'s' if number > 1 else ''} can run elsewhere",
+        disruption="none" if candidate.is_off else "reboot",
     )
 
 
 # -- why not now -------------------------------------------------------------------------------------------------------
 
 
-def _holdup(world: World, draft: Draft, candidate: _Candidate, action: str) -> Holdup | None:
+def _holdup(world: World, candidate: _Candidate) -> Holdup | None:
     """What stands in the way of fencing this host."""
     name = candidate.host.name
     if str(candidate.ref) in world.ledger.in_flight:
@@ -132,6 +136,15 @@ def _holdup(world: World, draft: Draft, candidate: _Candidate, action: str) -> H
     unarmed = _why_unarmed(world, candidate.host)
     if unarmed is not None:
         return unarmed
+    if candidate.host.spec.state == "maintenance" and not candidate.is_off:
+        detail = f"{name} is lost, but in maintenance, so whoever works on it decides"
+        return Holdup("fencing-held", detail, "blocked", confirm(name))
+    return None
+
+
+def _holdup_of_failure(world: World, draft: Draft, candidate: _Candidate, action: str) -> Holdup | None:
+    """What went wrong the last time, until it is tried again."""
+    name = candidate.host.name
     failure = world.ledger.failures.get(action)
     if failure is None or not failure.waits(world.now) or failure.inputs != action_inputs(draft.actions[action]):
         return None
@@ -140,43 +153,29 @@ def _holdup(world: World, draft: Draft, candidate: _Candidate, action: str) -> H
     return Holdup("fencing-failed", detail, "blocked", confirm(name))
 
 
-def _holdup_of_all(world: World, candidate: _Candidate, brake: str) -> Holdup | None:
+def _holdup_of_all(world: World, candidate: _Candidate, held_back: str) -> Holdup | None:
     """What stands in the way of fencing any host."""
     name = candidate.host.name
     if world.ledger.quiet:
         return Holdup(
             "fencing-held", f"{name} is lost; nobody is fenced in the quiet period after the controller's start"
         )
-    return Holdup("fencing-held", f"{name} is lost, but {brake}", "blocked", confirm(name)) if brake else None
+    if not held_back:
+        return None
+    return Holdup("fencing-held", f"{name} is lost, but {held_back}", "blocked", confirm(name))
+
+
+def _brake(world: World) -> str:
+    return brake(world.desired.hosts, world.ledger.health, world.inventory.hosts, world.policy.ha)
 
 
 def _under_way(candidate: _Candidate) -> Holdup:
     """What the VMs of a host wait for whose turn it is."""
     name = candidate.host.name
-    detail = f"the power of {name} is cut now; it runs elsewhere once {name} is surely off"
+    said_off = f"the device of {name} says that it is off, and is asked once more; it runs elsewhere once that is sure"
+    being_cut = f"the power of {name} is cut now; it runs elsewhere once {name} is surely off"
+    detail = said_off if candidate.is_off else being_cut
     return Holdup("host-lost", detail, hint=NextCommand("why", f"Host/{name}"))
-
-
-def braked(world: World) -> str:
-    """Why nobody is fenced automatically: so many hosts are bad at once that the fault may well be ours."""
-    hosts = [name for name, host in world.desired.hosts.items() if host.spec.state != "maintenance"]
-    if not world.inventory.hosts:
-        return "the controller reaches no host at all, so nobody is fenced"
-    bad = sum(_is_bad(world, name) for name in hosts)
-    if len(hosts) <= _SMALL_FLEET:
-        return f"{bad} of {len(hosts)} hosts are bad at once, so nobody is fenced" if bad > 1 else ""
-    share = world.policy.ha.max_bad_share
-    if bad < share * len(hosts):
-        return ""
-    return f"{bad} of {len(hosts)} hosts are bad at once ({share:.0%} is the limit), so nobody is fenced"
-
-
-def _is_bad(world: World, host: str) -> bool:
-    """One in maintenance is not counted: that it is off is no news."""
-    health = world.ledger.health.get(host)
-    if health is None or health.state == "unknown":
-        return host not in world.inventory.hosts
-    return health.state in _BAD
 
 
 def _holdup_of_turn(candidate: _Candidate, at_work: str) -> Holdup | None:

@@ -16,6 +16,8 @@ from reconciler.model.policy import HighAvailability
 _WAS_LOST: Final[frozenset[HostState]] = frozenset({"suspect", "unreachable", "fencing", "fenced"})
 """States that one answer does not end: a link that flaps would come and go with each."""
 
+POWER_OFF: Final = "power-off"
+"""Name of the rule by which a device's word makes a silent host unreachable at once."""
 IncidentStep = Literal[
     "none",
     "open",  # the host is lost
@@ -139,7 +141,7 @@ RULES: Final = (
     ),
     # The word of a device is better than any grace; the proof itself is made by asking once more.
     Rule(
-        "power-off",
+        POWER_OFF,
         "unreachable",
         lambda case: case.device_says_off and case.silence >= case.policy.probing.suspect_after,
         lambda _: "does not answer, and its fence device says that the power is off",

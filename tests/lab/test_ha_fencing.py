@@ -42,6 +42,9 @@ class Attempts:
         assert message, attempt
         self.ends.append(end)
 
+    def before_off(self) -> None:
+        """Nothing speaks against it."""
+
 
 @dataclass(frozen=True)
 class Rack:

@@ -323,9 +323,9 @@ class Story(Struct, frozen=True):
         )
 
     # -- lost hosts ------------------------------------------------------------------------------------------------
-    def in_state(self, name: str, state: HostState) -> Story:
+    def in_state(self, name: str, state: HostState, rule: str = "rule") -> Story:
         """The controller has written down what it takes the host for."""
-        health = HostHealth(name, state, "rule", f"{name} is {state}", self.now, None)
+        health = HostHealth(name, state, rule, f"{name} is {state}", self.now, None)
         return self.with_ledger(health={**self.ledger.health, name: health})
 
     def lost(self, *names: str, state: HostState = "unreachable") -> Story:

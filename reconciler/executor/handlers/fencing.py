@@ -14,6 +14,8 @@ from reconciler.ledger.records import FENCE_BEGAN, FENCE_PROOF, LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.health import AttemptEnd, FenceProof
 from reconciler.model.steps import FenceHost
+from reconciler.planner.brakes import brake
+from reconciler.planner.world import is_held
 
 _LAST_LOOK: Final = 0.2
 """Seconds that the host is given to show that it lives after all; it has been asked again and again before."""
@@ -34,10 +36,12 @@ def fence_host(step: FenceHost, context: ActionContext) -> None:
     stop = _CalledOff(step, context)
     try:
         proof = context.power.fence(context.desired.hosts[step.host], step.incident, attempts, stop)
-    except FencingStopped:
+    except FencingStopped as error:
         if _proof(step, context.ledger) is not None:
             return
-        raise (HandedBack() if context.stop.is_set() else _moved(step, "its incident is over")) from None
+        if context.stop.is_set():
+            raise HandedBack from None
+        raise _moved(step, error.message if _is_open(step, context.ledger) else "its incident is over") from None
     if _proof(step, context.ledger) is None:
         context.ledger.record_proof(proof)
         _tell(context, FENCE_PROOF, f"{proof.kind} by {proof.by}: {proof.evidence}")
@@ -52,6 +56,19 @@ def _check_still_lost(step: FenceHost, context: ActionContext) -> None:
     with suppress(HostError):
         context.host_named(step.host).ping(_LAST_LOOK)
         raise _moved(step, "it answers again")
+
+
+def _check_may_be_cut(step: FenceHost, context: ActionContext) -> None:
+    """Raise FencingStopped if what let the plan cut the power holds no more: devices take their time to answer."""
+    if step.is_off:
+        raise FencingStopped("its device says that it is on after all")
+    ledger = context.ledger.view()
+    if is_held(context.desired, ledger, context.action.target):
+        raise FencingStopped("it is held by now")
+    answering = [name for name, health in ledger.health.items() if health.state == "online"]
+    held_back = brake(context.desired.hosts, ledger.health, answering, context.ha)
+    if held_back:
+        raise FencingStopped(held_back)
 
 
 def _moved(step: FenceHost, why: str) -> PreconditionFailed:
@@ -86,6 +103,9 @@ class _Attempts(Struct, frozen=True):
 
     def ended(self, attempt: int, end: AttemptEnd, message: str) -> None:
         self.context.ledger.end_attempt(attempt, end, message, self.context.clock.now())
+
+    def before_off(self) -> None:
+        _check_may_be_cut(self.step, self.context)
 
 
 class _CalledOff(threading.Event):

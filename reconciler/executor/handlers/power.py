@@ -8,7 +8,13 @@ from typing import Final
 from reconciler.errors import HostRefused, HostTimeout, ObjectNotFound, TransientHostError
 from reconciler.executor.backoff import growing_delays
 from reconciler.executor.context import ActionContext, HandedBack
-from reconciler.executor.preconditions import check_ownership, check_true_copy, find_domain, own_domain
+from reconciler.executor.preconditions import (
+    check_ownership,
+    check_runs_nowhere_else,
+    check_true_copy,
+    find_domain,
+    own_domain,
+)
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import ACTIVE_STATES
 from reconciler.model.ledger import Failure
@@ -34,6 +40,7 @@ def start_domain(step: StartDomain, context: ActionContext, host: Hypervisor) ->
         )
         return
     if not domain.active:
+        check_runs_nowhere_else(context, step.uuid)
         _note_under_way(context)
         again_at = context.clock.now() if context.action.why == "ended" else None
         context.ledger.note_start(context.action.target.name, again_at=again_at)

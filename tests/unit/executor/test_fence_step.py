@@ -9,11 +9,12 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.errors import FencingFailed, FencingStopped
+from reconciler.executor.backoff import FENCING_BACKOFF
 from reconciler.executor.executor import Executor
 from reconciler.fencing.interface import AttemptLog
 from reconciler.ledger.records import FENCE_BEGAN, FENCE_PROOF
 from reconciler.model import steps
-from reconciler.model.health import FenceProof, FenceTest, Incident, Power
+from reconciler.model.health import FenceProof, FenceTest, HostHealth, HostState, Incident, Power
 from reconciler.model.host import Host
 from reconciler.model.identity import vm_uuid
 from reconciler.model.outcome import Outcome
@@ -26,9 +27,11 @@ FENCE = steps.FenceHost("h1", "i-1")
 class Devices:
     """One device that does as it is told by `during`, and then confirms that the power is off."""
 
-    def __init__(self, during: Callable[[threading.Event], None] | None = None) -> None:
+    def __init__(self, during: Callable[[threading.Event], None] | None = None, *, says_on: bool = True) -> None:
         self.asked: list[str] = []
+        self.switched: list[str] = []
         self.during = during
+        self.says_on = says_on
 
     def power(self, host: Host) -> Power:  # noqa: ARG002
         return "unknown"
@@ -44,6 +47,13 @@ class Devices:
         if stop.is_set():
             attempts.ended(attempt, "cancelled", "called off")
             raise FencingStopped("called off")
+        if self.says_on:
+            try:
+                attempts.before_off()
+            except FencingStopped as error:
+                attempts.ended(attempt, "cancelled", error.message)
+                raise
+            self.switched.append(host.name)
         attempts.ended(attempt, "confirmed", "off")
         return FenceProof(host.name, incident, "fenced", 1.0, "it says off", "fence_ipmilan")
 
@@ -54,12 +64,17 @@ def lost(bench: Bench) -> Bench:
     bench.with_vm(running=True)
     bench.fleet.power_off("h1")
     bench.ledger.open_incident(Incident("i-1", "h1", bench.clock.now(), None))
+    bench.ledger.record_health(judged("h1", "unreachable"), judged("h2", "online"))
     return bench
 
 
-def fence(bench: Bench, devices: Devices) -> Outcome:
+def judged(host: str, state: HostState) -> HostHealth:
+    return HostHealth(host, state, state, f"it is {state}", 0.0, None)
+
+
+def fence(bench: Bench, devices: Devices, step: steps.FenceHost = FENCE) -> Outcome:
     executor: Executor = replace(bench.executor, power=devices)
-    return executor.execute(plan_of(action(FENCE, "Host/h1", host=None)), bench.desired, stop=bench.stop)[0]
+    return executor.execute(plan_of(action(step, "Host/h1", host=None)), bench.desired, stop=bench.stop)[0]
 
 
 def human(bench: Bench) -> None:
@@ -134,6 +149,54 @@ def test_an_attempt_that_waits_for_its_device_hears_of_the_proof_at_once(lost: B
 
     vouching.join()
     assert outcome.status == "done"
+
+
+def test_hosts_that_go_bad_while_the_device_is_asked_keep_it_from_being_switched(lost: Bench) -> None:
+    """What silences several hosts at once is more likely the network than their power."""
+    devices = Devices(lambda _: lost.ledger.record_health(judged("h2", "suspect")))
+
+    outcome = fence(lost, devices)
+
+    assert (outcome.status, outcome.transient) == ("refused", True)
+    assert "the controller reaches no host at all" in outcome.message
+    assert devices.switched == []
+    assert [a.end for a in lost.ledger.attempts("h1")] == ["cancelled"]
+
+
+def test_a_host_that_people_hold_while_the_device_is_asked_is_not_switched_off(lost: Bench) -> None:
+    devices = Devices(lambda _: lost.ledger.pause("Host/h1"))
+
+    assert fence(lost, devices).status == "refused"
+    assert devices.switched == []
+
+
+def test_a_host_that_was_off_and_is_on_by_now_is_left_alone(lost: Bench) -> None:
+    """Somebody had it switched off and on again: no grace was waited for, as its device said off."""
+    devices = Devices()
+
+    outcome = fence(lost, devices, replace(FENCE, is_off=True))
+
+    assert outcome.status == "refused"
+    assert "on after all" in outcome.message
+    assert devices.switched == []
+
+
+def test_a_host_that_was_off_and_is_still_off_is_proven_dead(lost: Bench) -> None:
+    assert fence(lost, Devices(says_on=False), replace(FENCE, is_off=True)).status == "done"
+
+
+def test_a_fencing_that_fails_again_and_again_is_tried_once_a_minute_at_least(lost: Bench) -> None:
+    """Its VMs are down meanwhile."""
+
+    def fail(_: threading.Event) -> None:
+        raise FencingFailed("level 1: timed out")
+
+    for _ in range(12):
+        fence(lost, Devices(fail))
+
+    failure = lost.ledger.failure(action(FENCE, "Host/h1", host=None).id)
+    assert failure is not None
+    assert failure.not_before - lost.clock.now() == FENCING_BACKOFF
 
 
 def test_an_incident_that_ends_meanwhile_calls_the_attempt_off(lost: Bench) -> None:
@@ -237,6 +300,30 @@ def test_another_lost_host_does_not_hold_the_recovery_up(lost: Bench) -> None:
     lost.ledger.open_incident(Incident("i-3", "h3", lost.clock.now(), None))
 
     assert recover(lost).status == "done"
+
+
+def recovered_but_not_started(lost: Bench) -> None:
+    """`web` is defined on h2 on proof; h1 is back since."""
+    human(lost)
+    assert recover(lost).status == "done"
+    lost.fleet.power_on("h1")
+    lost.h1.ping(1.0)
+
+
+def test_a_host_that_is_back_and_runs_its_copy_keeps_the_new_one_from_being_started(lost: Bench) -> None:
+    recovered_but_not_started(lost)
+    lost.fleet.people("h1").start("web")
+
+    outcome = lost.run_one(steps.StartDomain("web", UUID), host="h2")
+
+    assert outcome.status == "refused"
+    assert "runs on h1" in outcome.message
+
+
+def test_a_host_that_is_back_with_a_copy_that_is_off_does_not(lost: Bench) -> None:
+    recovered_but_not_started(lost)
+
+    assert lost.run_one(steps.StartDomain("web", UUID), host="h2").status == "done"
 
 
 def test_an_old_copy_is_forced_off_without_waiting_for_its_guest(bench: Bench) -> None:

@@ -15,7 +15,7 @@ from reconciler.model.host import FencingLevel, Host, HostSpec, SecretRef
 from reconciler.model.policy import HighAvailability
 from reconciler.model.resource import Metadata
 
-AGENT = "fence_apc_snmp"
+AGENT = "fence_redfish"  # one that is believed without a list
 _SCRIPT = """\
 #!/bin/sh
 # `plug` is the file that has the power; `mode` is how the device behaves. Every call is written down.
@@ -60,6 +60,7 @@ class Attempts:
     began_: list[tuple[int, str]] = field(default_factory=list)
     ended_: list[tuple[int, AttemptEnd, str]] = field(default_factory=list)
     on_begin: Callable[[], None] = lambda: None
+    on_off: Callable[[], None] = lambda: None
 
     def began(self, level: int, agent: str) -> int:
         self.began_.append((level, agent))
@@ -68,6 +69,9 @@ class Attempts:
 
     def ended(self, attempt: int, end: AttemptEnd, message: str) -> None:
         self.ended_.append((attempt, end, message))
+
+    def before_off(self) -> None:
+        self.on_off()
 
     @property
     def ends(self) -> list[AttemptEnd]:

@@ -195,3 +195,19 @@ def test_a_device_that_does_not_answer_leaves_the_power_unknown(rack: Rack, mode
 
 def test_a_host_without_devices_has_no_known_power(rack: Rack) -> None:
     assert rack.devices().power(host()) == "unknown"
+
+
+def test_a_device_is_not_told_to_switch_off_where_something_speaks_against_it_by_then(rack: Rack) -> None:
+    """It is asked for the power first, which takes its time."""
+    outlet = rack.outlet("1")
+
+    def speak_against() -> None:
+        raise FencingStopped("too many hosts are bad at once")
+
+    attempts = Attempts(on_off=speak_against)
+
+    with pytest.raises(FencingStopped, match="too many hosts"):
+        rack.devices().fence(host(rack.level(outlet)), "i1", attempts, never())
+
+    assert asked(outlet) == ["status"]
+    assert attempts.ends == ["cancelled"]

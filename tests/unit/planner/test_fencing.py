@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reconciler.model.fencing_devices import devices_hash
 from reconciler.model.ledger import Failure
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import UnmetReason
 from reconciler.model.policy import HighAvailability
 from reconciler.model.steps import FenceHost
 from reconciler.planner.fleet_status import fleet_status
+from reconciler.planner.host_health import POWER_OFF
 from tests.support.fleets import NOW, POLICY, Story, host, story, vm
 
 WEB = "VirtualMachine/web"
@@ -49,7 +51,15 @@ def test_an_unreachable_host_with_an_ha_vm_is_fenced_by_the_controller_itself() 
 
     assert fence.id == FENCE
     assert (fence.host, str(fence.target), fence.why) == (None, "Host/h1", "host-lost")
-    assert fence.step == FenceHost("h1", "i-h1")
+    assert fence.step == FenceHost("h1", "i-h1", devices_hash(fleet.specs.hosts["h1"]))
+    assert fence.disruption == "reboot"
+
+
+def test_a_host_whose_device_says_off_is_only_confirmed_to_be_off() -> None:
+    fence = armed().lost("h1").in_state("h1", "unreachable", POWER_OFF).action("fence-host")
+
+    assert (fence.step.is_off, fence.disruption) == (True, "none")
+    assert "have it confirmed" in fence.detail
 
 
 def test_while_its_host_is_fenced_the_vm_waits_for_the_proof() -> None:
@@ -205,6 +215,23 @@ def test_after_a_failure_it_is_tried_again_later_and_meanwhile_a_human_may_tell(
     assert "no answer" in reasons(failed)["fencing-failed"]
     assert failed.unmet()["fencing-failed"].hint == "reconciler fence confirm h1 --reason TEXT"
     assert fenced(replace(failed, now=NOW + 10)) == ["h1"]
+
+
+def test_what_failed_before_the_device_said_off_is_not_held_against_that() -> None:
+    fleet = armed().lost("h1")
+    inputs = action_inputs(fleet.action("fence-host"))
+    failure = Failure(FENCE, 9, "no answer", permanent=False, not_before=NOW + 60, inputs=inputs)
+
+    assert fenced(fleet.with_ledger(failures={FENCE: failure}).in_state("h1", "unreachable", POWER_OFF)) == ["h1"]
+
+
+def test_a_host_in_maintenance_is_not_cut_off_by_the_controller() -> None:
+    """Whoever works on it has it stop answering; a device that says off is believed all the same."""
+    fleet = armed().with_specs(host("h1", state="maintenance"), without=["Host/h1"]).armed("h1").lost("h1")
+
+    assert fenced(fleet) == []
+    assert "in maintenance" in reasons(fleet)["fencing-held"]
+    assert fenced(fleet.in_state("h1", "unreachable", POWER_OFF)) == ["h1"]
 
 
 def test_a_clock_that_was_set_back_by_a_day_does_not_put_off_the_next_try() -> None:
