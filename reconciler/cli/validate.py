@@ -21,7 +21,7 @@ def run(invocation: Invocation, *, directory: Path | None, output_format: str, s
     """Load the specs and print what is wrong with them; 1 where anything is, or for `strict`, might be."""
     settings = invocation.settings(directory)
     desired = invocation.doors().load_specs(settings.specs_directory(), settings.fleet)
-    problems = (*desired.problems, *_too_few_hosts(desired, settings.policy.ha.host_failures_to_tolerate))
+    problems = (*desired.problems, *_too_few_hosts(desired, settings.policy.host_failures_to_tolerate))
     if output_format == "text":
         click.echo(render_problems(problems, colour=stdout_terminal().colour), nl=False)
     else:
@@ -45,7 +45,7 @@ def _too_few_hosts(desired: DesiredState, failures: int) -> Iterator[SpecProblem
             target=str(target),
             field="spec.placement",
             message=f"only {hosts} can run it, and {failures} host failure{'s' if failures > 1 else ''} must be borne"
-            " (ha.hostFailuresToTolerate); allow it more hosts",
+            " (hostFailuresToTolerate); allow it more hosts",
             severity="warning",
         )
 

@@ -84,8 +84,6 @@ class HighAvailability(Model):
     """Agents that specs may name."""
     agent_directory: str = "/usr/sbin"
     """Where the agents are; nothing else is ever run."""
-    host_failures_to_tolerate: int = Field(default=0, ge=0)
-    """Hosts that may fail at once with every HA VM still finding room; `plan` warns where that does not hold."""
     max_restarts: int = Field(default=5, ge=1, le=100)
     """Restarts within `restart_window` after which a VM that ends by itself again and again is left alone."""
     restart_window: Duration = 600.0
@@ -130,5 +128,7 @@ class Policy(Model):
     """Largest image that is fetched or inspected, in bytes."""
     limits: Limits = Limits()
     """How much is done at once."""
+    host_failures_to_tolerate: int = Field(default=0, ge=0)
+    """Hosts that may fail at once with every HA VM still finding room; `plan` warns where that does not hold."""
     ha: HighAvailability = HighAvailability()
     """When a host is taken for lost, and what is done about it."""

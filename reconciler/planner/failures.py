@@ -38,7 +38,7 @@ def report_risks(world: World, facilities: Facilities, rooms: Mapping[str, Room]
 
     `rooms` are what is left on each host once the plan is carried out.
     """
-    number = world.policy.ha.host_failures_to_tolerate
+    number = world.policy.host_failures_to_tolerate
     if not number:
         return
     losses = sorted(losses_of(world, facilities, rooms, draft, number), key=lambda loss: (-len(loss.vms), loss.hosts))
@@ -51,7 +51,7 @@ def report_risks(world: World, facilities: Facilities, rooms: Mapping[str, Room]
             f"if {lost} failed, {_words(loss.vms)} would find no room{left_out}",
             severity="info",
             host=loss.hosts[0],
-            hint="add a host or memory, lower the VMs' memory, or ha.hostFailuresToTolerate",
+            hint="add a host or memory, lower the VMs' memory, or hostFailuresToTolerate",
         )
 
 

@@ -110,7 +110,7 @@ _TABLE: Final = (
              " for one that is off. Such parameters are refused, and so are values that an agent could take for more"
              " than a value."),
     CodeInfo("S047", "Too few hosts for the failures to bear", "warning",
-             "The controller's configuration asks that ha.hostFailuresToTolerate hosts may fail at once. This HA VM"
+             "The controller's configuration asks that hostFailuresToTolerate hosts may fail at once. This HA VM"
              " may run on so few hosts that they could all be among them. Whether there is room enough is told by the"
              " plan, which knows the hosts."),
     CodeInfo("S048", "Half of a host's power", "error",

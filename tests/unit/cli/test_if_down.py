@@ -102,7 +102,7 @@ def test_what_is_only_supposed_is_not_written_for_apply(specs: Path, tmp_path: P
 def test_validate_warns_of_vms_that_the_policy_can_not_hold_for_and_fails_where_strict(specs: Path) -> None:
     (specs / "fleet.yaml").write_text(ONE_HOST)
     config = specs.parent / "config.yaml"
-    config.write_text("ha: {hostFailuresToTolerate: 1}\n")
+    config.write_text("hostFailuresToTolerate: 1\n")
 
     warned = invoke("--config", config, "validate", specs)
     strict = invoke("--config", config, "validate", specs, "--strict")

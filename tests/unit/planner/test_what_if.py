@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from reconciler.model.policy import HighAvailability
 from reconciler.planner.failures import bound_vms
 from reconciler.planner.what_if import if_down
 from tests.support.fleets import GIB, POLICY, Story, host, pool, story, vm
@@ -27,7 +26,7 @@ def running(**spec: Any) -> Story:
 
 
 def asked_to_bear(fleet: Story, number: int) -> Story:
-    return replace(fleet, policy=POLICY.model_copy(update={"ha": HighAvailability(host_failures_to_tolerate=number)}))
+    return replace(fleet, policy=POLICY.model_copy(update={"host_failures_to_tolerate": number}))
 
 
 def risks(fleet: Story) -> list[str]:
