@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Final
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from msgspec import Struct
 from reconciler.clock import Clock
 from reconciler.errors import FencingError
 from reconciler.fencing.agents import AgentRunner, Answer, Verb
-from reconciler.fencing.plugs import is_uuid, listed, wanted
+from reconciler.fencing.plugs import is_uuid, listed, one_by_one, wanted
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.fencing_devices import device_text
 from reconciler.model.fencing_parameters import refusals
@@ -19,8 +20,13 @@ from reconciler.model.host import FencingLevel, Host
 
 Stopped = Callable[[], bool]
 _NEVER_RUN: Final = -1
-_OFF_BY_DEFAULT: Final = frozenset({"fence_virsh"})
-"""Agents that take whatever they don't understand, such as virsh not being there, for `off`."""
+_OFF_BY_DEFAULT: Final = frozenset(
+    (
+        *("fence_apc_snmp", "fence_emerson", "fence_ibmblade", "fence_intelmodular", "fence_ipdu"),
+        *("fence_tripplite_snmp", "fence_virsh"),
+    )
+)
+"""Agents that take whatever is not `on` for `off`: virsh not being there, an outlet that the device does not have."""
 
 
 class Level(Struct, frozen=True):
@@ -69,14 +75,21 @@ class Asker:
         return self._credentials.of(level.spec, f"Host/{level.host} fencing {level.text}")
 
     def ask(self, level: Level, verb: Verb, deadline: float, stopped: Stopped) -> Answer:
-        """Run the level's agent; raises FencingError if it can't be run, or must not with these parameters."""
+        """Run the level's agent, plug by plug; raises FencingError if it can't be run, or not with these parameters.
+
+        The answer is that of the first plug that is not off, or was not switched off; else that of the last.
+        """
         for section, name, why in refusals(level.spec):
             raise FencingError(
                 f"Host/{level.host} fencing {level.text}: {section}.{name} is not passed on: {why}",
                 hint="correct it in the host's spec",
             )
-        parameters = level.spec.parameters
-        return self._agents.run(level.agent, verb, parameters, self.secrets(level), deadline=deadline, stopped=stopped)
+        runs = list(product(one_by_one(level.spec.parameters), one_by_one(self.secrets(level))))
+        for parameters, secrets in runs[:1] if verb == "list" else runs:
+            answer = self._agents.run(level.agent, verb, parameters, secrets, deadline=deadline, stopped=stopped)
+            if not (answer.succeeded if verb == "off" else answer.power == "off"):
+                break
+        return answer
 
     def status(self, level: Level, deadline: float, stopped: Stopped) -> Answer:
         """The power status; what keeps the agent from being run is an answer too, as nothing is known then."""
@@ -91,8 +104,10 @@ class Asker:
     def _backed_by_list(self, level: Level, off: Answer, deadline: float, stopped: Stopped) -> Answer:
         """The answer, if the agent lists the plug too; else it is none."""
         answer = self.ask(level, "list", deadline, stopped)
-        plugs = listed(answer)
-        missing = [plug for plug in wanted(level.spec) if not any(each.is_called(plug) for each in plugs)]
+        plugs, named = listed(answer), wanted(level.spec)
+        if not named:
+            return Answer("exited", _NEVER_RUN, "", "it says off, but of which plug is not in the spec")
+        missing = [plug for plug in named if not any(each.is_called(plug) for each in plugs)]
         if plugs and all(is_uuid(plug) for plug in missing):  # UUIDs are not listed
             return off
         if answer.ended != "exited":

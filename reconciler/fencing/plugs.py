@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from msgspec import Struct
 
 from reconciler.fencing.agents import Answer
-from reconciler.model.fencing_parameters import canonical_parameters
+from reconciler.model.fencing_parameters import canonical_name, canonical_parameters
 from reconciler.model.host import FencingLevel
 
-_NO_LIST: Final = re.compile(r"N/A|NOTICE")  # what agents print that can't list
+# What agents print that can't list, and what SNMP has in place of a name where the device has no such table.
+_NO_LIST: Final = re.compile(r"N/A|NOTICE|[^,]*,No (Such (Object|Instance)|more variables)")
 
 
 class Plug(Struct, frozen=True):
@@ -35,7 +37,20 @@ def listed(answer: Answer) -> tuple[Plug, ...]:
 
 def wanted(level: FencingLevel) -> tuple[str, ...]:
     """The plugs that the level switches, as the spec names them."""
-    plugs = canonical_parameters(level).get("plug", "")
+    return _separate(canonical_parameters(level).get("plug", ""))
+
+
+def one_by_one(parameters: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """The parameters once for each plug: fence_apc_snmp heeds only the first of several, and says `off` of all."""
+    name = next((name for name in parameters if canonical_name(name) == "plug"), None)
+    if name is None:
+        yield dict(parameters)
+        return
+    for plug in _separate(parameters[name]) or ("",):
+        yield {**parameters, name: plug}
+
+
+def _separate(plugs: str) -> tuple[str, ...]:
     return tuple(plug.strip() for plug in plugs.split(",") if plug.strip())
 
 
