@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from typing import Final
 
 from reconciler.model.virtual_machine import VirtualMachine
 
-_NAMESPACE: Final = uuid.UUID("9d0c3f6e-6a4e-5f0e-9a52-5e1f3f0f7b11")
+_NAMESPACE: Final = bytes.fromhex("9d0c3f6e6a4e5f0e9a525e1f3f0f7b11")
+_VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _LOCAL_UNICAST: Final = "52"
+
+
+def _uuid5(name: str) -> str:
+    """As `uuid.uuid5` in our namespace, in a third of the time: a plan of a large fleet asks for every VM's."""
+    digits = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:32]}"
 
 
 def vm_uuid(fleet: str, vm: str) -> str:
     """The UUID of the VM named `vm` of `fleet`."""
-    return str(uuid.uuid5(_NAMESPACE, f"{fleet}/VirtualMachine/{vm}"))
+    return _uuid5(f"{fleet}/VirtualMachine/{vm}")
 
 
 def pool_uuid(fleet: str, pool: str) -> str:
     """The UUID of a pool that we define; the same on each host."""
-    return str(uuid.uuid5(_NAMESPACE, f"{fleet}/StoragePool/{pool}"))
+    return _uuid5(f"{fleet}/StoragePool/{pool}")
 
 
 def network_uuid(fleet: str, network: str) -> str:
     """The UUID of a network that we define; the same on each host."""
-    return str(uuid.uuid5(_NAMESPACE, f"{fleet}/Network/{network}"))
+    return _uuid5(f"{fleet}/Network/{network}")
 
 
 def nic_mac(fleet: str, vm: str, index: int) -> str:
