@@ -8,9 +8,10 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.status import FleetStatus
-from reconciler.planner.fleet_status import fleet_status
+from reconciler.planner.fleet_status import status_of
 from reconciler.planner.plan_check import require_sound
-from reconciler.planner.planner import plan as make_plan
+from reconciler.planner.planner import plan_of
+from reconciler.planner.world import make_world
 
 
 def decide(
@@ -20,6 +21,7 @@ def decide(
 
     Raises PlanRejected for a plan that breaks an invariant.
     """
-    plan = make_plan(desired, inventory, ledger, policy, now)
+    world = make_world(desired, inventory, ledger, policy, now)
+    plan = plan_of(world)
     require_sound(plan, desired, inventory, ledger, policy)
-    return plan, fleet_status(desired, inventory, ledger, policy, plan, now)
+    return plan, status_of(world, plan)

@@ -33,7 +33,12 @@ def fleet_status(
     desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, plan: Plan, now: float
 ) -> FleetStatus:
     """The state of everything in the specs at `now` (wall time), with what waits and why."""
-    world = make_world(desired, inventory, ledger, policy, now)
+    return status_of(make_world(desired, inventory, ledger, policy, now), plan)
+
+
+def status_of(world: World, plan: Plan) -> FleetStatus:
+    """As `fleet_status`, of inputs that are indexed already."""
+    desired = world.desired
     reasons: dict[ObjectRef, list[Unmet]] = defaultdict(list)
     for unmet in plan.unmet:
         reasons[unmet.target].append(unmet)
@@ -42,9 +47,9 @@ def fleet_status(
         actions[action.target].append(action)
     leaving = {name for name in world.copies if name not in desired.vms}
     return FleetStatus(
-        fleet=policy.fleet,
+        fleet=world.fleet,
         generation=desired.generation,
-        at=now,
+        at=world.now,
         hosts=tuple(_host(world, desired.hosts[name]) for name in sorted(desired.hosts)),
         vms=tuple(
             _vm(world, name, actions[ObjectRef("VirtualMachine", name)], reasons[ObjectRef("VirtualMachine", name)])

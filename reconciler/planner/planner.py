@@ -29,7 +29,11 @@ from reconciler.planner.world import World, make_world
 
 def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float) -> Plan:
     """Decide everything: which actions, in which order, and why each spec that stays unmet does. `now` is wall time."""
-    world = make_world(desired, inventory, ledger, policy, now)
+    return plan_of(make_world(desired, inventory, ledger, policy, now))
+
+
+def plan_of(world: World) -> Plan:
+    """As `plan`, of inputs that are indexed already."""
     draft = Draft()
     facilities = Facilities()
     plan_pools(world, facilities, draft)
@@ -45,13 +49,13 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     actions = ordered(draft.actions)
     unmet = tuple(sorted(draft.unmet, key=_unmet_order))
     return Plan(
-        generation=desired.generation,
+        generation=world.desired.generation,
         actions=actions,
         unmet=unmet,
         summary=_summary(world, actions, unmet),
         fingerprint=_fingerprint(actions),
         held=held,
-        unseen=tuple(sorted(name for name in world.inventory.unread if name in desired.hosts)),
+        unseen=tuple(sorted(name for name in world.inventory.unread if name in world.desired.hosts)),
     )
 
 
