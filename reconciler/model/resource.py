@@ -54,7 +54,8 @@ Name = Annotated[
     AfterValidator(_dns_label),
     Field(json_schema_extra={"pattern": f"^{_LABEL.pattern}$"}),
 ]
-Line = Annotated[str, AfterValidator(_one_line), Field(max_length=1024)]
+# The length first: pydantic checks it natively as long as no function of ours comes before it.
+Line = Annotated[str, Field(max_length=1024), AfterValidator(_one_line)]
 Items = Annotated[tuple[T, ...], BeforeValidator(_tuple_from_list)]
 Labels = dict[Line, Line]
 

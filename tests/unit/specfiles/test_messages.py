@@ -58,6 +58,14 @@ def test_a_mistake_in_a_vm_is_told_with_what_would_be_right(tmp_path: Path, spec
     assert f"{problem.code} {problem.field}: {problem.message}" == expected
 
 
+def test_a_label_that_is_too_long_is_told_how_long_one_may_be(tmp_path: Path) -> None:
+    spec = f"memory: 1GiB, placement: {{nodeSelector: {{rack: {'r' * 1025}}}}}"
+
+    problem = only(load_fleet(write(tmp_path, base=BASE, web=vm("web-1", spec))))
+
+    assert (problem.code, problem.message) == ("S018", "1025 characters are too many; the most is 1024")
+
+
 @pytest.mark.parametrize(
     ("text", "code", "part"),
     [
