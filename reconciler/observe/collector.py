@@ -255,13 +255,10 @@ class Collector:
             if known is not None:
                 hosts[reader] = replace(host, pools={**host.pools, name: known})
                 continue
-            # Hosts that can't be read now made volumes too, as long as they could.
-            sharers = [n for n, h in desired.hosts.items() if pool.spec.hosts.matches(n, h.metadata.labels)]
 
-            def call(
-                host: HostInventory = host, name: str = name, *, refresh: bool = len(sharers) > 1
-            ) -> HostInventory:
-                observed = self._fleet.host(host.name).pool(name, refresh=refresh)
+            # Also where one host is left in the specs: others may have made volumes while they were in them.
+            def call(host: HostInventory = host, name: str = name) -> HostInventory:
+                observed = self._fleet.host(host.name).pool(name, refresh=True)
                 self._memory.keep_shared_pool(observed, host)
                 return replace(host, pools={**host.pools, name: observed})
 

@@ -12,12 +12,13 @@ from reconciler.clock import SystemClock
 from reconciler.errors import HostUnreachable
 from reconciler.hypervisor.interface import DomainSummary
 from reconciler.hypervisor.simulated_clock import FakeClock
+from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DomainState
-from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
+from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain, ObservedPool
 from reconciler.observe.collector import Collector
 from reconciler.observe.readers import Answers, Reading, Threads
 from tests.contract.objects import domain_config
-from tests.support.fleets import desired, host, observed_host
+from tests.support.fleets import desired, host, observed_host, observed_pool, pool, volume
 
 HOSTS = ("h1", "h2", "h3")
 SPECS = desired(*(host(name) for name in HOSTS))
@@ -35,6 +36,9 @@ class SlowHost:
         self.sweeps = 0
         self.connected = False
         self.state: DomainState = "running"
+        self.listed: set[str] = set()
+        self.stored: set[str] = set()
+        """Volumes of the shared pool: those that its libvirtd has in its list, and those that are there."""
 
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
         """Wait to be let go, then answer or fail."""
@@ -45,7 +49,12 @@ class SlowHost:
             raise HostUnreachable("no route", host=self.name, hint="look at the cable")
         config = domain_config()
         found = ObservedDomain("web-1", "uuid-1", self.state, persistent=True, config=config, live=None, fingerprint="")
-        return observed_host(self.name, domains=[found])
+        return observed_host(self.name, domains=[found], pools=[observed_pool("vms", volumes=None)])
+
+    def pool(self, name: str, *, refresh: bool = False) -> ObservedPool:
+        """The shared pool, looked at afresh or as it is in the list."""
+        self.listed |= self.stored if refresh else set()
+        return observed_pool(name, volumes=[volume(each, name) for each in self.listed])
 
     def sweep(self) -> tuple[DomainSummary, ...]:
         """The domain's state, in two calls."""
@@ -104,9 +113,15 @@ class HeldUp(Threads):
             queue.put(reading)
 
 
-def _collect(collector: Collector, *, usual: Mapping[str, float] | None = None, resync_after: float = 0.0) -> Inventory:
-    round_ = collector.begin(SPECS, resync_after=resync_after)
-    return collector.finish(round_, SPECS, {}, timeout=30.0, usual=usual)
+def _collect(
+    collector: Collector,
+    *,
+    specs: DesiredState = SPECS,
+    usual: Mapping[str, float] | None = None,
+    resync_after: float = 0.0,
+) -> Inventory:
+    round_ = collector.begin(specs, resync_after=resync_after)
+    return collector.finish(round_, specs, {}, timeout=30.0, usual=usual)
 
 
 def test_all_hosts_are_in_the_inventory() -> None:
@@ -328,3 +343,16 @@ def test_a_host_that_is_known_to_be_silent_is_not_asked_and_says_why() -> None:
     assert set(inventory.hosts) == {"h1", "h3"}
     assert inventory.unread["h2"].error == "does not answer (no route to host)"
     assert set(_collect(collector).hosts) == set(HOSTS)
+
+
+# -- shared pools ------------------------------------------------------------------------------------------------------
+
+
+def test_volumes_of_a_host_that_left_the_specs_are_seen_by_the_one_that_remains() -> None:
+    """A libvirtd knows only what was made through it, until it looks."""
+    fleet, specs = SlowFleet(), desired(host("h1"), pool(shared=True))
+    fleet.hosts["h1"].stored = {"made-by-h2"}
+
+    inventory = _collect(Collector(fleet, SystemClock()), specs=specs)
+
+    assert set(inventory.hosts["h1"].pools["vms"].volumes or ()) == {"made-by-h2"}
