@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from reconciler.daemon import decision
 from reconciler.executor import preconditions
 from reconciler.executor.handlers import domains, volumes
+from reconciler.executor.handlers import fencing as fencing_handler
 from reconciler.fencing import proof
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model import identity
@@ -94,7 +95,8 @@ def no_lock(patch: pytest.MonkeyPatch) -> None:
 
 def no_brake(patch: pytest.MonkeyPatch) -> None:
     """Hosts are fenced however many are bad."""
-    patch.setattr(fencing, "braked", lambda _world: "")
+    patch.setattr(fencing, "brake", lambda *_: "")
+    patch.setattr(fencing_handler, "brake", lambda *_: "")
     no_plan_check(patch)
 
 

@@ -53,11 +53,19 @@ class ProofFirst(Promise):
             )
 
     def tick(self) -> Iterator[str]:
+        self._forget_undefined()
         for host, entry in running(self.scene.world.hosts):
             if self.scene.is_ours(entry):
                 self._ran_on[entry.config.uuid] = host.name
         if any(not answers(host) for host in self.scene.world.hosts.values()):
             yield from self._false_proofs(self.scene.ledger())
+
+    def _forget_undefined(self) -> None:
+        """What its host was seen to have no more can't run there, even if the host is lost later."""
+        hosts = self.scene.world.hosts
+        for uuid, name in tuple(self._ran_on.items()):
+            if name in hosts and answers(hosts[name]) and uuid not in hosts[name].domains:
+                del self._ran_on[uuid]
 
     def _false_proofs(self, ledger: LedgerView) -> Iterator[str]:
         for name, proof in ledger.proofs.items():
