@@ -109,8 +109,11 @@ class Collector:
         *,
         timeout: float,
         usual: Mapping[str, float] | None = None,
+        is_stranger: Callable[[HostInventory], bool] = lambda _: False,
     ) -> Inventory:
         """Wait for a round that was begun, and return what it found.
+
+        Shared pools are not read through a host that `is_stranger`: another machine under its name.
 
         Returns when all hosts have answered, or after `timeout` seconds. A host that hangs must not hold up the plan
         for those that don't: once half of them have answered, the rest are given as long again, but at least GRACE
@@ -128,7 +131,8 @@ class Collector:
             for name in sorted(desired.hosts)
             if name not in hosts
         }
-        self._read_shared_pools(desired, hosts, timeout=timeout)
+        strangers = {name for name, host in hosts.items() if is_stranger(host)}
+        self._read_shared_pools(desired, hosts, strangers, timeout=timeout)
         return Inventory(hosts=hosts, unread=unread, images=images)
 
     def _start(
@@ -237,6 +241,7 @@ class Collector:
         self,
         desired: DesiredState,
         hosts: dict[str, HostInventory],
+        strangers: Collection[str],
         *,
         timeout: float,
     ) -> None:
@@ -247,7 +252,7 @@ class Collector:
         for name, pool in sorted(desired.pools.items()):
             if not pool.spec.shared:
                 continue
-            reader = storage_host(desired, hosts, name)
+            reader = storage_host(desired, {n: h for n, h in hosts.items() if n not in strangers}, name)
             if reader is None or name not in hosts[reader].pools or not hosts[reader].pools[name].active:
                 continue
             host = hosts[reader]

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from reconciler.model.inventory import HostInventory
 from reconciler.model.ledger import LedgerView
+from reconciler.planner.lost_hosts import is_quarantined
+
+
+def is_stranger(host: HostInventory, ledger: LedgerView, fleet: str) -> bool:
+    """Whether nothing that was read of `host` is what the specs mean: another machine answers, or did when judged."""
+    return is_quarantined(ledger, host.name) or is_another_machine(host, ledger, fleet)
 
 
 def is_another_machine(host: HostInventory, ledger: LedgerView, fleet: str) -> bool:

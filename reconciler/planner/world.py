@@ -15,8 +15,8 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.next_command import NextCommand
 from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
-from reconciler.planner.host_identity import is_another_machine
-from reconciler.planner.lost_hosts import dead_hosts, is_quarantined
+from reconciler.planner.host_identity import is_stranger
+from reconciler.planner.lost_hosts import dead_hosts
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
 
 
@@ -168,7 +168,7 @@ def _strangers(inventory: Inventory, ledger: LedgerView, fleet: str) -> dict[str
     return {
         name: UnreadHost(name, "another machine answers under its name", NextCommand("why", f"Host/{name}"), None)
         for name, host in inventory.hosts.items()
-        if is_quarantined(ledger, name) or is_another_machine(host, ledger, fleet)
+        if is_stranger(host, ledger, fleet)
     }
 
 

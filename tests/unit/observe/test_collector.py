@@ -356,3 +356,17 @@ def test_volumes_of_a_host_that_left_the_specs_are_seen_by_the_one_that_remains(
     inventory = _collect(Collector(fleet, SystemClock()), specs=specs)
 
     assert set(inventory.hosts["h1"].pools["vms"].volumes or ()) == {"made-by-h2"}
+
+
+def test_a_shared_pool_is_not_read_through_another_machine_under_the_name_of_a_host() -> None:
+    """What that machine has under the pool's name is not the storage that the others share."""
+    fleet, specs = SlowFleet(), desired(host("h1"), host("h2"), pool(shared=True))
+    fleet.hosts["h1"].stored, fleet.hosts["h2"].stored = {"of-another"}, {"ours"}
+    collector = Collector(fleet, SystemClock())
+
+    inventory = collector.finish(
+        collector.begin(specs), specs, {}, timeout=30.0, is_stranger=lambda found: found.name == "h1"
+    )
+
+    assert inventory.hosts["h1"].pools["vms"].volumes is None
+    assert set(inventory.hosts["h2"].pools["vms"].volumes or ()) == {"ours"}
