@@ -47,7 +47,7 @@ class VmStatus(Struct, frozen=True):
     host: str | None
     health: VmHealth
     state: str
-    """libvirt's word, or empty."""
+    """libvirt's word; `unknown` where it is out of sight, empty where there is no domain."""
     sync: Sync
     restart_pending: bool
     revision: str

@@ -137,11 +137,13 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
     is_out_of_sight = true_copy is None and placement is not None and placement.host in world.unread
     restart = any(u.reason == "restart-pending" for u in unmet)
     sync = _vm_sync(true_copy, actions, unmet)
+    health = "unknown" if is_out_of_sight else _vm_health(true_copy, unmet)
+    state = "unknown" if health == "unknown" else ""
     return VmStatus(
         name=name,
         host=true_copy.host if true_copy else placement.host if placement else None,
-        health="unknown" if is_out_of_sight else _vm_health(true_copy, unmet),
-        state=true_copy.domain.state if true_copy else "",
+        health=health,
+        state=true_copy.domain.state if true_copy else state,
         sync=sync,
         restart_pending=restart,
         revision=true_copy.mark.generation if true_copy else "",

@@ -68,7 +68,7 @@ def test_a_vm_on_a_lost_host_is_unknown_never_running_nor_missing() -> None:
     running = fleet()
 
     for told in (running.losing_sight_of(home(running)), running.lost(home(running))):
-        assert web(told).health == "unknown"
+        assert (web(told).health, web(told).state) == ("unknown", "unknown")
         assert web(told).host == home(running)
 
 
