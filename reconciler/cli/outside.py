@@ -75,7 +75,7 @@ def production() -> Outside:
 
     def open_session(settings: Settings, writer: str | None) -> AbstractContextManager[Session]:
         dialled = import_module("reconciler.daemon.dialling").dial_ahead(settings.specs_directory())
-        session: AbstractContextManager[Session] = import_module("reconciler.daemon.session").open_session(
+        session: AbstractContextManager[Session] = import_module("reconciler.daemon.opening").open_session(
             settings, writer=writer, dialled=dialled
         )
         return session

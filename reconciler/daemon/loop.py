@@ -16,8 +16,9 @@ from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.guest_watch import GuestWatch
 from reconciler.daemon.notify import ServiceManager
+from reconciler.daemon.opening import open_session
 from reconciler.daemon.passes import PassLog, new_pass_id
-from reconciler.daemon.session import Session, open_session
+from reconciler.daemon.session import Session
 from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
 from reconciler.daemon.view import View
 from reconciler.daemon.worker import Spawn, Workers

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from reconciler.clock import Clock, SystemClock
+from reconciler.clock import Clock
 from reconciler.config import Settings
-from reconciler.daemon.dialling import Dialled
 from reconciler.daemon.view import Converged, ConvergeObserver, View
-from reconciler.errors import PreconditionFailed
 from reconciler.hypervisor.interface import Fleet, HostEvent
-from reconciler.hypervisor.libvirt_driver import LibvirtFleet
-from reconciler.images.catalog import ImageStore
-from reconciler.ledger.controller_lock import ControllerLock, controller, controller_holder
+from reconciler.ledger.controller_lock import controller, controller_holder
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import ImageFacts, Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import Plan, UnmetReason
+from reconciler.model.plan import UnmetReason
 from reconciler.model.policy import Policy
 from reconciler.observe.collector import Collector
 from reconciler.observe.readers import Readers
@@ -39,22 +34,17 @@ if TYPE_CHECKING:
     from reconciler.executor.crew import Crew
     from reconciler.executor.executor import Executor
     from reconciler.executor.interface import ActionEvent
-    from reconciler.fencing.devices import FenceDevices
     from reconciler.fencing.interface import PowerControl
 
 HOSTS_TIMEOUT: Final = 30.0
 """Seconds that a pass waits for hosts at the most; see Collector for how it is usually far less."""
-MAX_PASSES: Final = 50
-"""Passes of one convergence at the most: far above what any fleet needs, so reaching it is a mistake of ours."""
-MAX_WAIT: Final = 60.0
-"""Seconds that one convergence spends in all on waiting to try failed actions again."""
 _PASSING: Final[frozenset[UnmetReason]] = frozenset({"in-progress", "shutting-down"})
 """Reasons that end by themselves, soon."""
 _PASSING_PAUSE: Final = 1.0
 
 
 class Session:
-    """The fleet as one process sees it; made by `open_session`."""
+    """The fleet as one process sees it; made by `opening.open_session`."""
 
     def __init__(
         self,
@@ -143,33 +133,9 @@ class Session:
         expect: str | None = None,
         first: View | None = None,
     ) -> Converged:
-        """Carry out passes until nothing is left to do, or nothing moves any more.
-
-        The first pass carries out the plan of `first`, the look that was shown, instead of looking again.
-        With `expect` (a plan's fingerprint) exactly that plan is carried out: PreconditionFailed is raised if the fleet
-        or the specs moved since, and what turns out to be left afterwards is left.
-        """
-        outcomes: list[Outcome] = []
-        patience = _Patience()
-        for number in range(MAX_PASSES):
-            view = first if number == 0 and first is not None else self.look()
-            pass_id = self._note_input(view)
-            if number == 0:
-                _require_expected(view.plan, expect)
-                observer.planned(view.plan)
-            done_enough = number > 0 and expect is not None
-            if stop.is_set() or done_enough or patience.is_at_its_end:
-                break
-            if view.plan.empty:
-                pause = self.until_retry(view)
-                if pause is None or not patience.allows(pause):
-                    break
-                self._clock.wait(stop, pause)
-                continue
-            made = self.execute(view, observer=observer, stop=stop, pass_id=pass_id)
-            outcomes += made
-            patience.note(made)
-        return Converged(view=view, outcomes=tuple(outcomes), settled=view.plan.empty and not view.plan.held)
+        """Carry out passes until nothing is left to do, or nothing moves any more; see `convergence`."""
+        carry_out: Callable[..., Converged] = import_module("reconciler.daemon.convergence").converge
+        return carry_out(self, self._clock, observer=observer, stop=stop, expect=expect, first=first)
 
     def _load(self) -> DesiredState:
         self._specs = load(
@@ -277,7 +243,7 @@ class Session:
             self._host_watch.subscribe(notify)
             self._host_watch.start()
 
-    def _note_input(self, view: View) -> str:
+    def note_input(self, view: View) -> str:
         """Keep what a pass of `converge` was decided from; its id."""
         from reconciler.daemon.passes import new_pass_id  # noqa: PLC0415  brings logging, which looking does without
 
@@ -315,86 +281,3 @@ class Session:
         if any(unmet.reason in _PASSING and str(unmet.target) not in ours for unmet in view.plan.unmet):
             due.append(_PASSING_PAUSE)
         return max(0.1, min(due)) if due else None
-
-
-class _Patience:
-    """When a convergence gives up: three passes that achieved nothing, or too long spent waiting."""
-
-    def __init__(self) -> None:
-        self._fruitless = 0
-        self._waited = 0.0
-
-    @property
-    def is_at_its_end(self) -> bool:
-        return self._fruitless >= 3
-
-    def note(self, outcomes: tuple[Outcome, ...]) -> None:
-        moved = any(outcome.status == "done" for outcome in outcomes)
-        self._fruitless = 0 if moved else self._fruitless + 1
-
-    def allows(self, pause: float) -> bool:
-        self._waited += pause
-        return self._waited <= MAX_WAIT
-
-
-def _require_expected(plan: Plan, expect: str | None) -> None:
-    if expect is not None and plan.fingerprint != expect:
-        raise PreconditionFailed(
-            f"the plan is {plan.fingerprint} now, not {expect}: the specs or the fleet moved since it was made",
-            hint="reconciler plan --out FILE, look at it, and apply that one",
-        )
-
-
-def _pass_inputs(settings: Settings, stack: ExitStack) -> PassInputs:
-    """Where the one controller keeps what its passes were decided from."""
-    module = import_module("reconciler.daemon.pass_inputs")
-    inputs: PassInputs = module.PassInputs(module.PassArchive(settings.state_dir), settings.policy)
-    return stack.enter_context(inputs)
-
-
-@contextmanager
-def open_session(
-    settings: Settings, *, writer: str | None, clock: Clock | None = None, dialled: Dialled | None = None
-) -> Iterator[Session]:
-    """A session on the fleet of `settings`; `dialled` is the fleet where connecting to it was begun before.
-
-    `writer` is the command that takes control of the state directory (ControllerRunning if another has it); None looks
-    only, and works beside a controller. Raises StateError, LedgerError, UsageError.
-    """
-    clock = clock or SystemClock()
-    settings.specs_directory()
-    with ExitStack() as stack:
-        if writer is not None:
-            stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
-        ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
-        fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock)
-        stack.callback(fleet.close)
-        images = ImageStore(settings.state_dir, settings.policy, clock=clock)
-        power = _fence_devices(settings, clock, stack) if writer == "run" else None
-        yield Session(
-            settings,
-            fleet=fleet,
-            ledger=ledger,
-            images=images,
-            clock=clock,
-            writer=writer,
-            inputs=_pass_inputs(settings, stack) if writer is not None else None,
-            dialled_at=dialled.at if dialled else None,
-            host_watch=_host_watch(fleet, power, settings, clock, stack) if power is not None else None,
-            power=power,
-        )
-
-
-def _fence_devices(settings: Settings, clock: Clock, stack: ExitStack) -> PowerControl:
-    """The real devices, for a controller that watches; what is under way with them ends with the session."""
-    maker: type[FenceDevices] = import_module("reconciler.fencing.devices").FenceDevices
-    devices = maker(settings.policy.ha, clock)
-    stack.callback(devices.close)
-    return devices
-
-
-def _host_watch(fleet: Fleet, power: PowerControl, settings: Settings, clock: Clock, stack: ExitStack) -> HostWatch:
-    maker: type[HostWatch] = import_module("reconciler.daemon.host_watch").HostWatch
-    watch = maker(fleet, power, clock, settings.policy.ha)
-    stack.callback(watch.close)
-    return watch

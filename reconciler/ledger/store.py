@@ -2,69 +2,30 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final, Self
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 from msgspec.structs import astuple
 
-from reconciler.errors import LedgerError, PreconditionFailed
-from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading, open_for_writing, schema_version
+from reconciler.errors import PreconditionFailed
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
+from reconciler.ledger.ledger_file import LedgerFile
+from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.restarts import Restarts
-from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
-from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
+from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement
 
 FLEET_TARGET: Final = "fleet"
-_PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran FROM placement"
 
 
-class Ledger:
+class Ledger(LedgerFile):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power
     cut. Every method raises LedgerError, with a next step, for a file that is damaged, full, read-only or too new.
     """
-
-    def __init__(self, state_dir: Path, *, readonly: bool = False) -> None:
-        self._path = state_dir / LEDGER_FILE
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        if not readonly:
-            prepare_state_directory(state_dir)
-            self._connection = open_for_writing(self._path)
-        elif self._is_there():
-            check_state_directory(state_dir)
-            self._connection = open_for_reading(self._path)
-
-    def _is_there(self) -> bool:
-        # `exists` raises where the state directory is another user's.
-        with explained(self._path):
-            return self._path.exists()
-
-    @classmethod
-    def open_readonly(cls, state_dir: Path) -> Self:
-        """Open for reading beside a running controller; a ledger that is not there yet reads as an empty one."""
-        return cls(state_dir, readonly=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the file; further use raises LedgerError or reads as empty."""
-        with self._lock, explained(self._path):
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
 
     # -- reading ---------------------------------------------------------------------------------------------------
     def view(self) -> LedgerView:
@@ -72,7 +33,7 @@ class Ledger:
         with self._reading() as connection:
             if connection is None:
                 return LedgerView()
-            return _read_view(connection)
+            return read_view(connection)
 
     def failure(self, key: str) -> Failure | None:
         """The recorded failure of the action `key`."""
@@ -80,15 +41,15 @@ class Ledger:
             if connection is None:
                 return None
             row = connection.execute("SELECT * FROM failure WHERE key = ?", (key,)).fetchone()
-        return _failure(row) if row else None
+        return failure_of(row) if row else None
 
     def placement(self, vm: str) -> Placement | None:
         """Where the VM was put; None if it never was, as far as the ledger knows."""
         with self._reading() as connection:
             if connection is None:
                 return None
-            row = connection.execute(f"{_PLACEMENTS} WHERE vm = ?", (vm,)).fetchone()
-        return _placement(row) if row else None
+            row = connection.execute(f"{PLACEMENTS} WHERE vm = ?", (vm,)).fetchone()
+        return placement_of(row) if row else None
 
     def has_volume_intent(self, pool: str, volume: str, host: str | None) -> bool:
         """Whether the making of the volume was begun (on any host for None) and not finished."""
@@ -315,76 +276,7 @@ class Ledger:
         with self._writing(durable=False) as connection:
             History(connection).add_pass(pass_id, generation, fingerprint, at)
 
-    # -- inside ----------------------------------------------------------------------------------------------------
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
-        with self._lock, explained(self._path):
-            if self._connection is None or schema_version(self._connection) == 0:
-                yield None  # not there yet, or its maker was killed before the first migration
-                return
-            with _transaction(self._connection, "BEGIN"):
-                yield self._connection
-
-    @contextmanager
-    def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
-        with self._lock, explained(self._path):
-            if self._connection is None:
-                raise LedgerError(f"ledger {self._path} is not open for writing", hint="open it as the controller")
-            # FULL syncs the write-ahead log at each commit: an intent outlives even a power cut of the controller.
-            self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            with _transaction(self._connection, "BEGIN IMMEDIATE"):
-                yield self._connection
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
-    connection.execute(begin)
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def _read_view(connection: sqlite3.Connection) -> LedgerView:
-    def rows(sql: str) -> list[tuple[str, ...]]:
-        return connection.execute(sql).fetchall()
-
-    placements = [_placement(row) for row in connection.execute(_PLACEMENTS)]
-    failures = [_failure(row) for row in connection.execute("SELECT * FROM failure")]
-    lost = Incidents(connection)
-    read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
-    return LedgerView(
-        placements={placement.vm: placement for placement in placements},
-        hosts_read=frozenset(read),
-        read_seconds=read,
-        failures={failure.key: failure for failure in failures},
-        intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
-        doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
-        paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
-        restarts=Restarts(connection).by_vm(),
-        silent_guests={vm: float(since) for vm, since in rows("SELECT vm, since FROM silent_guest")},
-        health=lost.health(),
-        incidents=lost.open_incidents(),
-        proofs=lost.proofs(),
-        fence_tests=lost.fence_tests(),
-        identities=lost.identities(),
-        addresses=lost.addresses(),
-    )
-
 
 def _object_of(key: str) -> str:
     """`Kind/name` of an action's id, such as `start-domain:VirtualMachine/web@h1`."""
     return key.partition(":")[2].partition("@")[0].partition(":")[0]
-
-
-def _placement(row: tuple[str, str, int, float, int]) -> Placement:
-    vm, host, epoch, since, ran = row
-    return Placement(vm, host, epoch, since, ran=bool(ran))
-
-
-def _failure(row: tuple[str, int, str, int, float, str]) -> Failure:
-    key, attempts, message, permanent, not_before, inputs = row
-    return Failure(key, attempts, message, bool(permanent), not_before, inputs)

@@ -1,0 +1,79 @@
+"""How a process takes hold of the fleet: to look, to apply once, or to run as the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from reconciler.clock import Clock, SystemClock
+from reconciler.config import Settings
+from reconciler.daemon.dialling import Dialled
+from reconciler.daemon.session import Session
+from reconciler.hypervisor.interface import Fleet
+from reconciler.hypervisor.libvirt_driver import LibvirtFleet
+from reconciler.images.catalog import ImageStore
+from reconciler.ledger.controller_lock import ControllerLock
+from reconciler.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from reconciler.daemon.host_watch import HostWatch
+    from reconciler.daemon.pass_inputs import PassInputs
+    from reconciler.fencing.devices import FenceDevices
+    from reconciler.fencing.interface import PowerControl
+
+
+@contextmanager
+def open_session(
+    settings: Settings, *, writer: str | None, clock: Clock | None = None, dialled: Dialled | None = None
+) -> Iterator[Session]:
+    """A session on the fleet of `settings`; `dialled` is the fleet where connecting to it was begun before.
+
+    `writer` is the command that takes control of the state directory (ControllerRunning if another has it); None looks
+    only, and works beside a controller. Raises StateError, LedgerError, UsageError.
+    """
+    clock = clock or SystemClock()
+    settings.specs_directory()
+    with ExitStack() as stack:
+        if writer is not None:
+            stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
+        ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
+        fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock)
+        stack.callback(fleet.close)
+        images = ImageStore(settings.state_dir, settings.policy, clock=clock)
+        power = _fence_devices(settings, clock, stack) if writer == "run" else None
+        yield Session(
+            settings,
+            fleet=fleet,
+            ledger=ledger,
+            images=images,
+            clock=clock,
+            writer=writer,
+            inputs=_pass_inputs(settings, stack) if writer is not None else None,
+            dialled_at=dialled.at if dialled else None,
+            host_watch=_host_watch(fleet, power, settings, clock, stack) if power is not None else None,
+            power=power,
+        )
+
+
+def _pass_inputs(settings: Settings, stack: ExitStack) -> PassInputs:
+    """Where the one controller keeps what its passes were decided from."""
+    module = import_module("reconciler.daemon.pass_inputs")
+    inputs: PassInputs = module.PassInputs(module.PassArchive(settings.state_dir), settings.policy)
+    return stack.enter_context(inputs)
+
+
+def _fence_devices(settings: Settings, clock: Clock, stack: ExitStack) -> PowerControl:
+    """The real devices, for a controller that watches; what is under way with them ends with the session."""
+    maker: type[FenceDevices] = import_module("reconciler.fencing.devices").FenceDevices
+    devices = maker(settings.policy.ha, clock)
+    stack.callback(devices.close)
+    return devices
+
+
+def _host_watch(fleet: Fleet, power: PowerControl, settings: Settings, clock: Clock, stack: ExitStack) -> HostWatch:
+    maker: type[HostWatch] = import_module("reconciler.daemon.host_watch").HostWatch
+    watch = maker(fleet, power, clock, settings.policy.ha)
+    stack.callback(watch.close)
+    return watch

@@ -1,0 +1,53 @@
+"""What a plan needs of the ledger, read in one go."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from reconciler.ledger.incidents import Incidents
+from reconciler.ledger.restarts import Restarts
+from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
+
+PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran FROM placement"
+
+
+def read_view(connection: sqlite3.Connection) -> LedgerView:
+    """Everything that is on record, within the transaction of `connection`."""
+
+    def rows(sql: str) -> list[tuple[str, ...]]:
+        return connection.execute(sql).fetchall()
+
+    placements = [placement_of(row) for row in connection.execute(PLACEMENTS)]
+    failures = [failure_of(row) for row in connection.execute("SELECT * FROM failure")]
+    lost = Incidents(connection)
+    read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
+    return LedgerView(
+        placements={placement.vm: placement for placement in placements},
+        hosts_read=frozenset(read),
+        read_seconds=read,
+        failures={failure.key: failure for failure in failures},
+        intents=frozenset(VolumeIntent(*row) for row in rows("SELECT pool, volume, host FROM volume_intent")),
+        doomed=frozenset(DoomedVolume(*row) for row in rows("SELECT vm, pool, volume, host FROM doomed_volume")),
+        paused=frozenset(row[0] for row in rows("SELECT target FROM paused")),
+        restarts=Restarts(connection).by_vm(),
+        silent_guests={vm: float(since) for vm, since in rows("SELECT vm, since FROM silent_guest")},
+        health=lost.health(),
+        incidents=lost.open_incidents(),
+        proofs=lost.proofs(),
+        fence_tests=lost.fence_tests(),
+        identities=lost.identities(),
+        addresses=lost.addresses(),
+    )
+
+
+def placement_of(row: tuple[str, str, int, float, int]) -> Placement:
+    """Of a row as PLACEMENTS gives it."""
+    vm, host, epoch, since, ran = row
+    return Placement(vm, host, epoch, since, ran=bool(ran))
+
+
+def failure_of(row: tuple[str, int, str, int, float, str]) -> Failure:
+    """Of a whole row of `failure`."""
+    key, attempts, message, permanent, not_before, inputs = row
+    return Failure(key, attempts, message, bool(permanent), not_before, inputs)
