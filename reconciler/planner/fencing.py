@@ -132,7 +132,7 @@ def _holdup(world: World, candidate: _Candidate) -> Holdup | None:
     if str(candidate.ref) in world.ledger.in_flight:
         return Holdup("in-progress", f"{name} is being fenced")
     if world.is_paused(candidate.ref):
-        return Holdup("paused", f"{name} is held, so it is not fenced", hint=world.how_to_resume(candidate.ref))
+        return Holdup("paused", f"{name} is held, so it is not fenced", hint=_before_it_is_resumed(world, candidate))
     unarmed = _why_unarmed(world, candidate.host)
     if unarmed is not None:
         return unarmed
@@ -140,6 +140,14 @@ def _holdup(world: World, candidate: _Candidate) -> Holdup | None:
         detail = f"{name} is lost, but in maintenance, so whoever works on it decides"
         return Holdup("fencing-held", detail, "blocked", confirm(name))
     return None
+
+
+def _before_it_is_resumed(world: World, candidate: _Candidate) -> str:
+    """A host that was held for work on its libvirtd would be shot if it were just let go."""
+    if candidate.is_off:
+        return world.how_to_resume(candidate.ref)
+    name = candidate.host.name
+    return f"have {name} answer first (start libvirtd on it): resumed while it is silent, it is fenced"
 
 
 def _holdup_of_failure(world: World, draft: Draft, candidate: _Candidate, action: str) -> Holdup | None:
@@ -162,7 +170,9 @@ def _holdup_of_all(world: World, candidate: _Candidate, held_back: str) -> Holdu
         )
     if not held_back:
         return None
-    return Holdup("fencing-held", f"{name} is lost, but {held_back}", "blocked", confirm(name))
+    # A command to confirm it would be pasted, and in a partition all these hosts are alive.
+    hint = "mend the network; `fence confirm` only a host that you know to be off"
+    return Holdup("fencing-held", f"{name} is lost, but {held_back}", "blocked", hint)
 
 
 def _brake(world: World) -> str:
