@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from typing import Any, get_args
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.image import Image
-from reconciler.model.resource import API_VERSION, KINDS, Kind, ObjectRef, Resource
+from reconciler.model.resource import API_VERSION, KINDS, ObjectRef, Resource
 from reconciler.specfiles.advice import advice
 from reconciler.specfiles.drafts import Draft, as_written, draft_of, findings_in
-from reconciler.specfiles.messages import closest, did_you_mean, shown
+from reconciler.specfiles.envelope import Envelope, kind_of, open_envelope
+from reconciler.specfiles.messages import closest
 from reconciler.specfiles.places import Finding, Text
 from reconciler.specfiles.yaml_documents import Document, parse
 from reconciler.specfiles.yaml_lines import first_lines
@@ -65,41 +66,31 @@ def read_objects(text: Text, folder: str) -> SpecFile:
 def _read_object(text: Text, document: Document, line: int, folder: str) -> SpecObject:
     where = SourceRef(text.file, line)
     data = document.data
-    kind = _kind(data)
-    if not kind or data.get("apiVersion", API_VERSION) != API_VERSION:
-        return _invalid(text, document, where, [_not_an_object(data)])
-    if "apiVersion" not in data:
-        complete = {**data, "apiVersion": API_VERSION}
-        findings = [_not_an_object(data), *findings_in(kind, complete)[1]]
-        return _with_draft(text, document, where, findings, draft_of(kind, complete, findings), folder)
+    kind = kind_of(data)
+    if kind is None or data.get("apiVersion") != API_VERSION:
+        return _with_draft(text, document, where, open_envelope(data), folder)
     resource, findings = findings_in(kind, data)
     if resource is None:
-        return _with_draft(text, document, where, findings, draft_of(kind, data, findings), folder)
+        return _with_draft(text, document, where, Envelope(kind, data, findings), folder)
     ref = ObjectRef(kind, resource.metadata.name)
     warnings = tuple(text.problem(document.index, str(ref), finding) for finding in advice(resource))
     return SpecObject(text, ref, document.index, where, _located(resource, folder), warnings)
 
 
-def _with_draft(
-    text: Text,
-    document: Document,
-    where: SourceRef,
-    findings: list[Finding],
-    read: tuple[Draft, list[Finding]],
-    folder: str,
-) -> SpecObject:
-    """An object with errors, and what it says apart from them."""
-    draft, more = read
+def _with_draft(text: Text, document: Document, where: SourceRef, envelope: Envelope, folder: str) -> SpecObject:
+    """An object with errors, and what it says apart from them, if it can be told what it is."""
+    if envelope.kind is None:
+        return _invalid(text, document, where, envelope.findings)
+    draft, more = draft_of(envelope.kind, envelope.complete, envelope.findings)
     warnings = (as_written(draft, finding) for finding in advice(draft.resource))
-    item = _invalid(text, document, where, [*findings, *more, *filter(None, warnings)])
-    name = draft.resource.metadata.name
-    perhaps = () if item.ref else tuple(ObjectRef(kind, name) for kind in KINDS if kind == item.problems[0].target)
+    item = _invalid(text, document, where, [*envelope.findings, *more, *filter(None, warnings)])
+    perhaps = () if item.ref else (ObjectRef(envelope.kind, draft.resource.metadata.name),)
     return replace(item, draft=replace(draft, resource=_located(draft.resource, folder)), perhaps=perhaps)
 
 
 def _invalid(text: Text, document: Document, where: SourceRef, findings: list[Finding]) -> SpecObject:
     ref = _ref(document.data)
-    target = str(ref or _kind(document.data) or "")
+    target = str(ref or kind_of(document.data) or "")
     problems = tuple(text.problem(document.index, target, finding) for finding in findings)
     return SpecObject(text, ref, document.index, where, None, problems, perhaps=() if ref else _perhaps(document.data))
 
@@ -118,32 +109,9 @@ def with_absolute_path(image: Image, folder: str) -> Image:
     return image.model_copy(update={"spec": image.spec.model_copy(update={"source": source})})
 
 
-def _not_an_object(data: Any) -> Finding:
-    """Why this document is not taken for an object of any kind."""
-    if not isinstance(data, dict):
-        return Finding("S011", (), f"{shown(data)} is not an object; write apiVersion, kind, metadata and spec")
-    if "kind" not in data:
-        return Finding("S012", ("kind",), f"required, and missing; add kind: one of {', '.join(KINDS)}", on_key=True)
-    kind = data["kind"]
-    if kind not in get_args(Kind):
-        suggestion = closest(kind, KINDS) if isinstance(kind, str) else ""
-        ending = did_you_mean(suggestion, f"the kinds are {', '.join(KINDS)}")
-        return Finding("S012", ("kind",), f"unknown kind {shown(kind)}{ending}", suggestion=suggestion)
-    if "apiVersion" not in data:
-        message = f"required, and missing; add apiVersion: {API_VERSION}"
-        return Finding("S013", ("apiVersion",), message, on_key=True)
-    message = f"{shown(data['apiVersion'])} is not known; write {API_VERSION}"
-    return Finding("S013", ("apiVersion",), message, suggestion=API_VERSION)
-
-
-def _kind(data: Any) -> Kind | None:
-    kind = data.get("kind") if isinstance(data, dict) else None
-    return next((known for known in KINDS if known == kind), None)
-
-
 def _ref(data: Any) -> ObjectRef | None:
     """Who the object says it is, where that can be read."""
-    kind, name = _kind(data), _name(data)
+    kind, name = kind_of(data), _name(data)
     return ObjectRef(kind, name) if kind and name else None
 
 

@@ -113,6 +113,68 @@ def test_so_is_an_object_of_any_kind(tmp_path: Path, text: str, expected: list[t
     assert set(loaded.hosts) == {"h1", "h2"}
 
 
+WRONG = vm("web-1", "memroy: 2GiB, networks: [{network: lam}]")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            WRONG.replace("reconciler/v1", "reconciler/v2"),
+            [("S013", "apiVersion"), ("S014", "spec.memroy"), ("S032", "spec.networks[0].network")],
+        ),
+        (
+            WRONG.replace("VirtualMachine", "VirtualMachin"),
+            [("S012", "kind"), ("S014", "spec.memroy"), ("S032", "spec.networks[0].network")],
+        ),
+        (
+            WRONG.replace("VirtualMachine", "virtualmachine").replace("reconciler/v1", "v1").replace("web-1", "Web"),
+            [
+                ("S013", "apiVersion"),
+                ("S012", "kind"),
+                ("S019", "metadata.name"),
+                ("S014", "spec.memroy"),
+                ("S032", "spec.networks[0].network"),
+            ],
+        ),
+        (
+            document("Hots", "h3", "uri: 5, state: activ"),
+            [("S012", "kind"), ("S016", "spec.uri"), ("S017", "spec.state")],
+        ),
+    ],
+)
+def test_an_object_of_a_mistyped_kind_or_version_is_judged_as_what_was_meant(
+    tmp_path: Path, text: str, expected: list[tuple[str, str]]
+) -> None:
+    loaded = load_fleet(write(tmp_path, base=BASE, x=text))
+
+    assert said(loaded) == expected
+    assert set(loaded.hosts) == {"h1", "h2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (document("Pod", "Web_1", "memroy: 2"), [("S012", "kind"), ("S019", "metadata.name")]),
+        (
+            document("StorageVolume", "a", "capacity: 5, size: 2").replace("spec:", "speck: {}\nspec:"),
+            [("S012", "kind"), ("S014", "speck")],
+        ),
+        (
+            vm("web-1", "running: true", "[a]").replace("reconciler/v1", "kubevirt.io/v1"),
+            [("S013", "apiVersion"), ("S016", "metadata.labels")],
+        ),
+        ("metadata: {name: a}\n", [("S012", "kind"), ("S013", "apiVersion"), ("S015", "spec")]),
+        (vm("web-1").replace("kind:", "Kind:"), [("S014", "Kind")]),
+        ("services: {web: {image: nginx}}\n", [("S012", "kind")]),
+    ],
+)
+def test_of_what_is_no_known_kind_that_is_judged_which_all_kinds_have(
+    tmp_path: Path, text: str, expected: list[tuple[str, str]]
+) -> None:
+    assert said(load_fleet(write(tmp_path, base=BASE, x=text))) == expected
+
+
 def test_what_stands_below_a_mistyped_name_is_judged_at_its_place(tmp_path: Path) -> None:
     web = vm("web-1", "memory: 1GiB, netwroks: [{network: lan}, {netwrok: lam, mac: x}]")
 

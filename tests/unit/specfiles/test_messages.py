@@ -86,7 +86,7 @@ def test_a_label_that_is_too_long_is_told_how_long_one_may_be(tmp_path: Path) ->
         (vm("web-1").replace("reconciler/v1", "v1"), "S013", "write reconciler/v1"),
         ("- a\n", "S011", "a list is not an object"),
         (vm("web-1").replace("apiVersion: reconciler/v1\n", ""), "S013", "add apiVersion: reconciler/v1"),
-        ("metadata: {}\n", "S012", "add kind: one of Host, StoragePool"),
+        (vm("web-1").replace("kind: VirtualMachine\n", ""), "S012", "add kind: one of Host, StoragePool"),
     ],
 )
 def test_a_mistake_in_any_kind_is_told_in_plain_words(tmp_path: Path, text: str, code: str, part: str) -> None:
