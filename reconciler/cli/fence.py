@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler.cli.command_line import CommandLine, command_line
+from reconciler.cli.fence_machines import known_machines, others_of
 from reconciler.cli.fence_view import HostDevices, columns, device_rows, devices_data, test_data, test_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.outside import Outside
@@ -19,7 +20,7 @@ from reconciler.cli.terminal import stdout_terminal
 from reconciler.cli.words import count
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
-from reconciler.errors import HostError, UsageError
+from reconciler.errors import UsageError
 from reconciler.fencing.levels import LevelAnswer, levels_of
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.health import FenceTest
@@ -59,11 +60,15 @@ def run_test(invocation: Invocation, *, host: str | None, everything: bool, json
         raise UsageError("fence test takes one HOST, or --all", hint="reconciler fence test h1")
     settings = invocation.settings()
     doors = invocation.doors()
-    hosts = _to_be_tested(doors, settings, host)
-    machines = _machines(doors, settings, hosts)
+    fleet = all_hosts(doors, settings)
+    hosts = _to_be_tested(fleet, host)
+    machines = known_machines(doors, settings, asked=hosts, fleet=fleet)
     results = []
     with ThreadPoolExecutor(_AT_ONCE) as pool, closing(open_devices(settings)) as devices:
-        futures = [pool.submit(devices.test, item, identity=machines.get(item.name)) for item in hosts]
+        futures = [
+            pool.submit(devices.test, item, identity=machines.get(item.name), others=others_of(item, fleet, machines))
+            for item in hosts
+        ]
         for future in futures:
             result = future.result()
             _remember(doors, settings, result)
@@ -79,19 +84,29 @@ def run_test(invocation: Invocation, *, host: str | None, everything: bool, json
 
 def chosen_hosts(doors: Outside, settings: Settings, name: str | None) -> tuple[Host, ...]:
     """The host that was named, or all of the specs; raises UsageError for one that is not there."""
+    return _named(all_hosts(doors, settings), name)
+
+
+def all_hosts(doors: Outside, settings: Settings) -> tuple[Host, ...]:
+    """All usable hosts of the specs, by name."""
     hosts = doors.load_specs(settings.specs_directory(), settings.fleet).hosts
+    return tuple(hosts[name] for name in sorted(hosts))
+
+
+def _named(hosts: tuple[Host, ...], name: str | None) -> tuple[Host, ...]:
     if name is None:
-        return tuple(hosts[known] for known in sorted(hosts))
+        return hosts
     wanted = host_name(name)
-    if wanted not in hosts:
-        listed = ", ".join(sorted(hosts)) or "none"
+    chosen = tuple(host for host in hosts if host.name == wanted)
+    if not chosen:
+        listed = ", ".join(host.name for host in hosts) or "none"
         raise UsageError(f"there is no usable Host/{wanted} in the specs", hint=f"hosts: {listed}")
-    return (hosts[wanted],)
+    return chosen
 
 
-def _to_be_tested(doors: Outside, settings: Settings, name: str | None) -> list[Host]:
+def _to_be_tested(fleet: tuple[Host, ...], name: str | None) -> list[Host]:
     """The host that was named, else all that have devices."""
-    hosts = [item for item in chosen_hosts(doors, settings, name) if item.spec.fencing or name is not None]
+    hosts = [item for item in _named(fleet, name) if item.spec.fencing or name is not None]
     if not hosts:
         raise UsageError("no host of the specs has fence devices", hint="write them into `fencing` of a Host's spec")
     return hosts
@@ -124,22 +139,6 @@ def _remember(doors: Outside, settings: Settings, result: FenceTest) -> None:
     with doors.write_ledger(settings.state_dir) as ledger:
         ledger.record_fence_test(result)
         ledger.record_event(told)
-
-
-def _machines(doors: Outside, settings: Settings, hosts: Sequence[Host]) -> dict[str, str]:
-    """UUID of the machine by host: as it says now, else as it was first read."""
-    with doors.read_ledger(settings.state_dir) as ledger:
-        known = dict(ledger.view().identities)
-    with doors.open_session(settings, None) as session, ThreadPoolExecutor(_AT_ONCE) as pool:
-        session.fleet.update({host.name: host.spec.uri for host in hosts})
-        reads = {host.name: pool.submit(session.fleet.host(host.name).read) for host in hosts}
-        for name, read in reads.items():
-            error = read.exception()
-            if error is None:
-                known[name] = read.result().facts.uuid
-            elif not isinstance(error, HostError):
-                raise error
-    return known
 
 
 def _verdict(results: Sequence[FenceTest], commands: CommandLine) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -23,5 +25,11 @@ class NoPower(Struct, frozen=True):
             f"Host/{host.name}: there are no fence devices here", hint=f"reconciler fence confirm {host.name}"
         )
 
-    def test(self, host: Host, *, identity: str | None) -> FenceTest:  # noqa: ARG002
+    def test(
+        self,
+        host: Host,
+        *,
+        identity: str | None,  # noqa: ARG002
+        others: Mapping[str, str] = MappingProxyType({}),  # noqa: ARG002
+    ) -> FenceTest:
         return FenceTest(host.name, 0.0, passed=False, devices="", message="there are no fence devices here")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from reconciler.clock import Clock
 from reconciler.fencing.agents import AgentRunner, Agents
-from reconciler.fencing.identity import IdentityProbe
+from reconciler.fencing.identity import IdentityProbe, Machines
 from reconciler.fencing.interface import AttemptLog
 from reconciler.fencing.ipmi_guid import GuidReader
 from reconciler.fencing.levels import Asker, Level, LevelAnswer, levels_of
@@ -56,8 +58,9 @@ class FenceDevices:
 
         return Fencer(self._asker, self._seconds, attempts, stop, stopped).fence(host, incident)
 
-    def test(self, host: Host, *, identity: str | None) -> FenceTest:
-        results = [self._test_level(host, level, identity) for level in levels_of(host)]
+    def test(self, host: Host, *, identity: str | None, others: Mapping[str, str] = MappingProxyType({})) -> FenceTest:
+        machines = Machines(identity, others)
+        results = [self._test_level(host, level, machines) for level in levels_of(host)]
         return FenceTest(
             host=host.name,
             at=self._clock.now(),
@@ -70,11 +73,11 @@ class FenceDevices:
         """End what is under way; returns at once."""
         self._closed.set()
 
-    def _test_level(self, host: Host, level: Level, machine: str | None) -> tuple[bool, str]:
+    def _test_level(self, host: Host, level: Level, machines: Machines) -> tuple[bool, str]:
         answer = self.ask(level)
         if answer.power == "unknown":
             return False, f"{level.text}: no power status: {answer.message}"
-        identity = self._identity.check(host, level, machine, self._deadline(), self._closed.is_set)
+        identity = self._identity.check(host, level, machines, self._deadline(), self._closed.is_set)
         return identity.same is not False, f"{level.text}: power is {answer.power}; {identity.text}"
 
     def _deadline(self) -> float:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from reconciler.model.health import AttemptEnd, FenceProof, FenceTest, Power
@@ -39,9 +41,10 @@ class PowerControl(Protocol):
         """
         ...
 
-    def test(self, host: Host, *, identity: str | None) -> FenceTest:
+    def test(self, host: Host, *, identity: str | None, others: Mapping[str, str] = MappingProxyType({})) -> FenceTest:
         """Ask every device for the power status, and for whose it is where the agent allows that; switches nothing.
 
-        `identity` is the machine's UUID as libvirt tells it, where it is known.
+        `identity` is the machine's UUID as libvirt tells it, where it is known; `others` has, by UUID, other hosts of
+        the fleet: a device that is one of theirs fails the test.
         """
         ...

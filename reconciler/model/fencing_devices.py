@@ -9,6 +9,8 @@ from typing import Final
 from reconciler.model.fencing_parameters import canonical_name, canonical_parameters, is_secret
 from reconciler.model.host import FencingLevel, Host
 
+GUID_ANNOTATION: Final = "reconciler/bmc-guid"
+"""Annotation of a host whose BMC has a GUID of its own: the GUID that was found and is right."""
 _USUAL_PORTS: Final = frozenset({"22", "161", "443", "623"})
 """ssh, SNMP, HTTPS and IPMI: where agents look for the device if no port is named."""
 

@@ -50,7 +50,9 @@ class FenceRoom:
 
     def test(self, host: Host, state_dir: Path) -> FenceTest:
         """As `reconciler fence test`."""
-        result = self.devices().test(host, identity=self._fleet.world.hosts[host.name].facts.uuid)
+        machines = {name: state.facts.uuid for name, state in self._fleet.world.hosts.items()}
+        others = {uuid: name for name, uuid in machines.items() if name != host.name}
+        result = self.devices().test(host, identity=machines[host.name], others=others)
         with Ledger(state_dir) as ledger:
             ledger.record_fence_test(result)
         return result

@@ -23,7 +23,7 @@ from reconciler.specfiles.cross_checks import (
     unfit_pools,
 )
 from reconciler.specfiles.draft_checks import more_findings, subjects_of
-from reconciler.specfiles.fencing_checks import doubled_devices, halves_of_power, refused_parameters
+from reconciler.specfiles.fencing_checks import doubled_devices, halves_of_power, named_guids, refused_parameters
 from reconciler.specfiles.hidden_objects import what_may_be_there
 from reconciler.specfiles.objects import SpecFile, SpecObject
 from reconciler.specfiles.placement_checks import spreads, unplaceable
@@ -71,6 +71,7 @@ def check(
         refused_parameters,
         halves_of_power,
         doubled_devices,
+        named_guids,
         doubled_targets,
         overlapping_networks,
         selected_hosts,

@@ -27,7 +27,7 @@ from reconciler.specfiles.cross_checks import (
     unfit_pools,
 )
 from reconciler.specfiles.drafts import EACH, Draft, as_written
-from reconciler.specfiles.fencing_checks import doubled_devices, halves_of_power, refused_parameters
+from reconciler.specfiles.fencing_checks import doubled_devices, halves_of_power, named_guids, refused_parameters
 from reconciler.specfiles.objects import SpecObject
 from reconciler.specfiles.placement_checks import spreads, unplaceable
 from reconciler.specfiles.places import Finding, Path
@@ -38,7 +38,7 @@ _FENCING: Final[Path] = ("spec", "fencing")
 _HOSTS: Final[Path] = ("spec", "hosts")
 _POOLS: Final[Path] = ("spec", "disks", EACH, "pool")
 _NETWORKS: Final[Path] = ("spec", "networks", EACH, "network")
-_MUTUAL: Final = ("S031", "S037", "S045")
+_MUTUAL: Final = ("S031", "S037", "S045", "S049")
 
 
 class _Need(Struct, frozen=True):
@@ -68,6 +68,7 @@ _FACILITY_RULES: Final = (
     _Rule(refused_parameters, alone=True),
     _Rule(halves_of_power, alone=True),
     _Rule(doubled_devices, {"Host": _Need((_FENCING,))}),
+    _Rule(named_guids, {"Host": _Need((_ITSELF,))}),
     _Rule(doubled_targets, {"Host": _EXACT_HOST, "StoragePool": _EXACT_CHOOSER}),
     _Rule(overlapping_networks, {"Host": _EXACT_HOST, "Network": _EXACT_CHOOSER}),
     _Rule(selected_hosts, alone=True),

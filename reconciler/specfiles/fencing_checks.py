@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from uuid import UUID
 
-from reconciler.model.fencing_devices import OUTLET_AGENTS, device_keys, device_text
+from reconciler.model.fencing_devices import GUID_ANNOTATION, OUTLET_AGENTS, device_keys, device_text
 from reconciler.model.fencing_parameters import refusals
 from reconciler.specfiles.catalog import Catalog, Found
 from reconciler.specfiles.objects import SpecObject
@@ -45,3 +46,22 @@ def doubled_devices(catalog: Catalog) -> Found:
             if others:
                 message = f"{device} is also the power of {others}; each host needs a plug or BMC of its own"
                 yield item, Finding("S045", ("spec", "fencing", index), message)
+
+
+def named_guids(catalog: Catalog) -> Found:
+    """Hosts whose annotation names the BMC of another host, or none."""
+    path = ("metadata", "annotations", GUID_ANNOTATION)
+    claims: dict[UUID, list[tuple[SpecObject, str]]] = defaultdict(list)
+    for item, host in catalog.hosts:
+        told = host.metadata.annotations.get(GUID_ANNOTATION)
+        if told is None:
+            continue
+        try:
+            claims[UUID(told)].append((item, host.name))
+        except ValueError:
+            yield item, Finding("S049", path, f"{told!r} is no GUID, such as 11223344-5566-7788-99aa-bbccddeeff01")
+    for guid, group in claims.items():
+        for item, name in group:
+            others = ", ".join(f"Host/{other}" for _, other in group if other != name)
+            if others:
+                yield item, Finding("S049", path, f"the BMC {guid} is named by {others} too; each host has its own")

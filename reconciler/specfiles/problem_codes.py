@@ -12,7 +12,7 @@ Code = Literal[
     "S001", "S002", "S003", "S004", "S005", "S006", "S007",
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
-    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048",
+    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048", "S049",
 ]  # fmt: skip
 
 
@@ -117,6 +117,9 @@ _TABLE: Final = (
              "Levels are alternatives: the first device that says off is believed. Two outlets as two levels would"
              " make a host with two power supplies pass for dead, and its VMs run twice, when one feed is off."
              " Outlets of one device go into one level, where all of them must be off; else use the host's BMC."),
+    CodeInfo("S049", "GUID of no BMC, or of two hosts'", "error",
+             "The annotation reconciler/bmc-guid names the GUID that this host's own BMC tells. Two hosts that name the"
+             " same one would be cut off together; a text that is no GUID is compared with nothing."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

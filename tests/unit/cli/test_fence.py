@@ -22,7 +22,7 @@ from reconciler.errors import HostRefused
 from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.ledger.store import Ledger
-from reconciler.model.health import FenceProof, HostHealth, Incident
+from reconciler.model.health import FenceProof, HostHealth, Incident, Machine
 from tests.unit.cli.calling import EMPTY, invoke
 from tests.unit.cli.plans import NOW
 from tests.unit.cli.worlds import FakeSession, doors
@@ -58,8 +58,8 @@ class World:
     def ledger(self) -> Ledger:
         return Ledger(self.folder / "state")
 
-    def write(self, mode: str = "obey") -> None:
-        level = f"{{agent: {AGENT}, parameters: {{plug: '{self.outlet}', mode: {mode}}}}}"
+    def write(self, mode: str = "obey", level: str = "") -> None:
+        level = level or f"{{agent: {AGENT}, parameters: {{plug: '{self.outlet}', mode: {mode}}}}}"
         specs = "".join(
             f"---\napiVersion: reconciler/v1\nkind: Host\nmetadata: {{name: {name}}}\n"
             f"spec: {{uri: 'qemu+ssh://{name}/system', fencing: [{levels}]}}\n"
@@ -144,6 +144,23 @@ def test_a_host_that_is_not_in_the_specs_is_an_error_with_those_that_are(world: 
     assert result.exit_code == 1
     assert "no usable Host/h9" in result.stderr
     assert "hosts: h1, h2" in result.stderr
+
+
+@pytest.mark.parametrize("known", ["from the ledger", "from the host"])
+def test_a_device_that_switches_another_host_fails_its_test(world: World, known: str) -> None:
+    other = world.hosts.world.hosts["h2"].facts.uuid
+    world.rack.install("fence_virsh", "#!/bin/sh\necho vm-1,\n")
+    world.write(level=f"{{agent: fence_virsh, parameters: {{plug: {other}}}}}")
+    if known == "from the ledger":
+        world.hosts.power_off("h2")
+        with world.ledger() as ledger:
+            ledger.record_machines(Machine("h2", other, "qemu+ssh://h2/system"))
+    world.hosts.power_off("h1")
+
+    result = world.call("test", "h1")
+
+    assert result.exit_code == 1
+    assert "is the machine of Host/h2: are the two swapped?" in result.stdout
 
 
 def test_a_host_that_is_dead_can_be_tested(world: World) -> None:

@@ -17,8 +17,8 @@ import pytest
 from reconciler.clock import SystemClock
 from reconciler.errors import FencingFailed
 from reconciler.fencing.devices import FenceDevices
-from reconciler.fencing.identity import GUID_ANNOTATION
 from reconciler.fencing.secrets import Credentials
+from reconciler.model.fencing_devices import GUID_ANNOTATION
 from reconciler.model.host import FencingLevel, SecretRef
 from reconciler.model.policy import HighAvailability
 from tests.unit.fencing.rack import Attempts, host, never
@@ -188,8 +188,12 @@ def test_the_bmc_of_another_machine_fails_the_test_unless_the_host_names_its_gui
     devices = bmc.devices()
 
     refused = devices.test(host(bmc.level()), identity=other)
-    named = devices.test(host(bmc.level(), annotations={GUID_ANNOTATION: MACHINE}), identity=other)
+    annotated = host(bmc.level(), annotations={GUID_ANNOTATION: MACHINE})
+    named = devices.test(annotated, identity=other)
+    swapped = devices.test(annotated, identity=other, others={MACHINE: "h2"})
 
     assert not refused.passed
     assert "it may be another machine's" in refused.message
     assert named.passed
+    assert not swapped.passed
+    assert "its GUID is that of Host/h2" in swapped.message

@@ -149,3 +149,34 @@ def test_outlets_of_one_device_in_one_level_must_all_be_off(tmp_path: Path) -> N
     levels = ipmi("ip: 10.1.0.1"), plug("ip: 10.1.0.9, plug: '3,4'")
 
     assert codes(load_fleet(write(tmp_path, h1=host("h1", *levels)))) == []
+
+
+GUID = "11223344-5566-7788-99aa-bbccddeeff01"
+
+
+def annotated(name: str, guid: str) -> str:
+    """A host that names the GUID of its BMC."""
+    plain = host(name, ipmi(f"ip: bmc-{name}"))
+    return plain.replace(f"name: {name}", f"name: {name}, annotations: {{reconciler/bmc-guid: '{guid}'}}", 1)
+
+
+@pytest.mark.parametrize("other", [GUID, GUID.upper(), GUID.replace("-", "")])
+def test_two_hosts_that_name_one_bmc_by_its_guid_are_both_refused(tmp_path: Path, other: str) -> None:
+    loaded = load_fleet(write(tmp_path, h1=annotated("h1", GUID), h2=annotated("h2", other), h3=host("h3")))
+
+    assert codes(loaded) == ["S049", "S049"]
+    assert "is named by Host/h2 too" in loaded.problems[0].message
+    assert list(loaded.hosts) == ["h3"]
+
+
+def test_a_guid_of_its_own_may_be_named_by_each_host(tmp_path: Path) -> None:
+    other = GUID.replace("01", "02")
+
+    assert codes(load_fleet(write(tmp_path, h1=annotated("h1", GUID), h2=annotated("h2", other)))) == []
+
+
+def test_a_guid_that_is_none_is_refused(tmp_path: Path) -> None:
+    problem = only(load_fleet(write(tmp_path, h1=annotated("h1", "4711"))))
+
+    assert problem.code == "S049"
+    assert "'4711' is no GUID" in problem.message
