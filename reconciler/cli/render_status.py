@@ -49,7 +49,7 @@ def render_status(status: FleetStatus, terminal: Terminal, commands: CommandLine
     """Everything, for a person."""
     blocks = [_head(status, terminal), _problem_lines(status, terminal)]
     if status.hosts:
-        blocks.append(table(sorted_hosts(status), host_columns(status.at), terminal))
+        blocks.append(table(sorted_hosts(status), _columns_worth_showing(status), terminal))
     if status.vms:
         blocks.append(table(sorted_vms(status), vm_columns(status.at), terminal))
     if status.images:
@@ -70,7 +70,8 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
         everything = ", ".join(
             [count(len(status.hosts), "host"), count(len(status.vms), "VM"), count(len(status.images), "image")]
         )
-        return terminal.paint(f"✔ healthy and in sync: {everything}", "good", "bold")
+        parts = [f"healthy and in sync: {everything}", *_held(status)]
+        return terminal.paint(f"✔ {' · '.join(parts)}", "good", "bold")
     parts = [
         *(
             part
@@ -78,6 +79,8 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
             if state != "online"
             for part in _some(sum(host.health == state for host in status.hosts), f"host {state}", f"hosts {state}")
         ),
+        *_some(sum(host.armed is False for host in status.hosts), "host not armed", "hosts not armed"),
+        *_held(status),
         *_some(
             sum(vm_trouble(vm) for vm in status.vms), "VM not running as it should", "VMs not running as they should"
         ),
@@ -90,6 +93,16 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
     return terminal.paint(f"✗ {' · '.join(parts)}", "bad", "bold")
 
 
+def _held(status: FleetStatus) -> list[str]:
+    """Hosts and VMs that somebody has held; where it is the whole fleet, that is among its problems."""
+    if status.is_held:
+        return []
+    return [
+        *_some(sum(host.is_held for host in status.hosts), "host held", "hosts held"),
+        *_some(sum(vm.is_held for vm in status.vms), "VM held", "VMs held"),
+    ]
+
+
 def _some(number: int, noun: str, plural: str) -> list[str]:
     return [count(number, noun, plural)] if number else []
 
@@ -99,11 +112,15 @@ def _problem_lines(status: FleetStatus, terminal: Terminal) -> str:
 
 
 def _hints(status: FleetStatus, terminal: Terminal, commands: CommandLine) -> str:
-    """The next command for the first VM that needs one."""
+    """The next command for the first VM that needs one, else for the first host that would not be fenced."""
     troubled = [vm for vm in sorted_vms(status) if _vm_rank(vm) < _IN_ORDER]
-    if not troubled:
+    unarmed = [host.name for host in status.hosts if host.armed is False]
+    if troubled:
+        why = NextCommand("why", f"VirtualMachine/{troubled[0].name}")
+    elif unarmed:
+        why = NextCommand("fence", "test", unarmed[0] if len(unarmed) == 1 else "--all")
+    else:
         return ""
-    why = NextCommand("why", f"VirtualMachine/{troubled[0].name}")
     return "\n".join(hint_lines(why, terminal, commands, indent="")) + "\n"
 
 
@@ -128,8 +145,8 @@ def sorted_vms(status: FleetStatus) -> tuple[VmStatus, ...]:
 
 
 def sorted_hosts(status: FleetStatus) -> tuple[HostStatus, ...]:
-    """Those that are not online first, then by name."""
-    return tuple(sorted(status.hosts, key=lambda host: (host.health == "online", host.name)))
+    """Those that are not online first, then those that would not be fenced, then by name."""
+    return tuple(sorted(status.hosts, key=lambda host: (host.health == "online", host.well, host.name)))
 
 
 def sorted_images(status: FleetStatus) -> tuple[ImageStatus, ...]:
@@ -161,10 +178,17 @@ def host_columns(at: float, *, bars: bool = True) -> tuple[Column[HostStatus], .
         Column("state", lambda host: host.state, lambda host: () if host.state == "active" else ("warn",)),
         Column("memory", lambda host: _memory(host, bars=bars), _stale),
         Column("cpus", _share(lambda host: (host.vcpus_promised, host.cpus)), _stale),
+        Column("armed", _armed, lambda host: ("warn",) if _armed(host) in {"no", "held"} else ()),
         Column("vms", lambda host: "" if host.vms is None else str(host.vms), _stale),
         Column("seen", lambda host: _seen(host, at), _stale),
         Column("message", _host_message),
     )
+
+
+def _columns_worth_showing(status: FleetStatus) -> tuple[Column[HostStatus], ...]:
+    """Without `armed` where no host of the fleet has a fence device."""
+    has_devices = any(host.armed is not None for host in status.hosts)
+    return tuple(column for column in host_columns(status.at) if has_devices or column.key != "armed")
 
 
 def image_columns() -> tuple[Column[ImageStatus], ...]:
@@ -206,6 +230,13 @@ def _seen(host: HostStatus, at: float) -> str:
         return "never"
     passed = at - host.observed_at
     return "now" if passed < 2 else f"{age(passed)} ago"
+
+
+def _armed(host: HostStatus) -> str:
+    """Whether it would be fenced, if it were lost; empty for one that has nothing to be fenced with."""
+    if host.armed is None:
+        return ""
+    return "no" if not host.armed else "held" if host.is_held else "yes"
 
 
 def _host_message(host: HostStatus) -> str:

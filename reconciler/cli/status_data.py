@@ -17,6 +17,7 @@ def status_data(status: FleetStatus) -> dict[str, Any]:
         "at": status.at,
         "healthy": status.healthy,
         "controller": status.controller,
+        "held": status.is_held,
         "problems": list(status.problems),
         "hosts": [host_data(host) for host in status.hosts],
         "vms": [vm_data(vm) for vm in status.vms],
@@ -42,6 +43,8 @@ def host_data(host: HostStatus) -> dict[str, Any]:
         "rule": host.rule,
         "incident": host.incident,
         "proven": host.is_proven,
+        "held": host.is_held,
+        "armed": host.armed,
     }
 
 
@@ -57,6 +60,7 @@ def vm_data(vm: VmStatus) -> dict[str, Any]:
         "revision": vm.revision,
         "since": vm.since,
         "message": vm.message,
+        "held": vm.is_held,
         "unmet": [unmet_json(item) for item in vm.unmet],
     }
 

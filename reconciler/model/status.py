@@ -38,6 +38,15 @@ class HostStatus(Struct, frozen=True):
     """Id of the open incident."""
     is_proven: bool = False
     """Whether it is proven that the host can't be running its VMs."""
+    is_held: bool = False
+    """Whether it, or the whole fleet, is paused: nothing on it is changed, and it is not fenced."""
+    armed: bool | None = None
+    """Whether its fence devices passed their test as they are now; None where it has none."""
+
+    @property
+    def well(self) -> bool:
+        """It answers, and would be fenced where it has a device for that."""
+        return self.health == "online" and (self.armed is None or (self.armed and not self.is_held))
 
 
 class VmStatus(Struct, frozen=True):
@@ -56,6 +65,8 @@ class VmStatus(Struct, frozen=True):
     """Wall time of its placement."""
     message: str
     unmet: tuple[Unmet, ...] = ()
+    is_held: bool = False
+    """Whether it, or the whole fleet, is paused: nothing of it is changed."""
 
 
 class ImageStatus(Struct, frozen=True):
@@ -83,12 +94,14 @@ class FleetStatus(Struct, frozen=True):
     """Sentences about the whole fleet, worst first."""
     controller: str = ""
     """Who holds the state directory, if anybody."""
+    is_held: bool = False
+    """Whether the fleet as a whole is paused."""
 
     @property
     def healthy(self) -> bool:
-        """Everything runs as it should and is in sync."""
+        """Everything runs as it should, is in sync, and hosts with fence devices would be fenced."""
         return (
             not self.problems
-            and all(host.health == "online" for host in self.hosts)
+            and all(host.well for host in self.hosts)
             and all(vm.sync == "in-sync" and vm.health in ("running", "stopped") for vm in self.vms)
         )

@@ -57,6 +57,7 @@ class _Candidate(Struct, frozen=True):
 def plan_fencing(world: World, draft: Draft) -> Mapping[str, Holdup]:
     """Plan to fence the one host whose turn it is; return, by host, what the VMs of each that should be wait for."""
     _report_unarmed(world, draft)
+    _report_held(world, draft)
     candidates = sorted(_candidates(world), key=lambda candidate: candidate.importance)
     held_back = _brake(world) if candidates else ""
     at_work = min((name for name in world.ledger.in_flight if name.startswith("Host/")), default="")
@@ -206,15 +207,27 @@ def _report_unarmed(world: World, draft: Draft) -> None:
             draft.wait(ref, "not-armed", unarmed.detail, severity="info", host=name, hint=unarmed.hint)
 
 
+def _report_held(world: World, draft: Draft) -> None:
+    """Hosts that somebody has held, lest that is forgotten; a lost one is told of with its VMs."""
+    if "fleet" in world.ledger.paused:
+        return
+    for name in sorted(world.desired.hosts.keys() - world.ledger.incidents.keys()):
+        ref = ObjectRef("Host", name)
+        if world.is_paused(ref):
+            detail = "held: nothing on it is changed, and were it lost, it is not fenced"
+            draft.wait(ref, "paused", detail, severity="info", host=name, hint=world.how_to_resume(ref))
+
+
 def _why_unarmed(world: World, host: Host) -> Holdup | None:
     if not host.spec.fencing:
         detail = f"{host.name} has no fence device, so only you can say that it is off"
         return Holdup("not-armed", detail, "blocked", confirm(host.name))
-    doubt = _doubt_about_devices(world, host)
+    doubt = doubt_about_devices(world, host)
     return Holdup("not-armed", doubt, "blocked", NextCommand("fence", "test", host.name)) if doubt else None
 
 
-def _doubt_about_devices(world: World, host: Host) -> str:
+def doubt_about_devices(world: World, host: Host) -> str:
+    """Why the fence devices of `host` would not be used; empty where they would."""
     devices, test = f"the fence devices of {host.name}", world.ledger.fence_tests.get(host.name)
     if test is None:
         return f"{devices} were never tested, so they are not used"

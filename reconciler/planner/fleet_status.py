@@ -15,6 +15,7 @@ from reconciler.model.plan import UNSEEN, Action, Plan, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World, make_world
 
@@ -57,6 +58,7 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
         ),
         images=tuple(_image(world, name, actions[ObjectRef("Image", name)]) for name in sorted(desired.images)),
         problems=_problems(world),
+        is_held="fleet" in world.ledger.paused,
     )
 
 
@@ -65,7 +67,7 @@ def _problems(world: World) -> tuple[str, ...]:
     if world.desired.removal_hold:
         found.append(f"nothing is removed: {world.desired.removal_hold}")
     if "fleet" in world.ledger.paused:
-        found.append("the fleet is paused: nothing is changed (reconciler resume)")
+        found.append("the fleet is paused: nothing is changed, and nobody is fenced (reconciler resume)")
     errors = sum(problem.severity == "error" for problem in world.desired.problems)
     if errors:
         mistakes = "mistake" if errors == 1 else "mistakes"
@@ -74,6 +76,20 @@ def _problems(world: World) -> tuple[str, ...]:
 
 
 def _host(world: World, host: Host) -> HostStatus:
+    status, ref = _as_judged(world, host), ObjectRef("Host", host.name)
+    is_held = world.is_paused(ref)
+    doubt = doubt_about_devices(world, host) if host.spec.fencing else ""
+    # Of a fleet that is paused as a whole that is said once.
+    told = (status.message, "held" if is_held and "fleet" not in world.ledger.paused else "", doubt)
+    return replace(
+        status,
+        is_held=is_held,
+        armed=not doubt if host.spec.fencing else None,
+        message="; ".join(part for part in told if part),
+    )
+
+
+def _as_judged(world: World, host: Host) -> HostStatus:
     observed = world.inventory.hosts.get(host.name)
     status = _unread_host(world, host) if observed is None else _read_host(world, host, observed)
     verdict, incident = world.ledger.health.get(host.name), world.ledger.incidents.get(host.name)
@@ -139,6 +155,9 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
     sync = _vm_sync(true_copy, actions, unmet)
     health = "unknown" if is_out_of_sight else _vm_health(true_copy, unmet)
     state = "unknown" if health == "unknown" else ""
+    is_held = world.is_paused(ObjectRef("VirtualMachine", name))
+    has_to_be_told = is_held and "fleet" not in world.ledger.paused and all(u.reason != "paused" for u in unmet)
+    message = _message(actions, unmet, in_specs=name in world.desired.vms)
     return VmStatus(
         name=name,
         host=true_copy.host if true_copy else placement.host if placement else None,
@@ -148,8 +167,9 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
         restart_pending=restart,
         revision=true_copy.mark.generation if true_copy else "",
         since=placement.since if placement else None,
-        message=_message(actions, unmet, in_specs=name in world.desired.vms),
+        message="; ".join(part for part in ("held" if has_to_be_told else "", message) if part),
         unmet=tuple(unmet),
+        is_held=is_held,
     )
 
 

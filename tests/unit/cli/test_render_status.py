@@ -9,6 +9,7 @@ import re
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from reconciler.cli.render_status import render_status
 from reconciler.cli.status import status_text
@@ -16,7 +17,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.errors import UsageError
 from reconciler.model.status import FleetStatus
 from tests.conftest import Golden
-from tests.unit.cli.worlds import HEALTHY, TROUBLED
+from tests.unit.cli.worlds import HEALTHY, TROUBLED, UNARMED, vm
 
 _PLAIN = Terminal()
 
@@ -27,11 +28,37 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("reconciler.cli.words.time.localtime", __import__("time").gmtime)
 
 
-@pytest.mark.parametrize(("name", "status"), [("healthy", HEALTHY), ("troubled", TROUBLED)])
+@pytest.mark.parametrize(("name", "status"), [("healthy", HEALTHY), ("troubled", TROUBLED), ("unarmed", UNARMED)])
 def test_a_fleet_reads_as_in_the_golden_file(name: str, status: FleetStatus, golden: Golden) -> None:
     text = render_status(status, _PLAIN)
 
     golden(f"status-{name}.txt", text)
+
+
+def test_a_host_that_would_not_be_fenced_is_not_well_and_the_way_out_is_told() -> None:
+    text = render_status(UNARMED, _PLAIN)
+
+    assert text.startswith("✗ 1 host not armed · 1 host held · 1 VM held · 2 of 2 VMs running\n")
+    assert "→ reconciler fence test h2" in text
+    assert not UNARMED.healthy
+
+
+def test_a_held_vm_is_told_of_though_all_is_well() -> None:
+    held = replace(HEALTHY, vms=(vm("web-1", is_held=True, message="held"), vm("web-2")))
+
+    assert "✔ healthy and in sync: 2 hosts, 2 VMs, 1 image · 1 VM held" in render_status(held, _PLAIN)
+
+
+def test_programs_are_told_who_is_held_and_who_armed() -> None:
+    told = json.loads(status_text(UNARMED, "json", [], None, _PLAIN))
+
+    assert {host["name"]: (host["armed"], host["held"]) for host in told["hosts"]} == {
+        "h1": (True, False),
+        "h2": (False, False),
+        "h3": (True, True),
+        "h4": (None, False),
+    }
+    assert [vm["held"] for vm in told["vms"]] == [False, True]
 
 
 def test_problems_come_first_in_every_list() -> None:

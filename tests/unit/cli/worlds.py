@@ -123,6 +123,18 @@ TROUBLED: Final = FleetStatus(
 )
 
 
+UNARMED: Final = replace(
+    HEALTHY,
+    hosts=(
+        host("h1", armed=True),
+        host("h2", armed=False, message="the fence devices of h2 were never tested, so they are not used"),
+        host("h3", armed=True, is_held=True, message="held"),
+        host("h4"),
+    ),
+    vms=(vm("web-1"), vm("web-2", is_held=True, message="held")),
+)
+
+
 @dataclass(slots=True)
 class FakeSession:
     """Gives the looks one after the other, the last one for ever; `outcomes` is what a convergence tells."""

@@ -155,6 +155,13 @@ def test_an_untested_device_is_told_of_while_all_is_well() -> None:
     assert unmet.severity == "info"
 
 
+def test_a_held_host_is_told_of_while_all_is_well() -> None:
+    unmet = armed().with_ledger(paused=frozenset({"Host/h2"})).unmet("Host/h2")["paused"]
+
+    assert (unmet.severity, unmet.hint) == ("info", "reconciler resume Host/h2")
+    assert "not fenced" in unmet.detail
+
+
 def test_in_the_quiet_period_nobody_is_fenced() -> None:
     fleet = armed().lost("h1").with_ledger(quiet=True)
 

@@ -91,6 +91,58 @@ def test_an_old_copy_in_sight_says_nothing_of_a_vm_whose_true_copy_is_out_of_sig
     assert web(moved).host == other
 
 
+def test_a_fleet_without_fence_devices_wants_none() -> None:
+    told = fleet()
+
+    assert {host.armed for host in status(told).hosts} == {None}
+    assert status(told).healthy
+
+
+def test_a_host_whose_devices_passed_their_test_is_armed() -> None:
+    told = fleet().armed("h1")
+
+    assert (host(told, "h1").armed, host(told, "h1").message) == (True, "")
+    assert status(told).healthy
+
+
+def test_a_host_whose_devices_were_never_tested_is_not_armed_and_that_is_not_well() -> None:
+    told = fleet().armed("h1").with_ledger(fence_tests={})
+
+    assert host(told, "h1").armed is False
+    assert "never tested" in host(told, "h1").message
+    assert not status(told).healthy
+
+
+def test_a_host_that_is_held_is_not_armed_while_it_is() -> None:
+    told = fleet().armed("h1").with_ledger(paused=frozenset({"Host/h1"}))
+
+    assert (host(told, "h1").is_held, host(told, "h1").armed) == (True, True)
+    assert "held" in host(told, "h1").message
+    assert not status(told).healthy
+
+
+def test_a_host_without_devices_may_be_held_and_all_is_well() -> None:
+    told = fleet().with_ledger(paused=frozenset({"Host/h1"}))
+
+    assert host(told, "h1").is_held
+    assert status(told).healthy
+
+
+def test_a_vm_that_is_held_says_so_and_all_is_well() -> None:
+    told = fleet().with_ledger(paused=frozenset({"VirtualMachine/web"}))
+
+    assert (web(told).is_held, web(told).message) == (True, "held")
+    assert status(told).healthy
+
+
+def test_a_fleet_that_is_held_says_that_nobody_is_fenced() -> None:
+    told = fleet().armed("h1").with_ledger(paused=frozenset({"fleet"}))
+
+    assert "nobody is fenced" in status(told).problems[0]
+    assert host(told, "h1").is_held
+    assert (web(told).is_held, web(told).message) == (True, "")
+
+
 def test_a_fleet_with_a_lost_host_is_not_healthy() -> None:
     running = fleet()
 
