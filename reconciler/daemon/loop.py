@@ -18,6 +18,7 @@ from reconciler.daemon.guest_watch import GuestWatch
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.opening import open_session
 from reconciler.daemon.passes import PassLog, new_pass_id
+from reconciler.daemon.repeats import Repeats
 from reconciler.daemon.session import Session
 from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
 from reconciler.daemon.view import View
@@ -102,13 +103,20 @@ class Loop:
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
-        self._workers = Workers(session, clock, self._on_end, spawn=spawn, on_done=on_done)
+        self._workers = Workers(session, clock, self._on_end, spawn=spawn, on_done=self._on_done)
+        self._tell_done = on_done
+        self._repeats = Repeats(clock)
         self._passes = PassLog()
         self._guests = guests
         self._refreshed = clock.monotonic()
 
     def _on_end(self, urgent: bool) -> None:
         self._dirty.mark("actions ended", urgent=urgent)
+
+    def _on_done(self, action: Action) -> None:
+        self._repeats.done(action)
+        if self._tell_done is not None:
+            self._tell_done(action)
 
     def run(self, stop: threading.Event) -> None:
         """Pass after pass until `stop` is set."""
@@ -155,12 +163,12 @@ class Loop:
         if self._guests is not None:
             self._guests.follow(view)
         self._service.status(_sentence(view))
-        if view.plan.actions:
+        if view.plan.actions and not self._repeats.pause(view.plan):
             self._workers.start(view, pass_id)
         return view
 
     def _wait(self, view: View | None, stop: threading.Event) -> tuple[str, ...]:
-        """Until something is dirty, a retry is due or the sweep is; the watchdog is fed meanwhile."""
+        """Until something is dirty, a retry or a repeat is due or the sweep is; the watchdog is fed meanwhile."""
         deadline = self._clock.monotonic() + self._pause(view)
         interval = ServiceManager.watchdog_interval() or self._timing.sweep
         while not stop.is_set():
@@ -174,8 +182,11 @@ class Loop:
         return ("stop",)
 
     def _pause(self, view: View | None) -> float:
-        retry = self._session.until_retry(view) if view is not None else None
-        return self._timing.sweep if retry is None else min(retry, self._timing.sweep)
+        if view is None:
+            return self._timing.sweep
+        retry, repeat = self._session.until_retry(view), self._repeats.pause(view.plan)
+        pauses = [self._timing.sweep, *([] if retry is None else [retry]), *([repeat] if repeat else [])]
+        return min(pauses)
 
 
 def _sentence(view: View) -> str:
