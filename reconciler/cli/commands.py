@@ -78,12 +78,15 @@ _FENCE: Final = PlainGroup(
             "confirm",
             "fence_confirm:run",
             "Say that a lost host is surely dead, so that its VMs are started elsewhere. Works beside a running"
-            " daemon; refused while the host answers.\n\nExit: 0 recorded, 1 not.",
+            " daemon; refused while the host answers, is held, or has power by one of its fence devices.\n\n"
+            "Exit: 0 recorded, 1 not.",
             [
                 _host(required=True),
                 click.Option(["--reason"], required=True, metavar="TEXT", help="Why it is surely dead."),
                 click.Option(["--by"], metavar="NAME", help="Who says so.  [default: who is logged in]"),
                 click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
+                _flag("--although-on", "Although a fence device says that it has power: the device is surely wrong."),
+                _flag("--although-held", "Although it is held: whoever holds it knows."),
             ],
         ),
     },

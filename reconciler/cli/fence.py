@@ -44,7 +44,7 @@ def run_status(invocation: Invocation, *, host: str | None, json: bool) -> int:
         view = ledger.view()
         attempts = {item.name: ledger.attempts(item.name, _ATTEMPTS_SHOWN) for item in hosts}
     with ThreadPoolExecutor(_AT_ONCE) as pool, closing(open_devices(settings)) as devices:
-        answers = _answers(pool, devices, hosts)
+        answers = answers_of(pool, devices, hosts)
     found = [HostDevices.of(item, answers[item.name], view, attempts[item.name]) for item in hosts]
     if json:
         click.echo(json_text([devices_data(item) for item in found]), nl=False)
@@ -124,10 +124,11 @@ def open_devices(settings: Settings) -> FenceDevices:
     return devices
 
 
-def _answers(
-    pool: ThreadPoolExecutor, devices: FenceDevices, hosts: Iterable[Host]
+def answers_of(
+    pool: ThreadPoolExecutor, devices: FenceDevices, hosts: Iterable[Host], seconds: float | None = None
 ) -> dict[str, tuple[LevelAnswer, ...]]:
-    asked = {host.name: [pool.submit(devices.ask, level) for level in levels_of(host)] for host in hosts}
+    """What the devices of each host say of its power, all asked at once; each is given `seconds`."""
+    asked = {host.name: [pool.submit(devices.ask, level, seconds) for level in levels_of(host)] for host in hosts}
     return {name: tuple(future.result() for future in futures) for name, futures in asked.items()}
 
 

@@ -12,26 +12,34 @@ import click
 
 from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.fence import host_name
+from reconciler.cli.fence_life_signs import power_is_on, refuse_answering, refuse_held, refuse_powered
 from reconciler.cli.invocation import Invocation
-from reconciler.cli.outside import Outside
 from reconciler.cli.words import moment
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
-from reconciler.errors import HostError, HostTimeout, HostUnreachable, PreconditionFailed, UsageError
+from reconciler.errors import PreconditionFailed, UsageError
 from reconciler.ledger.records import FENCE_PROOF, LedgerEvent
 from reconciler.model.health import FenceProof, Incident
+from reconciler.model.host import Host
 from reconciler.model.ledger import LedgerView
 
 _LONGEST_REASON: Final = 500
-_LIFE_SIGN: Final = 2.0
-"""Seconds that the host is given to show that it lives: whoever confirms waits for it, and so do its VMs."""
 _MEANING: Final = """\
 You say that {host} is powered off, or its disks can't be reached from it any more, and that it stays so.
 From then on its VMs are started on other hosts. If {host} still runs them, their disks are destroyed.
 Incident {incident}: lost since {opened}, last seen {seen}."""
 
 
-def run(invocation: Invocation, *, host: str, reason: str, by: str | None, yes: bool) -> int:
+def run(
+    invocation: Invocation,
+    *,
+    host: str,
+    reason: str,
+    by: str | None,
+    yes: bool,
+    although_on: bool,
+    although_held: bool,
+) -> int:
     """Record the proof; 0 also where the host is proven dead already."""
     settings = invocation.settings()
     doors = invocation.doors()
@@ -44,7 +52,10 @@ def run(invocation: Invocation, *, host: str, reason: str, by: str | None, yes: 
         proof = view.proofs[name]
         click.echo(f"{name} is proven dead already, by {proof.by} at {moment(proof.at)}: {proof.evidence}")
         return 0
-    _refuse_living(doors, settings, name, commands)
+    desired = doors.load_specs(settings.specs_directory(), settings.fleet)
+    if not although_held:
+        refuse_held(desired, view, name, commands)
+    why += _doubts(invocation, desired.hosts.get(name), name, although_on=although_on)
     seen = moment(incident.last_seen) if incident.last_seen is not None else "never"
     meaning = _MEANING.format(host=name, incident=incident.id, opened=moment(incident.opened), seen=seen)
     click.echo(meaning, err=True)
@@ -60,6 +71,19 @@ def run(invocation: Invocation, *, host: str, reason: str, by: str | None, yes: 
     click.echo(f"{name} counts as dead, by {proof.by}: {why}")
     click.echo(f"  what becomes of its VMs: {commands.call('plan')}", err=True)
     return 0
+
+
+def _doubts(invocation: Invocation, host: Host | None, name: str, *, although_on: bool) -> str:
+    """Have the host and its devices asked; what the record says of devices that were overruled."""
+    settings, commands = invocation.settings(), command_line(invocation)
+    if host is None:
+        click.echo(f"warning: {name} is not in the specs, so neither it nor its fence devices were asked", err=True)
+        return ""
+    refuse_answering(invocation.doors(), settings, host, commands)
+    powered = power_is_on(settings, host)
+    if not although_on:
+        refuse_powered(name, powered, commands)
+    return "".join(f" (although {answer.level.text} says that it is on)" for answer in powered)
 
 
 def who(by: str | None, environ: Mapping[str, str] | None = None) -> str:
@@ -100,30 +124,6 @@ def _open_incident(view: LedgerView, host: str, commands: CommandLine) -> Incide
             hint=commands.call("why", f"host/{host}"),
         )
     return incident
-
-
-def _refuse_living(doors: Outside, settings: Settings, name: str, commands: CommandLine) -> None:
-    """Only silence is what a dead host has to say: whoever refuses us is alive."""
-    hosts = doors.load_specs(settings.specs_directory(), settings.fleet).hosts
-    if name not in hosts:
-        click.echo(f"warning: {name} is not in the specs, so it was not asked whether it answers", err=True)
-        return
-    with doors.open_session(settings, None) as session:
-        session.fleet.update({name: hosts[name].spec.uri})
-        try:
-            session.fleet.host(name).ping(_LIFE_SIGN)
-        except (HostUnreachable, HostTimeout):
-            return
-        except HostError as error:
-            raise _alive(name, f"it answers, though only to refuse: {error.message}", commands) from error
-    raise _alive(name, "it answers right now", commands)
-
-
-def _alive(name: str, what: str, commands: CommandLine) -> PreconditionFailed:
-    return PreconditionFailed(
-        f"Host/{name} is not dead: {what}",
-        hint=f"switch it off first, or leave it to the daemon: {commands.call('why', f'host/{name}')}",
-    )
 
 
 def _agreed(settings: Settings, name: str) -> bool:

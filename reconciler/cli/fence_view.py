@@ -119,6 +119,8 @@ def _about_host(item: HostDevices, commands: CommandLine) -> str:
     notes = []
     if item.proof is not None:
         notes.append(f"proven dead {moment(item.proof.at)} by {item.proof.by}: {item.proof.evidence}")
+    elif item.incident is not None and any(answer.power == "on" for answer in item.answers):
+        notes.append(f"lost since {moment(item.incident.opened)}, but it is on: it may well run its VMs")
     elif item.incident is not None:
         command = commands.call("fence", "confirm", item.host, "--reason", "TEXT")
         notes.append(f"lost since {moment(item.incident.opened)}, not proven dead; once it surely is: {command}")

@@ -48,9 +48,9 @@ class FenceDevices:
                 return answer.power
         return "unknown"
 
-    def ask(self, level: Level) -> LevelAnswer:
+    def ask(self, level: Level, seconds: float | None = None) -> LevelAnswer:
         """The power status by one device, with the reason where it is not known. Never raises."""
-        return self._asker.power(level, self._deadline(), self._closed.is_set)
+        return self._asker.power(level, self._deadline(seconds), self._closed.is_set)
 
     def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
         def stopped() -> bool:
@@ -80,5 +80,5 @@ class FenceDevices:
         identity = self._identity.check(host, level, machines, self._deadline(), self._closed.is_set)
         return identity.same is not False, f"{level.text}: power is {answer.power}; {identity.text}"
 
-    def _deadline(self) -> float:
-        return self._clock.monotonic() + self._seconds
+    def _deadline(self, seconds: float | None = None) -> float:
+        return self._clock.monotonic() + (self._seconds if seconds is None else seconds)

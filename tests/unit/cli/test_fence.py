@@ -216,6 +216,7 @@ def test_status_tells_of_a_lost_host_what_was_tried_and_what_a_human_can_do(worl
         ledger.open_incident(INCIDENT)
         attempt = ledger.begin_attempt("h1", "i7", 1, AGENT, NOW)
         ledger.end_attempt(attempt, "timed-out", "no answer in time", NOW + 60)
+    world.write("deaf")
 
     shown, data = world.call("status", "h1"), world.call("status", "h1", "--json")
 
@@ -230,7 +231,8 @@ def test_status_tells_of_a_lost_host_what_was_tried_and_what_a_human_can_do(worl
 
 @pytest.fixture
 def lost(world: World) -> World:
-    """h1 is silent, and an incident is open."""
+    """h1 is silent, its device says that it is off, and an incident is open."""
+    world.outlet.write_text("off")
     with world.ledger() as ledger:
         ledger.open_incident(INCIDENT)
     world.hosts.power_off("h1")
@@ -297,6 +299,76 @@ def test_a_host_that_hangs_holds_the_confirmation_up_for_a_moment_only(lost: Wor
 
     assert result.exit_code == 0, result.output
     assert lost.hosts.world.clock.monotonic() - begun <= 2.0
+
+
+def test_a_host_whose_device_says_on_is_not_confirmed_dead(lost: World) -> None:
+    """A host that hangs runs its guests: whoever has not looked can be told by its device."""
+    lost.outlet.write_text("on")
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 1
+    assert f"level 1 ({AGENT}, plug {lost.outlet}) says that its power is on" in result.stderr
+    assert "--although-on" in result.stderr
+    with lost.ledger() as ledger:
+        assert ledger.view().proofs == {}
+
+
+def test_a_device_that_is_surely_wrong_can_be_overruled_and_that_is_on_record(lost: World) -> None:
+    lost.outlet.write_text("on")
+
+    result = lost.call("confirm", "h1", "--reason", "cords are out", "--yes", "--although-on")
+
+    assert result.exit_code == 0, result.output
+    with lost.ledger() as ledger:
+        evidence = ledger.view().proofs["h1"].evidence
+    assert evidence == f"cords are out (although level 1 ({AGENT}, plug {lost.outlet}) says that it is on)"
+
+
+@pytest.mark.parametrize("mode", ["deaf", "hang"])
+def test_a_device_that_does_not_answer_keeps_nobody_from_confirming(lost: World, mode: str) -> None:
+    lost.write(mode)
+
+    result = lost.call("confirm", "h1", "--reason", "x", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "asking 1 fence device of h1 for its power, for 5 s at the most" in result.stderr
+    assert "does not tell its power: " in result.stderr
+
+
+def test_a_host_without_devices_is_confirmed_dead_without_asking_any(world: World) -> None:
+    with world.ledger() as ledger:
+        ledger.open_incident(replace(INCIDENT, host="h2"))
+    world.hosts.power_off("h2")
+
+    result = world.call("confirm", "h2", "--reason", "x", "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "asking" not in result.stderr
+
+
+@pytest.mark.parametrize("held", ["Host/h1", "fleet"])
+def test_a_held_host_is_not_confirmed_dead_by_the_way(lost: World, held: str) -> None:
+    """Whoever holds it may have stopped its libvirtd, and left its guests running."""
+    with lost.ledger() as ledger:
+        ledger.pause(held)
+
+    refused = lost.call("confirm", "h1", "--reason", "x", "--yes")
+    agreed = lost.call("confirm", "h1", "--reason", "x", "--yes", "--although-held")
+
+    assert refused.exit_code == 1
+    assert "Host/h1 is held" in refused.stderr
+    assert "--although-held" in refused.stderr
+    assert agreed.exit_code == 0, agreed.output
+
+
+def test_status_does_not_offer_to_confirm_a_host_that_is_on(lost: World) -> None:
+    lost.outlet.write_text("on")
+
+    result = lost.call("status", "h1")
+
+    assert "fence confirm" not in result.stdout
+    assert "it is on: it may well run its VMs" in result.stdout
 
 
 def test_a_host_without_an_incident_is_not_confirmed_dead(world: World) -> None:
