@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from reconciler.daemon.loop import SWEEP
 from reconciler.hypervisor.workers import Workers
 
 
@@ -55,3 +56,12 @@ def test_a_call_that_never_returns_does_not_hold_up_the_end_of_the_process() -> 
     )
 
     assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 0
+
+
+def test_a_thread_that_has_nothing_to_do_ends_before_the_daemon_looks_again() -> None:
+    Workers(1, "idle").submit(lambda: None).result(5)
+    (thread,) = [thread for thread in threading.enumerate() if thread.name.startswith("idle-")]
+
+    thread.join(SWEEP)
+
+    assert not thread.is_alive()
