@@ -196,7 +196,7 @@ class _Pass:
 
 def _judge(action: Action, context: ActionContext) -> Outcome:
     try:
-        perform(context)
+        done = perform(context)
     except LedgerError:
         raise  # nothing may be done that can't be remembered
     except HandedBack:
@@ -209,4 +209,4 @@ def _judge(action: Action, context: ActionContext) -> Outcome:
         return Outcome(action.id, "failed", error.message, transient=is_transient(error), hint=error.hint)
     except Exception as error:  # noqa: BLE001  # a mistake of ours in one action must not hold up the fleet
         return Outcome(action.id, "failed", f"internal error: {type(error).__name__}: {error}", hint="report it")
-    return Outcome(action.id, "done")
+    return Outcome(action.id, "done", done)

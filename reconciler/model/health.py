@@ -114,6 +114,11 @@ class FenceProof(Struct, frozen=True):
     by: str
     """The agent, or the human's name."""
 
+    @property
+    def sentence(self) -> str:
+        """The evidence as history tells it: of a human's word, whose it is."""
+        return f"confirmed dead by {self.by}: {self.evidence}" if self.kind == "human" else self.evidence
+
 
 class FenceAttempt(Struct, frozen=True):
     """One try of one level on one host; `ended` is None while it is under way."""

@@ -89,6 +89,12 @@ def _is_proven(case: Case) -> bool:
     return case.proven_here or case.proof.kind == "human" or case.device_says_off
 
 
+def _proof_words(proof: FenceProof | None) -> str:
+    if proof is None:
+        return ""
+    return proof.sentence if proof.kind == "human" else f"can't be running its VMs: {proof.evidence}"
+
+
 def _seconds(value: float) -> str:
     return f"{value:g} s"
 
@@ -131,7 +137,7 @@ RULES: Final = (
         "proven",
         "fenced",
         _is_proven,
-        lambda case: f"can't be running its VMs: {case.proof.evidence if case.proof else ''}",
+        lambda case: _proof_words(case.proof),
     ),
     Rule(
         "being-fenced",

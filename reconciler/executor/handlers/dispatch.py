@@ -9,15 +9,15 @@ from reconciler.executor.handlers import domains, facilities, fencing, power, tr
 from reconciler.model import steps
 
 
-def perform(context: ActionContext) -> None:  # noqa: C901, PLR0912  # one line a step is the point of it
-    """Do the action's step; returns once the host is as the step wants it.
+def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a step is the point of it
+    """Do the action's step; returns once the host is as the step wants it, with what was done where only that tells.
 
     Raises ReconcilerError for what could not be done, PreconditionFailed where the world moved, HandedBack when asked
     to stop.
     """
     match context.action.step:
         case steps.FenceHost() as step:
-            fencing.fence_host(step, context)
+            return fencing.fence_host(step, context)
         case steps.FetchImage() as step:
             transfers.fetch_image(step, context)
         case steps.UploadImage() as step:
@@ -54,3 +54,4 @@ def perform(context: ActionContext) -> None:  # noqa: C901, PLR0912  # one line 
             power.stop_domain(step, context, context.host())
         case unknown:
             assert_never(unknown)
+    return ""

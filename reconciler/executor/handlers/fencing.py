@@ -23,13 +23,15 @@ _LOOK: Final = 0.2
 """Seconds between two looks into the ledger while a device is at work."""
 
 
-def fence_host(step: FenceHost, context: ActionContext) -> None:
+def fence_host(step: FenceHost, context: ActionContext) -> str:
     """Killed at any point: an attempt without an end is on record, and the next one asks for the power first.
 
-    A proof that somebody else records meanwhile ends the attempt at once, and with it the agent's process.
+    A proof that somebody else records meanwhile ends the attempt at once, and with it the agent's process. Returns what
+    became of it, for people: what was planned need not have been done.
     """
-    if _proof(step, context.ledger) is not None:
-        return
+    before = _proof(step, context.ledger)
+    if before is not None:
+        return f"nothing was switched: {before.sentence}"
     _check_still_lost(step, context)
     attempts = _Attempts(step, context)
     _tell(context, FENCE_BEGAN, f"incident {step.incident}")
@@ -37,14 +39,16 @@ def fence_host(step: FenceHost, context: ActionContext) -> None:
     try:
         proof = context.power.fence(context.desired.hosts[step.host], step.incident, attempts, stop)
     except FencingStopped as error:
-        if _proof(step, context.ledger) is not None:
-            return
+        meanwhile = _proof(step, context.ledger)
+        if meanwhile is not None:
+            return f"called off: {meanwhile.sentence}"
         if context.stop.is_set():
             raise HandedBack from None
         raise _moved(step, error.message if _is_open(step, context.ledger) else "its incident is over") from None
     if _proof(step, context.ledger) is None:
         context.ledger.record_proof(proof)
         _tell(context, FENCE_PROOF, f"{proof.kind} by {proof.by}: {proof.evidence}")
+    return proof.sentence
 
 
 def _check_still_lost(step: FenceHost, context: ActionContext) -> None:

@@ -151,6 +151,25 @@ def test_an_attempt_that_waits_for_its_device_hears_of_the_proof_at_once(lost: B
     assert outcome.status == "done"
 
 
+def told(bench: Bench) -> list[str]:
+    """What the history says of the end of the fencing."""
+    return [each.message for each in bench.ledger.events("Host/h1") if each.event.endswith(" done")]
+
+
+def test_history_says_who_vouched_for_the_host_and_not_that_its_power_was_cut(lost: Bench) -> None:
+    fence(lost, Devices(lambda _: human(lost)))
+    fence(lost, Devices())
+
+    vouched = "confirmed dead by ann: it is unplugged"
+    assert told(lost) == [f"nothing was switched: {vouched}", f"called off: {vouched}"]
+
+
+def test_history_says_what_the_device_said(lost: Bench) -> None:
+    fence(lost, Devices())
+
+    assert told(lost) == ["it says off"]
+
+
 def test_hosts_that_go_bad_while_the_device_is_asked_keep_it_from_being_switched(lost: Bench) -> None:
     """What silences several hosts at once is more likely the network than their power."""
     devices = Devices(lambda _: lost.ledger.record_health(judged("h2", "suspect")))

@@ -219,6 +219,13 @@ _CASES = st.builds(
 )
 
 
+def test_a_humans_word_is_told_as_such_and_a_devices_as_evidence() -> None:
+    vouched = replace(HUMAN, by="ann", evidence="cords are out")
+
+    assert judge(case(signs(60.0), incident=INCIDENT, proof=vouched)).sentence == "confirmed dead by ann: cords are out"
+    assert judge(case(signs(60.0), incident=INCIDENT, proof=PROOF)).sentence.startswith("can't be running its VMs: ")
+
+
 @given(_CASES)
 def test_no_host_is_fenced_without_a_proof_of_this_very_silence(told: Case) -> None:
     if judge(told).state == "fenced":
