@@ -5,6 +5,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # One worker a core, each with a lab of its own.
 WORKERS ?= 2
+# Tests start the program hundreds of times: it must not be compiled anew each time, as where this is set.
+unexport PYTHONDONTWRITEBYTECODE
 # A module goes to one worker, so what its tests share is built once; long ones, which are collected first, begin first.
 # Files rather than xdist_group marks: pytest-xdist 3.8 with pytest 9.2 ignores those without a word.
 WHOLE_MODULES := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
