@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.domain import DomainConfig
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
-from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import RedefineDomain, SetAutostart
-from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.disks import DiskPlanner
-from reconciler.planner.draft import Draft
-from reconciler.planner.facilities import Facilities
-from reconciler.planner.ownership import Copy
+from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.power import Power
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
-from reconciler.planner.world import World
 
 
-class InPlace(Struct, frozen=True):
+class InPlace(OneCopy, frozen=True):
     """Plans the one copy of `vm`."""
-
-    world: World
-    facilities: Facilities
-    draft: Draft
-    vm: VirtualMachine
-    copy: Copy
-
-    @property
-    def target(self) -> ObjectRef:
-        return ObjectRef("VirtualMachine", self.vm.name)
 
     def converge(self) -> None:
         """Configuration first, then whether it is on."""

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
-
 from reconciler.model.domain import DomainConfig
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
-from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StartDomain, StopDomain
-from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.collisions import report_disk_collision
-from reconciler.planner.draft import Draft
-from reconciler.planner.facilities import Facilities
 from reconciler.planner.guest_liveness import silence_of
-from reconciler.planner.ownership import Copy
+from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.restarts import ended_by_itself, why_not_yet
 from reconciler.planner.vm_diff import diff
-from reconciler.planner.world import World
 
 _PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
 """Reasons of being paused that end by themselves."""
@@ -30,18 +23,8 @@ _FORGOTTEN: Final = frozenset({"unknown", ""})
 """Reasons of a VM that never ran, and of all that are off once libvirtd was restarted."""
 
 
-class Power(Struct, frozen=True):
+class Power(OneCopy, frozen=True):
     """Plans whether the one copy of `vm` is on."""
-
-    world: World
-    facilities: Facilities
-    draft: Draft
-    vm: VirtualMachine
-    copy: Copy
-
-    @property
-    def target(self) -> ObjectRef:
-        return ObjectRef("VirtualMachine", self.vm.name)
 
     def converge(self, config: DomainConfig, after: tuple[str, ...]) -> None:
         """Start it, stop it, or say why neither; `after` are actions that make it right for its next boot."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -10,6 +11,7 @@ from tests.lab.hosts import Lab, LabHost
 from tests.lab.layout import LABS_FOLDER, LabPaths
 from tests.lab.waiting import LabError
 
+M = TypeVar("M")
 _root = click.option(
     "--root",
     type=click.Path(path_type=Path),
@@ -74,36 +76,26 @@ def _conditions(host: LabHost) -> list[str]:
     return ["hung" if host.is_hung else "on", *cable, f"{len(host.guests())} guests"]
 
 
-def _host_command(name: str, act: Callable[[LabHost], None], text: str) -> None:
+def _command(name: str, machine: Callable[[Lab, str], M], act: Callable[[M], None], text: str) -> None:
     @main.command(name, help=text)
     @_root
     @click.argument("host")
     def command(root: Path, host: str) -> None:
-        act(Lab.attach(root).host(host))
+        act(machine(Lab.attach(root), host))
 
 
-_host_command("power-cut", LabHost.power_cut, "Cut a host's power: silence, and all its guests are dead.")
-_host_command("power-on", LabHost.power_on, "Boot a host; returns when its libvirtd answers.")
-_host_command("network-cut", LabHost.network_cut, "Pull a host's network cable.")
-_host_command("network-restore", LabHost.network_restore, "Put a host's network cable back.")
-_host_command("hang", LabHost.hang, "Stop a host's libvirtd in its tracks; its guests run on.")
-_host_command("resume", LabHost.resume, "Let a hung libvirtd go on.")
-_host_command("freeze", LabHost.freeze_all, "Stop every process of a host, guests too.")
-_host_command("thaw", LabHost.thaw_all, "Let every process of a host go on.")
-
-
-def _bmc_command(name: str, act: Callable[[LabBmc], None], text: str) -> None:
-    @main.command(name, help=text)
-    @_root
-    @click.argument("host")
-    def command(root: Path, host: str) -> None:
-        act(Lab.attach(root).bmc(host))
-
-
-_bmc_command("bmc-kill", LabBmc.kill, "Kill a host's BMC; `bmcs` starts it again.")
-_bmc_command("bmc-hang", LabBmc.hang, "Stop a host's BMC: it takes requests and never answers.")
-_bmc_command("bmc-lie", LabBmc.lie, "Let a host's BMC report success and switch nothing.")
-_bmc_command("bmc-heal", LabBmc.heal, "Let a host's BMC go on, and do what it says.")
+_command("power-cut", Lab.host, LabHost.power_cut, "Cut a host's power: silence, and all its guests are dead.")
+_command("power-on", Lab.host, LabHost.power_on, "Boot a host; returns when its libvirtd answers.")
+_command("network-cut", Lab.host, LabHost.network_cut, "Pull a host's network cable.")
+_command("network-restore", Lab.host, LabHost.network_restore, "Put a host's network cable back.")
+_command("hang", Lab.host, LabHost.hang, "Stop a host's libvirtd in its tracks; its guests run on.")
+_command("resume", Lab.host, LabHost.resume, "Let a hung libvirtd go on.")
+_command("freeze", Lab.host, LabHost.freeze_all, "Stop every process of a host, guests too.")
+_command("thaw", Lab.host, LabHost.thaw_all, "Let every process of a host go on.")
+_command("bmc-kill", Lab.bmc, LabBmc.kill, "Kill a host's BMC; `bmcs` starts it again.")
+_command("bmc-hang", Lab.bmc, LabBmc.hang, "Stop a host's BMC: it takes requests and never answers.")
+_command("bmc-lie", Lab.bmc, LabBmc.lie, "Let a host's BMC report success and switch nothing.")
+_command("bmc-heal", Lab.bmc, LabBmc.heal, "Let a host's BMC go on, and do what it says.")
 
 
 @main.command()

@@ -12,23 +12,15 @@ from reconciler.model.status import FleetStatus
 from tests.support.fleets import POLICY, Story, story, vm
 from tests.unit.cli.calling import invoke
 from tests.unit.cli.worlds import HEALTHY, FakeSession
+from tests.unit.specfiles.fleets import document
 
-ONE_HOST = """
-apiVersion: reconciler/v1
-kind: Host
-metadata: {name: h1}
-spec: {uri: "qemu+ssh://h1.example/system"}
----
-apiVersion: reconciler/v1
-kind: StoragePool
-metadata: {name: vms}
-spec: {type: dir, target: /srv/vms, shared: true}
----
-apiVersion: reconciler/v1
-kind: VirtualMachine
-metadata: {name: web}
-spec: {memory: 1GiB, disks: [{name: root, pool: vms, size: 1GiB}]}
-"""
+ONE_HOST = "---\n".join(
+    (
+        document("Host", "h1", "uri: 'qemu+ssh://h1.example/system'"),
+        document("StoragePool", "vms", "type: dir, target: /srv/vms, shared: true"),
+        document("VirtualMachine", "web", "memory: 1GiB, disks: [{name: root, pool: vms, size: 1GiB}]"),
+    )
+)
 
 
 def view(fleet: Story) -> View:
