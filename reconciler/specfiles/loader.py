@@ -23,13 +23,14 @@ from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
 from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.network import Network
+from reconciler.model.resource import ObjectRef, Resource
 from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.specfiles.checks import check
 from reconciler.specfiles.directory import Listing, read_directory, shown_path
 from reconciler.specfiles.generation import generation_of
 from reconciler.specfiles.image_sizes import IMAGE_FILE, ImageSize, measure
-from reconciler.specfiles.last_good import Standing, objects_of, stand_in
+from reconciler.specfiles.last_good import objects_of, stand_in
 from reconciler.specfiles.objects import SpecFile, read_objects
 from reconciler.specfiles.places import Finding, Text, make_problem
 
@@ -93,13 +94,14 @@ def _load(
         file.text.forget()
     broken = [file.broken for file in files.values() if file.broken is not None]
     standing = stand_in(checked, [*listing.problems.values(), *broken], previous)
+    objects = sorted(standing.objects.items())
     return LoadedSpecs(
         generation=generation,
-        hosts=_of(standing, Host),
-        pools=_of(standing, StoragePool),
-        networks=_of(standing, Network),
-        images=_of(standing, Image),
-        vms=_of(standing, VirtualMachine),
+        hosts=_of(objects, Host),
+        pools=_of(objects, StoragePool),
+        networks=_of(objects, Network),
+        images=_of(objects, Image),
+        vms=_of(objects, VirtualMachine),
         sources=standing.sources,
         problems=tuple(sorted([*listing.problems.values(), *checked.problems])),
         unusable=standing.unusable,
@@ -122,8 +124,8 @@ def _images(files: Iterable[SpecFile]) -> Iterator[Image]:
     yield from (item.resource for item in items if isinstance(item.resource, Image))
 
 
-def _of(standing: Standing, model: type[R]) -> dict[str, R]:
-    return {ref.name: item for ref, item in sorted(standing.objects.items()) if isinstance(item, model)}
+def _of(objects: Iterable[tuple[ObjectRef, Resource]], model: type[R]) -> dict[str, R]:
+    return {ref.name: item for ref, item in objects if isinstance(item, model)}
 
 
 def _read(directory: Path, listing: Listing, previous: LoadedSpecs | None) -> dict[str, SpecFile]:
