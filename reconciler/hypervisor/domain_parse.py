@@ -31,6 +31,9 @@ _ORDINARY_PARTS: Final = frozenset(
     }
 )  # fmt: skip
 
+_ORDINARY_TYPES: Final = (("interface", "network"), ("serial", "pty"), ("console", "pty"), ("graphics", "vnc"))
+_OWN_BOOT: Final = frozenset({"kernel", "initrd", "cmdline", "init"})
+
 
 class ParsedDomain(Struct, frozen=True):
     """What the XML says, and what it says that no spec can."""
@@ -175,8 +178,9 @@ def _restricted_parts(parts: dict[str, Node]) -> Iterator[str]:
         yield tag.rpartition("}")[2] if tag.startswith("{") else tag
     system = parts.get("os")
     if system is not None:
-        yield from (f"os {child.tag}" for child in system if child.tag in ("kernel", "initrd", "cmdline", "init"))
-        if system.get("firmware") is None and system.find("loader") is not None:
+        tags = [str(child.tag) for child in system]
+        yield from (f"os {tag}" for tag in tags if tag in _OWN_BOOT)
+        if "loader" in tags and system.get("firmware") is None:
             yield "os loader"
 
 
@@ -191,9 +195,10 @@ def _restricted_devices(devices: dict[str, list[Node]]) -> Iterator[str]:
         # libvirt adds the one that is part of the q35 chipset by itself.
         if watchdog.get("model") not in (WATCHDOG, "itco"):
             yield f"watchdog model='{watchdog.get('model')}'"
-    for tag, ordinary in (("interface", "network"), ("serial", "pty"), ("console", "pty"), ("graphics", "vnc")):
-        kinds = (each.get("type") for each in devices.get(tag, ()))
-        yield from (f"{tag} type='{kind}'" for kind in kinds if kind != ordinary)
+    for tag, ordinary in _ORDINARY_TYPES:
+        for device in devices.get(tag, ()):
+            if (kind := device.get("type")) != ordinary:
+                yield f"{tag} type='{kind}'"
 
 
 def _restricted_disk(disk: Node) -> Iterator[str]:
