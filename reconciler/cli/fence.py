@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from reconciler.cli.command_line import CommandLine, command_line
+from reconciler.cli.fence_devices import HostDevices
 from reconciler.cli.fence_machines import known_machines, others_of
-from reconciler.cli.fence_view import HostDevices, columns, device_rows, devices_data, test_data, test_line
+from reconciler.cli.fence_view import columns, device_rows, devices_data, test_data, test_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.outside import Outside
 from reconciler.cli.tables import json_text, table
@@ -22,6 +23,7 @@ from reconciler.clock import SystemClock
 from reconciler.config import Settings
 from reconciler.errors import UsageError
 from reconciler.fencing.levels import LevelAnswer, levels_of
+from reconciler.fencing.secrets import Credentials
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.health import FenceTest
 from reconciler.model.host import Host
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from reconciler.fencing.devices import FenceDevices
 
 _AT_ONCE: Final = 16
-_ATTEMPTS_SHOWN: Final = 5
+_ATTEMPTS_SHOWN: Final = 20
 _KIND: Final[Kind] = "Host"
 
 
@@ -75,6 +77,7 @@ def run_test(invocation: Invocation, *, host: str | None, everything: bool, json
             results.append(result)
             if not json:
                 click.echo(test_line(result, stdout_terminal()))
+    _warn_of_exposed(hosts)
     if json:
         click.echo(json_text([test_data(result) for result in results]), nl=False)
     else:
@@ -132,6 +135,15 @@ def answers_of(
     return {name: tuple(future.result() for future in futures) for name, futures in asked.items()}
 
 
+def _warn_of_exposed(hosts: Iterable[Host]) -> None:
+    credentials = Credentials()
+    for host in hosts:
+        for file in dict.fromkeys(file for level in host.spec.fencing for file in credentials.exposed(level)):
+            click.echo(
+                f"warning: {host.name}: {file} can be read by every account of this machine: chmod 600 {file}", err=True
+            )
+
+
 def _remember(doors: Outside, settings: Settings, result: FenceTest) -> None:
     event = "fence-test-passed" if result.passed else "fence-test-failed"
     told = LedgerEvent(
@@ -143,10 +155,8 @@ def _remember(doors: Outside, settings: Settings, result: FenceTest) -> None:
 
 
 def _verdict(results: Sequence[FenceTest], commands: CommandLine) -> str:
-    failed = [result.host for result in results if not result.passed]
+    failed = sorted(result.host for result in results if not result.passed)
     if not failed:
         return f"the fence devices of {count(len(results), 'host')} answer; nothing was switched"
-    again = commands.call("fence", "test", failed[0])
-    return (
-        f"{len(failed)} of {count(len(results), 'host')} failed: lost, they are not fenced until this passes: {again}"
-    )
+    again = commands.call("fence", "test", failed[0] if len(failed) == 1 else "--all")
+    return f"{', '.join(failed)} would not be fenced; mend that, then: {again}"

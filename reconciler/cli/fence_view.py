@@ -9,64 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from reconciler.cli.command_line import CommandLine
+from reconciler.cli.fence_devices import HostDevices
 from reconciler.cli.tables import Column
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import moment, printable
 from reconciler.fencing.levels import LevelAnswer
-from reconciler.model.fencing_devices import device_text, devices_hash
-from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, Incident, Power
-from reconciler.model.host import Host
-from reconciler.model.ledger import LedgerView
-
-
-class HostDevices(Struct, frozen=True):
-    """One host: what its devices say now, and what the ledger knows."""
-
-    host: str
-    state: str
-    """As the controller last judged it; empty where none watches hosts."""
-    answers: tuple[LevelAnswer, ...]
-    test: FenceTest | None
-    changed: bool
-    """Whether the devices are others than those of the test."""
-    incident: Incident | None
-    proof: FenceProof | None
-    attempts: tuple[FenceAttempt, ...]
-
-    @classmethod
-    def of(
-        cls, host: Host, answers: tuple[LevelAnswer, ...], view: LedgerView, attempts: tuple[FenceAttempt, ...]
-    ) -> HostDevices:
-        """Put together what was asked and what is on record."""
-        test, health = view.fence_tests.get(host.name), view.health.get(host.name)
-        return cls(
-            host=host.name,
-            state=health.state if health else "",
-            answers=answers,
-            test=test,
-            changed=test is not None and test.devices != devices_hash(host),
-            incident=view.incidents.get(host.name),
-            proof=view.proofs.get(host.name),
-            attempts=attempts,
-        )
-
-    @property
-    def armed(self) -> bool:
-        """Whether the host would be fenced where it is lost."""
-        return bool(self.answers) and self.test is not None and self.test.passed and not self.changed
-
-    @property
-    def well(self) -> bool:
-        """Whether nothing is wanting; a host without devices wants none."""
-        return not self.answers or (self.armed and all(answer.power != "unknown" for answer in self.answers))
-
-    def why_not_armed(self) -> str:
-        """What is wanting, for people; empty where nothing is."""
-        if self.test is None:
-            return "never tested"
-        if self.changed:
-            return "devices changed since their test"
-        return "" if self.test.passed else "test failed"
+from reconciler.model.fencing_devices import device_text
+from reconciler.model.health import FenceTest, Power
 
 
 class DeviceRow(Struct, frozen=True):
@@ -111,7 +60,9 @@ def device_rows(item: HostDevices, commands: CommandLine) -> Iterator[DeviceRow]
             device=device_text(answer.level.spec),
             power=answer.power,
             armed=item.armed if first else None,
-            note="; ".join(part for part in (about_host if first else "", answer.message) if part),
+            note="; ".join(
+                part for part in (about_host if first else "", answer.message, _failed(item, answer)) if part
+            ),
         )
 
 
@@ -127,6 +78,11 @@ def _about_host(item: HostDevices, commands: CommandLine) -> str:
     if item.answers and not item.armed:
         notes.append(f"{item.why_not_armed()}; next: {commands.call('fence', 'test', item.host)}")
     return "; ".join(notes)
+
+
+def _failed(item: HostDevices, answer: LevelAnswer) -> str:
+    failure = item.last_failure(answer.level)
+    return f"switching off failed {moment(failure.began)}: {failure.message}" if failure is not None else ""
 
 
 def _power_style(row: DeviceRow) -> tuple[Style, ...]:
@@ -151,6 +107,8 @@ def devices_data(item: HostDevices) -> dict[str, Any]:
                 "device": device_text(answer.level.spec),
                 "power": answer.power,
                 "message": answer.message,
+                "hint": answer.hint,
+                "lastFailure": msgspec.to_builtins(item.last_failure(answer.level)),
             }
             for answer in item.answers
         ],

@@ -33,6 +33,8 @@ class Answer(Struct, frozen=True):
     output: str
     message: str
     """The reason of a failure, for people."""
+    hint: str = ""
+    """The next step for people, where the agent could not be run at all."""
 
     @property
     def power(self) -> Power:

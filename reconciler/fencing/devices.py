@@ -6,7 +6,10 @@ import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from reconciler.clock import Clock
+from reconciler.fencing.advice import advice
 from reconciler.fencing.agents import AgentRunner, Agents
 from reconciler.fencing.identity import IdentityProbe, Machines
 from reconciler.fencing.interface import AttemptLog
@@ -50,7 +53,8 @@ class FenceDevices:
 
     def ask(self, level: Level, seconds: float | None = None) -> LevelAnswer:
         """The power status by one device, with the reason where it is not known. Never raises."""
-        return self._asker.power(level, self._deadline(seconds), self._closed.is_set)
+        answer = self._asker.power(level, self._deadline(seconds), self._closed.is_set)
+        return replace(answer, hint=advice(level)) if answer.is_failure else answer
 
     def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
         def stopped() -> bool:
@@ -76,7 +80,8 @@ class FenceDevices:
     def _test_level(self, host: Host, level: Level, machines: Machines) -> tuple[bool, str]:
         answer = self.ask(level)
         if answer.power == "unknown":
-            return False, f"{level.text}: no power status: {answer.message}"
+            hint = f"; {answer.hint}" if answer.hint else ""
+            return False, f"{level.text}: no power status: {answer.message}{hint}"
         identity = self._identity.check(host, level, machines, self._deadline(), self._closed.is_set)
         return identity.same is not False, f"{level.text}: power is {answer.power}; {identity.text}"
 

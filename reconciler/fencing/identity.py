@@ -55,7 +55,7 @@ class IdentityProbe:
             if level.agent in _LISTING_AGENTS:
                 return self._by_list(level, machines, deadline, stopped)
         except FencingError as error:
-            return Identity(None, f"whose it is was not asked: {error.message}")
+            return Identity(None, f"whose it is was not asked: {level.without_place(error)}")
         return Identity(None, f"{level.agent} can't be asked whose it is")
 
     # -- IPMI ------------------------------------------------------------------------------------------------------

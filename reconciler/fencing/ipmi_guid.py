@@ -48,7 +48,7 @@ class GuidReader:
             raise FencingError("ipmitool takes a K_g key on its command line only, where everybody could read it")
         try:
             finished = run_program(
-                [tool, *_options(level.agent, values), "-E", "mc", "guid"],
+                [tool, *ipmitool_options(level.agent, values), "-E", "mc", "guid"],
                 text="",
                 variables={"IPMI_PASSWORD": values.get("password", "")},
                 deadline=deadline,
@@ -62,7 +62,8 @@ class GuidReader:
         return str(uuid.UUID(found[1])) if found and len(set(found[1].replace("-", "").lower())) > 1 else None
 
 
-def _options(agent: str, values: Mapping[str, str]) -> list[str]:
+def ipmitool_options(agent: str, values: Mapping[str, str]) -> list[str]:
+    """How ipmitool is told what `agent` is told, by canonical name; without the password."""
     plus = values.get("lanplus", "1" if agent in _LANPLUS_BY_DEFAULT else "0") in {"", "1"}
     told = [word for name, option in _OPTIONS if name in values for word in (option, values[name])]
     return ["-I", "lanplus" if plus else "lan", *told]

@@ -46,6 +46,15 @@ class Level(Struct, frozen=True):
         device = device_text(self.spec)
         return f"level {self.number} ({self.agent}{'' if device == self.agent else f', {device}'})"
 
+    @property
+    def place(self) -> str:
+        """The level with its host, as errors name it."""
+        return f"Host/{self.host} fencing {self.text}"
+
+    def without_place(self, error: FencingError) -> str:
+        """The error's text for whoever has named the level already."""
+        return error.message.removeprefix(f"{self.place}: ")
+
 
 class LevelAnswer(Struct, frozen=True):
     """What one level said when it was asked for the power status."""
@@ -54,6 +63,10 @@ class LevelAnswer(Struct, frozen=True):
     power: Power
     message: str
     """Why the power is not known."""
+    hint: str = ""
+    """What to do about that."""
+    is_failure: bool = False
+    """Whether the agent was run, and failed or timed out."""
 
 
 def levels_of(host: Host) -> Iterator[Level]:
@@ -72,7 +85,7 @@ class Asker:
 
     def secrets(self, level: Level) -> dict[str, str]:
         """The level's secrets, read now; raises FencingError."""
-        return self._credentials.of(level.spec, f"Host/{level.host} fencing {level.text}")
+        return self._credentials.of(level.spec, level.place)
 
     def ask(self, level: Level, verb: Verb, deadline: float, stopped: Stopped) -> Answer:
         """Run the level's agent, plug by plug; raises FencingError if it can't be run, or not with these parameters.
@@ -81,7 +94,7 @@ class Asker:
         """
         for section, name, why in refusals(level.spec):
             raise FencingError(
-                f"Host/{level.host} fencing {level.text}: {section}.{name} is not passed on: {why}",
+                f"{level.place}: {section}.{name} is not passed on: {why}",
                 hint="correct it in the host's spec",
             )
         runs = list(product(one_by_one(level.spec.parameters), one_by_one(self.secrets(level))))
@@ -98,7 +111,7 @@ class Asker:
             if answer.power == "off" and level.agent in _OFF_BY_DEFAULT:
                 return self._backed_by_list(level, answer, deadline, stopped)
         except FencingError as error:
-            return Answer("exited", _NEVER_RUN, "", error.message)
+            return Answer("exited", _NEVER_RUN, "", level.without_place(error), error.hint)
         return answer
 
     def _backed_by_list(self, level: Level, off: Answer, deadline: float, stopped: Stopped) -> Answer:
@@ -118,4 +131,7 @@ class Asker:
     def power(self, level: Level, deadline: float, stopped: Stopped) -> LevelAnswer:
         """The same, in short."""
         answer = self.status(level, deadline, stopped)
-        return LevelAnswer(level, answer.power, "" if answer.power != "unknown" else answer.message)
+        if answer.power != "unknown":
+            return LevelAnswer(level, answer.power, "")
+        has_run = answer.code != _NEVER_RUN and answer.ended != "stopped"
+        return LevelAnswer(level, answer.power, answer.message, answer.hint, is_failure=has_run)

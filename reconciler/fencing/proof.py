@@ -88,7 +88,7 @@ class Fencer:
         try:
             answer = self._asker.ask(level, "off", deadline, self._stopped)
         except FencingError as error:
-            raise _LevelFailed(error.message) from error
+            raise _LevelFailed(level.without_place(error)) from error
         self._go_on(level)
         if answer.ended == "timed-out":
             # Whether power was cut is not known; another try asks first and finds out.

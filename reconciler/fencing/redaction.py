@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 _LONGEST: Final = 300
-_LOG_PREFIX: Final = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +[A-Z]+: *")
+_LOG_PREFIX: Final = re.compile(r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +[A-Z]+|[A-Z]+:root): *")
 _NOISE: Final = ("Please use '-h' for usage",)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -33,6 +34,20 @@ class Credentials:
         `owner` names host and level in errors: FencingError for a secret that is missing or can't be passed on.
         """
         return {name: self._value(name, reference, owner) for name, reference in level.secrets.items()}
+
+    def exposed(self, level: FencingLevel) -> tuple[Path, ...]:
+        """Files of the level's secrets that every account of this machine can read."""
+        found = []
+        for name, reference in level.secrets.items():
+            with suppress(FencingError, OSError):  # told by whoever needs it
+                file = self._file(reference.file, name, "") if reference.file else None
+                if (
+                    file is not None
+                    and file.stat().st_mode & stat.S_IROTH
+                    and file.parent.stat().st_mode & stat.S_IXOTH
+                ):
+                    found.append(file)
+        return tuple(found)
 
     def _value(self, name: str, reference: SecretRef, owner: str) -> str:
         if reference.env is not None:
@@ -70,7 +85,8 @@ class Credentials:
             return found
         raise FencingError(
             f"{owner}: {name} is read from the file {named}, which is not in {self._directory}",
-            hint=f"write it, readable by root only, to {DEFAULT_CREDENTIALS}/{named}, and restart the service",
+            hint="write it there, readable by root only, and restart the service:"
+            f" install -D -m 600 /dev/stdin {DEFAULT_CREDENTIALS}/{named}",
         )
 
 

@@ -17,12 +17,16 @@ from reconciler.cli.app import app
 from reconciler.cli.completion import complete_host
 from reconciler.cli.fence_confirm import who
 from reconciler.cli.outside import Outside, Session
+from reconciler.cli.words import moment
 from reconciler.config import Settings
 from reconciler.errors import HostRefused
 from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.ledger.store import Ledger
-from reconciler.model.health import FenceProof, HostHealth, Incident, Machine
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.health import AttemptEnd, FenceProof, FenceTest, HostHealth, Incident, Machine
+from reconciler.model.host import Host
+from reconciler.specfiles.loader import load
 from tests.unit.cli.calling import EMPTY, invoke
 from tests.unit.cli.plans import NOW
 from tests.unit.cli.worlds import FakeSession, doors
@@ -66,6 +70,10 @@ class World:
             for name, levels in (("h1", level), ("h2", ""))
         )
         (self.folder / "fleet" / "hosts.yaml").write_text(specs)
+
+    def host(self) -> Host:
+        """h1 as it is in the specs."""
+        return load(self.folder / "fleet", fleet="default").hosts["h1"]
 
     def _doors(self) -> Outside:
         session = _Hosts([EMPTY], simulated=self.hosts)
@@ -112,6 +120,7 @@ def test_a_test_that_fails_is_remembered_too_and_exits_1(world: World) -> None:
     assert result.exit_code == 1
     assert "✗ h1: level 1" in result.stdout
     assert "no power status: exit code 1" in result.stdout
+    assert "h1 would not be fenced; mend that, then: reconciler fence test h1 --specs" in result.stderr
     with world.ledger() as ledger:
         assert not ledger.view().fence_tests["h1"].passed
 
@@ -177,6 +186,23 @@ def test_hosts_of_the_specs_are_offered_by_name(world: World, monkeypatch: pytes
     assert complete_host(click.Context(app), argument, "h2") == ["h2"]
 
 
+def test_a_secret_that_every_account_can_read_is_warned_of(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o755)
+    secret = tmp_path / "h1-bmc"
+    secret.write_text("geheim")
+    secret.chmod(0o644)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    parameters = f"parameters: {{plug: '{world.outlet}', mode: obey}}"
+    world.write(level=f"{{agent: {AGENT}, {parameters}, secrets: {{password: {{file: h1-bmc}}}}}}")
+
+    result = world.call("test", "h1")
+
+    assert result.exit_code == 0
+    assert f"warning: h1: {secret} can be read by every account of this machine: chmod 600 {secret}" in result.stderr
+
+
 # -- status ------------------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +234,57 @@ def test_a_test_of_other_devices_counts_no_more(world: World) -> None:
 
     assert result.exit_code == 1
     assert "devices changed since their test" in result.stdout
+
+
+def test_status_tells_why_the_last_test_failed_though_the_device_answers_by_now(world: World) -> None:
+    told = FenceTest("h1", NOW, False, devices_hash(world.host()), "level 1: its GUID is that of Host/h2")
+    with world.ledger() as ledger:
+        ledger.record_fence_test(told)
+
+    result = world.call("status", "h1")
+
+    assert "the test failed: level 1: its GUID is that of Host/h2; next: reconciler fence test h1" in result.stdout
+
+
+def test_status_says_once_why_a_device_does_not_answer(world: World) -> None:
+    world.write("deaf")
+    world.call("test", "h1")
+
+    assert world.call("status", "h1").stdout.count("exit code 1") == 1
+
+
+@pytest.mark.parametrize("tested_since", [True, False])
+def test_a_device_that_failed_to_switch_off_when_it_was_needed_is_told(world: World, *, tested_since: bool) -> None:
+    """A BMC that lies passes every test, as tests switch nothing."""
+    world.call("test", "h1")
+    with world.ledger() as ledger:
+        test = ledger.view().fence_tests["h1"]
+        at = test.at + (-60 if tested_since else 60)
+        ends: tuple[tuple[AttemptEnd, str], ...] = (
+            ("failed", "it still says that the power is on"),
+            ("cancelled", "called off"),
+        )
+        for end, message in ends:
+            ledger.end_attempt(ledger.begin_attempt("h1", "i7", 1, AGENT, at), end, message, at + 10)
+
+    result, data = world.call("status", "h1"), world.call("status", "h1", "--json")
+
+    assert f"switching off failed {moment(at)}: it still says that the power is on" in result.stdout
+    assert json.loads(data.stdout)[0]["levels"][0]["lastFailure"]["message"] == "it still says that the power is on"
+    assert result.exit_code == (0 if tested_since else 1)
+
+
+def test_a_device_that_has_switched_off_since_is_well(world: World) -> None:
+    world.call("test", "h1")
+    with world.ledger() as ledger:
+        at = ledger.view().fence_tests["h1"].at + 60
+        ledger.end_attempt(ledger.begin_attempt("h1", "i7", 1, AGENT, at), "failed", "no", at + 10)
+        ledger.end_attempt(ledger.begin_attempt("h1", "i7", 1, AGENT, at + 20), "confirmed", "off", at + 30)
+
+    result = world.call("status", "h1")
+
+    assert "switching off failed" not in result.stdout
+    assert result.exit_code == 0
 
 
 def test_status_tells_of_a_lost_host_what_was_tried_and_what_a_human_can_do(world: World) -> None:

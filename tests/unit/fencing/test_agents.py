@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.errors import FencingError
 from reconciler.fencing.redaction import reason, redacted
+from reconciler.fencing.secrets import Credentials
 from reconciler.model.host import FencingLevel, SecretRef
 from tests.unit.fencing.rack import AGENT, Attempts, Rack, host, never, said
 
@@ -114,6 +115,39 @@ def test_a_reason_is_one_short_line_without_what_a_terminal_would_obey() -> None
     assert len(told) <= 301
 
 
+def test_a_line_that_an_agent_logs_twice_is_told_once_with_the_option_that_it_ignored() -> None:
+    text = """WARNING:root:Parse error: Ignoring unknown option 'usernme=admin'\n
+ERROR:root:Unable to obtain correct plug status\n
+2026-11-23 12:25:19,346 ERROR: Unable to obtain correct plug status\n"""
+
+    told = reason(text, [])
+
+    assert told == "Parse error: Ignoring unknown option 'usernme=admin'; Unable to obtain correct plug status"
+
+
+def test_a_bmc_that_tells_no_power_is_told_with_what_to_check_and_no_secret(rack: Rack) -> None:
+    rack.install("fence_ipmilan", "#!/bin/sh\nexit 1\n")
+    rack.environ["BMC"] = GEHEIM
+    parameters = {"ip": "10.1.0.11", "username": "admin", "lanplus": "1", "cipher": "3"}
+    level = FencingLevel(agent="fence_ipmilan", parameters=parameters, secrets={"password": SecretRef(env="BMC")})
+
+    message = _message(rack, level)
+
+    by_hand = "ipmitool -I lanplus -H 10.1.0.11 -U admin -C 3 -a chassis status"
+    assert f"check address, username, password and cipher: {by_hand}" in message
+    assert GEHEIM not in message
+
+
+def test_an_agent_that_could_not_be_run_is_told_with_what_to_do(rack: Rack) -> None:
+    assert "apt install fence-agents" in _message(rack, rack.level(rack.outlet("1"), agent="fence_virsh"))
+
+
+def test_a_secret_that_is_missing_is_told_with_the_command_that_makes_it(rack: Rack) -> None:
+    message = _message(rack, rack.level(rack.outlet("1"), password=FILE))
+
+    assert "install -D -m 600 /dev/stdin /etc/reconciler/credentials/h1-bmc" in message
+
+
 # -- where secrets come from -------------------------------------------------------------------------------------------
 
 
@@ -158,7 +192,7 @@ def test_a_key_file_is_passed_by_its_path(rack: Rack) -> None:
         (SecretRef(), "name one source"),
     ],
 )
-def test_a_secret_that_cannot_be_had_is_told_with_host_and_level(rack: Rack, reference: SecretRef, words: str) -> None:
+def test_a_secret_that_cannot_be_had_is_told_with_its_level_once(rack: Rack, reference: SecretRef, words: str) -> None:
     (rack.folder / "outside").write_text("precious")
     (rack.credentials / "link").symlink_to(rack.folder / "outside")
     (rack.credentials / "folder").mkdir()
@@ -168,5 +202,18 @@ def test_a_secret_that_cannot_be_had_is_told_with_host_and_level(rack: Rack, ref
     message = _message(rack, rack.level(rack.outlet("1"), password=reference))
 
     assert words in message
-    assert "Host/h1 fencing level 1" in message
+    assert message.count("level 1") == 1
     assert "precious" not in message
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "exposed"), [(0o755, 0o644, True), (0o700, 0o644, False), (0o755, 0o600, False)]
+)
+def test_a_secret_that_every_account_can_read_is_found(rack: Rack, folder: int, file: int, *, exposed: bool) -> None:
+    secret = rack.credentials / "h1-bmc"
+    secret.write_text("geheim")
+    secret.chmod(file)
+    rack.credentials.chmod(folder)
+    level = rack.level(rack.outlet("1"), password=FILE, other=SecretRef(file="nothing"))
+
+    assert Credentials(rack.environ).exposed(level) == ((secret,) if exposed else ())
