@@ -10,7 +10,7 @@ from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, revision
-from reconciler.model.health import HostState
+from reconciler.model.health import DEVICE_DOUBTFUL, HostState
 from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
@@ -80,6 +80,11 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
             for part in _some(sum(host.health == state for host in status.hosts), f"host {state}", f"hosts {state}")
         ),
         *_some(sum(host.armed is False for host in status.hosts), "host not armed", "hosts not armed"),
+        *_some(
+            sum(host.rule == DEVICE_DOUBTFUL for host in status.hosts),
+            "fence device in doubt",
+            "fence devices in doubt",
+        ),
         *_held(status),
         *_some(
             sum(vm_trouble(vm) for vm in status.vms), "VM not running as it should", "VMs not running as they should"

@@ -64,7 +64,8 @@ class HealthKeeper:
             name for name, health in last.health.items() if health.state == "fenced" and self._is_ours(last, name)
         }
         busy = {name for name in desired.hosts if f"Host/{name}" in in_flight}
-        self._watch.follow(desired.hosts, unasked=fenced | busy)
+        armed = {name for name, host in desired.hosts.items() if _is_armed(last, host)}
+        self._watch.follow(desired.hosts, unasked=fenced | busy, checked=armed)
 
     def silent(self) -> dict[str, str]:
         """Hosts that a pass need not wait for, and why."""
@@ -107,14 +108,14 @@ class HealthKeeper:
 
     def _case(self, hearing: _Hearing) -> Case:
         name, view = hearing.host.name, hearing.view
-        previous, test = view.health.get(name), view.fence_tests.get(name)
+        previous = view.health.get(name)
         return Case(
             signs=hearing.signs,
             previous=previous.state if previous is not None else None,
             incident=view.incidents.get(name),
             proof=view.proofs.get(name),
             policy=self._policy.ha,
-            armed=test is not None and test.passed and test.devices == devices_hash(hearing.host),
+            armed=_is_armed(view, hearing.host),
             fencing=hearing.fencing,
             proven_here=self._is_ours(view, name),
             has_moved=view.addresses.get(name, hearing.host.spec.uri) != hearing.host.spec.uri,
@@ -235,6 +236,12 @@ class _Hearing(Struct, frozen=True):
             return now - self.signs.silent
         before = self.view.health.get(self.host.name)
         return before.last_seen if before is not None else None
+
+
+def _is_armed(view: LedgerView, host: Host) -> bool:
+    """Whether the devices of `host` have passed their test as they are now."""
+    test = view.fence_tests.get(host.name)
+    return test is not None and test.passed and test.devices == devices_hash(host)
 
 
 def note_those_that_answer(ledger: Ledger, inventory: Inventory, view: LedgerView, fleet: str, now: float) -> bool:

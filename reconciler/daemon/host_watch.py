@@ -27,6 +27,12 @@ _DEVICES_AT_ONCE: Final = 8
 """Devices that are asked at once: where many hosts are silent, something else is the matter."""
 _OFF_HOLDS: Final = 5.0
 """Seconds after which a device that said `off` is asked again."""
+_CHECK_EVERY: Final = 300.0
+"""Seconds between two questions to the device of a host that answers."""
+_CHECK_AGAIN: Final = 30.0
+"""Seconds after which it is asked again, if it did not say `on` the first time."""
+_MISSES: Final = 2
+"""Questions in a row after which a device is in doubt."""
 _SHORTEST: Final = 0.05
 """Seconds between two looks at the least."""
 
@@ -53,12 +59,23 @@ class _Watched(Struct):
     power_asked_at: float | None = None
     is_asking: bool = False
     ask_after: float = 0.0
+    check_after: float = 0.0
+    misses: int = 0
+    """Times in a row that its device did not say `on` though the host answers."""
+    missed: Power = "unknown"
+    """What it said instead."""
     identity_changed: bool = False
     phase: tuple[object, ...] = ()
 
     @property
     def silence(self) -> float:
         return self.watched if self.silent is None else self.silent
+
+    @property
+    def device_doubt(self) -> str:
+        if self.misses < _MISSES:
+            return ""
+        return "says that its power is off" if self.missed == "off" else "does not answer"
 
     def signs(self, now: float) -> HostSigns:
         asked = self.power_asked_at
@@ -72,6 +89,7 @@ class _Watched(Struct):
             slow=self.took,
             power=self.power,
             power_age=None if asked is None else now - asked,
+            device_doubt=self.device_doubt,
             identity_changed=self.identity_changed,
         )
 
@@ -103,6 +121,8 @@ class HostWatch:
         self._lock = threading.Lock()
         self._hosts: dict[str, _Watched] = {}
         self._unasked: frozenset[str] = frozenset()
+        self._checked: frozenset[str] = frozenset()
+        self._is_checking = False
         self._looked_at = clock.monotonic()
         self._uptime = 0.0
         self._stop = threading.Event()
@@ -113,16 +133,25 @@ class HostWatch:
         """Have `notify` called, from any thread, with a word or two, when a pass should look at the signs."""
         self._notify = notify
 
-    def follow(self, hosts: Mapping[str, Host], *, unasked: Collection[str] = ()) -> None:
-        """Watch these hosts from now on; the fence devices of `unasked` are left alone."""
+    def follow(
+        self, hosts: Mapping[str, Host], *, unasked: Collection[str] = (), checked: Collection[str] = ()
+    ) -> None:
+        """Watch these hosts from now on; the fence devices of `unasked` are left alone.
+
+        Those of `checked` are asked now and then while their host answers, lest it is found out too late that they
+        don't.
+        """
         now = self._clock.monotonic()
         with self._lock:
-            self._unasked = frozenset(unasked)
+            self._unasked, self._checked = frozenset(unasked), frozenset(checked)
             for name in self._hosts.keys() - hosts.keys():
                 del self._hosts[name]
             for name, host in hosts.items():
                 if name in self._hosts:
-                    self._hosts[name].host = host
+                    known = self._hosts[name]
+                    if name not in self._checked or known.host.spec.fencing != host.spec.fencing:
+                        known.misses = 0
+                    known.host = host
                 else:
                     self._hosts[name] = _Watched(host, began=now, looked_at=now)
 
@@ -167,10 +196,12 @@ class HostWatch:
             if was_quiet and not self.quiet:
                 changes.append("quiet period over")
             changes += [self._change(name, watched) for name, watched in self._hosts.items()]
-            asked = self._to_ask(now)
+            asked, checked = self._to_ask(now), self._to_check(now)
             pause = min((self._until_due(watched) for watched in self._hosts.values()), default=self._probing.interval)
         for watched in asked:
             self._submit(partial(self._ask_device, watched, now))
+        for watched in checked:
+            self._submit(partial(self._check_device, watched))
         return max(_SHORTEST, min(self._probing.interval, pause))
 
     def start(self) -> None:
@@ -283,14 +314,46 @@ class HostWatch:
             watched.is_asking = True
         return chosen
 
-    def _ask_device(self, watched: _Watched, asked_at: float) -> None:
+    def _to_check(self, now: float) -> list[_Watched]:
+        """The one that answers and whose device was not asked for the longest time; none while another is asked."""
+        due = [
+            watched
+            for name, watched in self._hosts.items()
+            if name in self._checked - self._unasked
+            and not watched.is_asking
+            and watched.silent is not None
+            and watched.silent < self._probing.suspect_after
+            and now >= watched.check_after
+        ]
+        if self._is_checking or not due:
+            return []
+        chosen = min(due, key=lambda watched: watched.check_after)
+        chosen.is_asking = self._is_checking = True
+        return [chosen]
+
+    def _check_device(self, watched: _Watched) -> None:
+        power, name = self._power_of(watched.host), watched.host.name
+        with self._changes() as changes, self._lock:
+            watched.is_asking = self._is_checking = False
+            if watched.silence >= self._probing.suspect_after:
+                return  # it is asked anew, as the device of a host that is silent
+            before = watched.device_doubt
+            watched.misses, watched.missed = (0 if power == "on" else watched.misses + 1), power
+            pause = _CHECK_AGAIN if 0 < watched.misses < _MISSES else _CHECK_EVERY
+            watched.check_after = self._clock.monotonic() + pause
+            if bool(before) != bool(watched.device_doubt) and self._hosts.get(name) is watched:
+                changes.append(f"the fence device of {name} {'is in doubt' if watched.device_doubt else 'answers'}")
+
+    def _power_of(self, host: Host) -> Power:
         try:
-            power = self._power.power(watched.host)
+            return self._power.power(host)
         except Exception:
             # A mistake of ours must not leave the host marked as being asked for ever.
-            log.exception("watch.device_failed", host=watched.host.name)
-            power = "unknown"
-        name = watched.host.name
+            log.exception("watch.device_failed", host=host.name)
+            return "unknown"
+
+    def _ask_device(self, watched: _Watched, asked_at: float) -> None:
+        power, name = self._power_of(watched.host), watched.host.name
         with self._changes() as changes, self._lock:
             watched.is_asking = False
             watched.ask_after = self._clock.monotonic() + (_OFF_HOLDS if power == "off" else self._probing.interval)

@@ -5,7 +5,7 @@ Ages are seconds of the controller's monotonic clock; times are wall time in sec
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct
 
@@ -19,6 +19,8 @@ HostState = Literal[
     "quarantined",  # another machine answers under its name
     "unknown",  # not seen since this controller began
 ]
+DEVICE_DOUBTFUL: Final = "device-doubtful"
+"""Name of the rule of a host that answers, and whose fence device could not be relied on if it did not."""
 Power = Literal["on", "off", "unknown"]
 """What a fence device says; `unknown` where there is none, or it does not answer."""
 ProofKind = Literal[
@@ -49,6 +51,8 @@ class HostSigns(Struct, frozen=True):
     power: Power = "unknown"
     power_age: float | None = None
     """Age of what the device said; None where it never said anything."""
+    device_doubt: str = ""
+    """Of a host that answers: what its fence device does wrong, such as `does not answer`; empty for nothing."""
     identity_changed: bool = False
     """The machine that answers is not the one that is recorded under this name."""
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reconciler.model.health import HostState
+from reconciler.model.health import DEVICE_DOUBTFUL, HostState
 from reconciler.model.plan import Unmet
 
 VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
@@ -46,7 +46,8 @@ class HostStatus(Struct, frozen=True):
     @property
     def well(self) -> bool:
         """It answers, and would be fenced where it has a device for that."""
-        return self.health == "online" and (self.armed is None or (self.armed and not self.is_held))
+        is_armed = self.armed is None or (self.armed and not self.is_held)
+        return self.health == "online" and self.rule != DEVICE_DOUBTFUL and is_armed
 
 
 class VmStatus(Struct, frozen=True):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from reconciler.model.health import FenceProof, HostSigns, HostState, Incident, Verdict
+from reconciler.model.health import DEVICE_DOUBTFUL, FenceProof, HostSigns, HostState, Incident, Verdict
 from reconciler.model.policy import HighAvailability
 
 _WAS_LOST: Final[frozenset[HostState]] = frozenset({"suspect", "unreachable", "fencing", "fenced"})
@@ -130,6 +130,15 @@ RULES: Final = (
         "online",
         lambda case: case.answers and case.signs.slow >= case.policy.probing.suspect_after,
         lambda case: f"answers, but takes {_seconds(case.policy.probing.suspect_after)} or longer for it",
+    ),
+    # Said while there is time to mend it.
+    Rule(
+        DEVICE_DOUBTFUL,
+        "online",
+        lambda case: case.answers and case.armed and bool(case.signs.device_doubt),
+        lambda case: (
+            f"answers, but its fence device {case.signs.device_doubt}, so it might not be fenced if it were lost"
+        ),
     ),
     Rule("answers", "online", lambda case: case.answers, lambda _: "answers"),
     # From here on it is silent.

@@ -135,6 +135,22 @@ def test_a_device_that_says_off_makes_a_host_unreachable_without_the_grace(kept:
     assert "h1" in view.incidents
 
 
+def test_a_device_that_stopped_answering_is_told_of_while_its_host_answers(kept: Kept) -> None:
+    kept.arm()
+    kept.judged()
+    kept.judged()
+
+    kept.pass_seconds(60)
+    view = kept.ledger.view()
+
+    assert (view.health["h1"].state, view.health["h1"].rule) == ("online", "device-doubtful")
+    assert "does not answer" in view.health["h1"].sentence
+    assert view.health["h2"].rule == "answers"
+    kept.watched.devices.says["h1"] = "on"
+    kept.pass_seconds(600)
+    assert kept.ledger.view().health["h1"].rule == "answers"
+
+
 def test_a_host_that_is_being_fenced_is_said_to_be_and_its_device_is_left_alone(kept: Kept) -> None:
     kept.lose()
     kept.fencing = frozenset({"Host/h1"})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from tests.support.fleets import host
 from tests.unit.daemon.watching import Watched
 
 
@@ -67,6 +69,79 @@ def test_a_device_that_does_not_know_is_asked_again_while_the_host_is_silent() -
     watched.pass_seconds(5)
 
     assert watched.devices.asked == ["h1"] * 4
+
+
+def test_the_device_of_a_host_that_answers_is_asked_every_few_minutes() -> None:
+    watched = Watched()
+    watched.devices.says["h1"] = "on"
+    watched.watch.follow(watched.hosts, checked={"h1"})
+
+    watched.pass_seconds(1000)
+
+    assert watched.devices.asked == ["h1"] * 4
+    assert watched.signs().device_doubt == ""
+
+
+def test_a_device_that_stopped_answering_is_in_doubt_and_calls_for_a_pass_until_it_answers_again() -> None:
+    watched = Watched()
+    watched.watch.follow(watched.hosts, checked={"h1"})
+    watched.pass_seconds(100)
+    assert watched.signs().device_doubt == "does not answer"
+    assert watched.told.count("the fence device of h1 is in doubt") == 1
+
+    watched.devices.says["h1"] = "on"
+    watched.pass_seconds(300)
+
+    assert watched.signs().device_doubt == ""
+    assert watched.told[-1] == "the fence device of h1 answers"
+
+
+def test_a_device_that_says_off_of_a_host_that_answers_is_in_doubt() -> None:
+    watched = Watched()
+    watched.devices.says["h1"] = "off"
+    watched.watch.follow(watched.hosts, checked={"h1"})
+
+    watched.pass_seconds(100)
+
+    assert "off" in watched.signs().device_doubt
+
+
+def test_one_answer_that_is_missing_is_no_doubt() -> None:
+    watched = Watched()
+    watched.watch.follow(watched.hosts, checked={"h1"})
+
+    watched.pass_seconds(1)
+    assert watched.devices.asked == ["h1"]
+    watched.devices.says["h1"] = "on"
+    watched.pass_seconds(200)
+
+    assert watched.signs().device_doubt == ""
+    assert "the fence device of h1 is in doubt" not in watched.told
+
+
+def test_devices_of_hosts_that_answer_are_asked_one_after_the_other() -> None:
+    watched = Watched()
+    waiting: list[Callable[[], None]] = []
+    watched.watch = watched.new_watch(submit=waiting.append)
+    watched.watch.follow(watched.hosts, checked=watched.hosts)
+
+    watched.pass_seconds(10)
+    assert len(waiting) == 1
+    waiting.pop()()
+    watched.pass_seconds(10)
+
+    assert len(waiting) == 1
+
+
+def test_other_devices_are_not_in_doubt_for_what_the_ones_before_said() -> None:
+    watched = Watched()
+    watched.watch.follow(watched.hosts, checked={"h1"})
+    watched.pass_seconds(100)
+    other = host("h1", fencing=[{"agent": "fence_ipmilan", "parameters": {"ip": "10.1.0.12"}}])
+
+    watched.watch.follow({**watched.hosts, "h1": other}, checked={"h1"})
+
+    assert watched.signs().device_doubt == ""
 
 
 def test_a_device_that_is_in_use_is_left_alone() -> None:

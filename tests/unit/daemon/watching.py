@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Final
 
-from reconciler.daemon.host_watch import HostWatch
+from reconciler.daemon.host_watch import HostWatch, Submit
 from reconciler.fencing.interface import AttemptLog
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_clock import FakeClock
@@ -51,14 +51,14 @@ class Watched:
             self.fleet.add_host(name)
         self.watch = self.new_watch(**policy)
 
-    def new_watch(self, **policy: Any) -> HostWatch:
+    def new_watch(self, *, submit: Submit = lambda work: work(), **policy: Any) -> HostWatch:
         watch = HostWatch(
             self.fleet,
             self.devices,
             self.clock,
             HighAvailability(**policy),
             notify=self.told.append,
-            submit=lambda work: work(),
+            submit=submit,
         )
         watch.follow(self.hosts)
         return watch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from reconciler.model.health import DEVICE_DOUBTFUL
 from reconciler.model.status import FleetStatus, HostStatus, VmStatus
 from reconciler.planner.fleet_status import fleet_status
 from tests.support.fleets import Story, story, vm
@@ -110,6 +111,13 @@ def test_a_host_whose_devices_were_never_tested_is_not_armed_and_that_is_not_wel
 
     assert host(told, "h1").armed is False
     assert "never tested" in host(told, "h1").message
+    assert not status(told).healthy
+
+
+def test_a_host_whose_device_stopped_answering_is_online_and_not_well() -> None:
+    told = fleet().armed("h1").in_state("h1", "online", DEVICE_DOUBTFUL)
+
+    assert (host(told, "h1").health, host(told, "h1").message) == ("online", "h1 is online")
     assert not status(told).healthy
 
 

@@ -38,6 +38,7 @@ def signs(
     power: Power = "unknown",
     power_age: float | None = None,
     slow: float = 0.0,
+    device_doubt: str = "",
     identity_changed: bool = False,
 ) -> HostSigns:
     return HostSigns(
@@ -48,6 +49,7 @@ def signs(
         power=power,
         power_age=power_age,
         slow=slow,
+        device_doubt=device_doubt,
         identity_changed=identity_changed,
     )
 
@@ -81,6 +83,16 @@ STORIES: Final[dict[str, tuple[Case, HostState, str]]] = {
     "silent for less than a moment": (case(signs(1.9)), "online", "answers"),
     "answers for the first time": (case(signs(0.1, answers=1), previous=None), "online", "answers"),
     "slow is not dead": (case(signs(0.1, slow=30.0)), "online", "slow"),
+    "answers while its device does not": (
+        case(signs(0.1, device_doubt="does not answer"), armed=True),
+        "online",
+        "device-doubtful",
+    ),
+    "answers while a device that is not used does not": (
+        case(signs(0.1, device_doubt="does not answer"), armed=False),
+        "online",
+        "answers",
+    ),
     "silent for a moment": (case(signs(2.0)), "suspect", "hesitating"),
     "silent for longer than the grace": (case(signs(6.0), "suspect"), "unreachable", "silent"),
     "not seen since the start": (case(signs(None, watched=3.0), None), "unknown", "not-seen"),
