@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -116,8 +117,10 @@ class Session:
         decide = import_module("reconciler.daemon.decision").decide
         if meanwhile is not None:
             meanwhile()
-        usual = self._ledger.view().read_seconds if self._writer is None else {}
-        inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual)
+        known, is_stranger = self._ledger.view(), import_module("reconciler.planner.host_identity").is_stranger
+        usual = known.read_seconds if self._writer is None else {}
+        other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
+        inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual, is_stranger=other)
         ledger = replace(self._remembered(inventory, in_flight), in_flight=in_flight)
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
