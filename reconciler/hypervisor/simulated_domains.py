@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from reconciler.errors import HostError, HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.errors import HostError, HostFault, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
 from reconciler.model.domain import DiskConfig, DomainConfig
 
@@ -186,8 +186,11 @@ def _check_disk(world: World, host: HostState, name: str, disk: DiskConfig) -> N
     file = host.file(disk.path)
     if file is not None and not disk.read_only:
         for owner, other in world.writers(file):
-            raise _refused(
-                host, name, f'Failed to get "write" lock on {disk.path}: {other.config.name} on {owner.name} has it'
+            raise HostFault(
+                "internal error: process exited while connecting to monitor: "
+                f'Failed to get "write" lock on {disk.path}: {other.config.name} on {owner.name} has it',
+                host=host.name,
+                target=f"VirtualMachine/{name}",
             )
 
 

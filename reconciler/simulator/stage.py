@@ -144,7 +144,7 @@ class Stage:
             with controlling(self._surroundings(on_look=lambda _: None), watching=True) as session:
                 view = session.look(refresh=True)
         except ReconcilerError as error:
-            self.timeline.note("controller refused", sentence=error.message)
+            self._note_refusal(error)
             return
         unmet = self.last_view.plan.unmet if self.last_view is not None else ()
         self.promises.at_rest(view, frozenset(str(item.target) for item in unmet if item.reason in _TRIED_AGAIN))
@@ -164,12 +164,17 @@ class Stage:
             self.timeline.note("controller killed")
             self._begin_at = self.clock.monotonic() + self.scenario.fleet.restart
         except ReconcilerError as error:
-            self.timeline.note("controller refused", sentence=error.message)
+            self._note_refusal(error)
             self._begin_at = self.clock.monotonic() + _REFUSED_PAUSE
         else:
             self.timeline.note("controller stopped")
         finally:
             self._daemon = None
+
+    def _note_refusal(self, error: ReconcilerError) -> None:
+        """What its predecessor made of the fleet holds no more, and there is nobody else to ask."""
+        self.timeline.note("controller refused", sentence=error.message)
+        self.last_view = None
 
     def kill_controller(self) -> None:
         """As `kill -9`; it is started again by what watches over services."""

@@ -7,7 +7,7 @@ import threading
 import pytest
 from msgspec.structs import replace
 
-from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.errors import HostFault, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_invariants import violations
 from tests.support.domains import domain_config
@@ -107,7 +107,7 @@ class TestDomains:
         h2 = running.host("h2")
         h2.define_domain(domain_config())
 
-        with pytest.raises(HostRefused, match='Failed to get "write" lock'):
+        with pytest.raises(HostFault, match='Failed to get "write" lock'):
             h2.start_domain(UUID)
         assert violations(running.world) == ()
 
