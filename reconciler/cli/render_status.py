@@ -10,13 +10,14 @@ from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, revision
-from reconciler.model.health import DEVICE_DOUBTFUL, HostState
+from reconciler.model.health import DEVICE_DOUBTFUL
 from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
-from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+from reconciler.model.status import FleetStatus, HostCondition, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 
-_HOST_STYLE: Final[dict[HostState, Style]] = {
+_HOST_STYLE: Final[dict[HostCondition, Style]] = {
     "online": "good",
+    "degraded": "warn",
     "suspect": "warn",
     "unreachable": "bad",
     "fencing": "bad",

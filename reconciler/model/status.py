@@ -10,6 +10,8 @@ from reconciler.model.health import DEVICE_DOUBTFUL, HostState
 from reconciler.model.plan import Unmet
 
 VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
+HostCondition = HostState | Literal["degraded"]
+"""`degraded`: it answers, and takes long for it. That is for people: what may be done with it is as for `online`."""
 Sync = Literal["in-sync", "out-of-sync", "restart-pending", "blocked", "unknown"]
 
 
@@ -17,7 +19,7 @@ class HostStatus(Struct, frozen=True):
     """One host; sizes in bytes, `None` where the host could not be read."""
 
     name: str
-    health: HostState
+    health: HostCondition
     """As the controller that watches judges it; where none does, `online` for a host that was read."""
     state: str
     """`active`, `cordoned` or `maintenance`, as in the specs."""

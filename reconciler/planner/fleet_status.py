@@ -16,6 +16,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 from reconciler.planner.fencing import doubt_about_devices
+from reconciler.planner.host_health import SLOW
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World, make_world
 
@@ -95,12 +96,13 @@ def _as_judged(world: World, host: Host) -> HostStatus:
     verdict, incident = world.ledger.health.get(host.name), world.ledger.incidents.get(host.name)
     if incident is not None:
         status = replace(status, incident=incident.id, is_proven=host.name in world.ledger.proofs)
-    if verdict is None or verdict.state == ("online" if observed is None else "unknown"):
+    is_slow = verdict is not None and verdict.rule == SLOW
+    if verdict is None or (not is_slow and verdict.state == ("online" if observed is None else "unknown")):
         return status  # the controller's word is older than what was just seen
     is_fine = verdict.state == "online" and verdict.rule == "answers"
     return replace(
         status,
-        health=verdict.state,
+        health="degraded" if is_slow else verdict.state,
         since=verdict.since,
         rule=verdict.rule,
         message="" if is_fine else verdict.sentence,

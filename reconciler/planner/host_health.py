@@ -67,6 +67,10 @@ class Case(Struct, frozen=True):
         return self.armed and self.signs.power == "off" and age is not None and age < self.silence
 
 
+SLOW: Final = "slow"
+"""Name of the rule by which a host that takes long to answer is told from one that just answers."""
+
+
 class Rule(Struct, frozen=True):
     """`name` is a short constant; `sentence` is what people read."""
 
@@ -126,7 +130,7 @@ RULES: Final = (
     ),
     # Slow is degraded, never dead.
     Rule(
-        "slow",
+        SLOW,
         "online",
         lambda case: case.answers and case.signs.slow >= case.policy.probing.suspect_after,
         lambda case: f"answers, but takes {_seconds(case.policy.probing.suspect_after)} or longer for it",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
-from reconciler.model.health import DEVICE_DOUBTFUL
+from reconciler.model.health import DEVICE_DOUBTFUL, HostHealth
 from reconciler.model.status import FleetStatus, HostStatus, VmStatus
 from reconciler.planner.fleet_status import fleet_status
 from tests.support.fleets import Story, story, vm
@@ -56,6 +57,17 @@ def test_a_host_that_is_proven_dead_says_so() -> None:
 
 def test_a_host_that_answers_who_asks_is_online_though_the_controller_has_not_seen_it_yet() -> None:
     assert host(fleet().in_state("h2", "unknown"), "h2").health == "online"
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["read in time", "not read in time"])
+def test_a_host_that_answers_slowly_is_degraded_whether_or_not_it_could_be_read(is_read: bool) -> None:
+    running = fleet() if is_read else fleet().losing_sight_of("h2")
+    slow = running.with_ledger(health={"h2": HostHealth("h2", "online", "slow", "takes 3 s", running.now, None)})
+
+    seen = host(slow, "h2")
+
+    assert (seen.health, seen.message, seen.rule) == ("degraded", "takes 3 s", "slow")
+    assert not status(slow).healthy
 
 
 def test_a_host_that_is_back_is_not_yet_online() -> None:
