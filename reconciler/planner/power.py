@@ -182,7 +182,7 @@ class Power(OneCopy, frozen=True):
             host=self.copy.host,
             sign="change",
             why=why,
-            detail="start",
+            detail="start; somebody had forced it off" if why == "drift" else "start",
             disruption="reboot" if restart else "none",
             changes=() if restart else (FieldChange("state", self.copy.domain.state, "running", "none"),),
             after=after,
