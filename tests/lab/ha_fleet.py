@@ -67,6 +67,7 @@ class HaFleet:
             host.network_restore()
             if host.is_on:
                 host.thaw_all()
+                host.start_libvirtd()
             host.power_on()
         self.start_daemon()
         wait_for(self._is_settled, seconds, lambda: f"not settled: {self.health()} {self.where()} {self._log_end()}")
@@ -151,6 +152,14 @@ class HaFleet:
                 for attempt in ledger.attempts(host.name)
                 if incident is not None and attempt.incident == incident.id
             )
+
+    def wait_until_fencing_failed(self, host: LabHost) -> None:
+        """Until an attempt of its open incident has come to nothing."""
+        wait_for(
+            lambda: any(attempt.ended and attempt.end != "confirmed" for attempt in self.attempts(host)),
+            60,
+            "no attempt has failed",
+        )
 
     def agents_running(self, host: LabHost) -> list[int]:
         """Pids of the daemon's fence agents, and of programs that talk to the host's BMC."""

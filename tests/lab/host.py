@@ -173,13 +173,22 @@ class LabHost:
     def thaw_all(self) -> None:
         self._signal_all(sorted(processes_in(self.pid)), signal.SIGCONT)
 
-    def restart_libvirtd(self) -> None:
-        """Kill -9 libvirtd and start it again; guests live on, clients see their connections end."""
+    def stop_libvirtd(self) -> None:
+        """Kill -9 libvirtd and nothing else: guests live on, connections end and new ones are refused."""
         for pid in self._libvirtd():
             send(pid, signal.SIGKILL)
             wait_until_dead(pid, _DOWN_SECONDS)
-        self.exec(["libvirtd", "--daemon", "--listen"])
-        self.virsh("hostname")
+
+    def start_libvirtd(self) -> None:
+        """Start it unless it runs."""
+        if not self._libvirtd():
+            self.exec(["libvirtd", "--daemon", "--listen"])
+            self.virsh("hostname")
+
+    def restart_libvirtd(self) -> None:
+        """Kill -9 libvirtd and start it again; guests live on, clients see their connections end."""
+        self.stop_libvirtd()
+        self.start_libvirtd()
 
     def _libvirtd(self) -> list[int]:
         return [pid for pid in processes_in(self.pid) if name_of(pid) == "libvirtd"]

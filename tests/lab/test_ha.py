@@ -64,6 +64,7 @@ def test_after_a_power_cut_the_devices_word_is_proof_and_all_vms_boot_elsewhere(
 
     assert fleet.wait_until_booted(booted, again=vms) == {vm: booted[vm] + (vm in vms) for vm in VMS}
     assert kind_of_proof(fleet, lost) == "found-off"
+    assert "its fence device says that the power is off" in fleet.controller.ask("why", f"host/{lost.name}").out
     assert copies.twice == []
     assert fleet.health()[lost.name] == "fenced"
 
@@ -78,6 +79,26 @@ def test_a_host_whose_every_process_hangs_is_fenced(fleet: HaFleet) -> None:
 
     assert not lost.is_on
     assert copies.twice == []
+
+
+def test_a_host_whose_libvirtd_is_stopped_keeps_its_vms_until_it_is_fenced(fleet: HaFleet) -> None:
+    """Its guests live on, and nobody can ask it for them: no second copy while its BMC is out of reach either."""
+    lost, vms = fleet.fullest()
+    fleet.lab.bmc(lost.name).kill()
+
+    with watched(fleet.lab, VMS) as copies:
+        lost.stop_libvirtd()
+        fleet.wait_until_fencing_failed(lost)
+        alive = {vm: fleet.copies()[vm] for vm in vms}
+        guests = lost.guests()
+        fleet.lab.start_bmcs()
+        fleet.wait_until_elsewhere(vms, lost)
+
+    assert [len(pids) for pids in alive.values()] == [1] * len(vms)
+    assert {pid for pids in alive.values() for pid in pids} <= {*guests}
+    assert kind_of_proof(fleet, lost) == "fenced"
+    assert copies.twice == []
+    assert all(len(pids) == 1 for pids in fleet.copies().values())
 
 
 def test_a_host_that_is_cut_off_is_fenced_first_and_returns_without_running_anything_twice(fleet: HaFleet) -> None:
@@ -113,23 +134,22 @@ def test_a_host_that_is_cut_off_is_fenced_first_and_returns_without_running_anyt
 
 
 def test_without_proof_nothing_restarts_and_status_says_what_a_human_may_do(fleet: HaFleet) -> None:
-    """The VMs are unknown, never running; what somebody confirms is proof."""
+    """The BMC died with its host: the VMs are unknown, never running; what somebody confirms is proof."""
     lost, vms = fleet.fullest()
     fleet.lab.bmc(lost.name).hang()
 
     with watched(fleet.lab, VMS) as copies:
-        lost.network_cut()
-        wait_for(lambda: any(attempt.ended for attempt in fleet.attempts(lost)), 60, "no attempt has failed")
+        lost.power_cut()
+        fleet.wait_until_fencing_failed(lost)
         text = fleet.controller.run("status").out
         states = {vm["name"]: vm["health"] for vm in fleet.status()["vms"]}
         homes = {vm: fleet.where()[vm] for vm in vms}
-        lost.power_cut()  # what the human does before confirming it
         fleet.confirm(lost)
         fleet.wait_until_elsewhere(vms, lost)
 
     assert f"reconciler fence confirm {lost.name}" in text
     assert {states[vm] for vm in vms} == {"unknown"}
-    assert homes == {vm: [lost.name] for vm in vms}
+    assert homes == {vm: [] for vm in vms}
     assert kind_of_proof(fleet, lost) == "human"
     assert copies.twice == []
 
@@ -170,6 +190,39 @@ def test_a_controller_that_is_cut_off_from_all_hosts_fences_none(fleet: HaFleet)
     assert "fencing-held" in {item["reason"] for item in held["unmet"]}
     assert [host.pid for host in fleet.lab.hosts] == pids
     assert fleet.where() == homes
+
+
+def test_of_two_hosts_lost_at_once_none_is_fenced_before_a_human_has_confirmed_it(fleet: HaFleet) -> None:
+    """Two of three are more likely the network, say plan and status. One that a human knows to be off is recovered."""
+    lost, vms = fleet.fullest()
+    homes = fleet.where()
+    other = next(host for host in fleet.lab.hosts if host.name != lost.name and [host.name] in homes.values())
+    gone = [lost, other]
+    names = {host.name for host in gone}
+    pids = [host.pid for host in gone]
+
+    with watched(fleet.lab, VMS) as copies:
+        for host in gone:
+            host.network_cut()
+        wait_for(lambda: {fleet.health()[name] for name in names} == {"unreachable"}, 60, "they are not lost")
+        plan, text = fleet.controller.plan(), fleet.controller.run("status").out
+        untouched = [fleet.attempts(host) for host in gone], [host.pid for host in gone], fleet.where()
+        lost.power_cut()  # what the human does before confirming it
+        fleet.confirm(lost)
+        fleet.wait_until_elsewhere(vms, lost)
+
+    held = {item["target"]: item for item in plan["unmet"] if item["reason"] == "fencing-held"}
+    affected = {f"VirtualMachine/{vm}" for vm, hosts in homes.items() if names.intersection(hosts)}
+    assert {*held} == {f"Host/{name}" for name in names} | affected
+    assert all("2 of 3 hosts are bad at once" in item["detail"] for item in held.values())
+    assert all("mend the network" in item["hint"] and "fence confirm" in item["hint"] for item in held.values())
+    assert "2 of 3 hosts are bad at once, so nobody is fenced" in text
+    assert plan["actions"] == []
+    assert untouched == ([(), ()], pids, homes)
+    assert {vm: hosts for vm, hosts in fleet.where().items() if vm not in vms} == {
+        vm: hosts for vm, hosts in homes.items() if vm not in vms
+    }
+    assert copies.twice == []
 
 
 def test_a_link_that_flaps_fences_nobody(fleet: HaFleet) -> None:
