@@ -9,7 +9,7 @@ from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.restarts import Restarts
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
-PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran FROM placement"
+PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran, came_from, autostart FROM placement"
 
 
 def read_view(connection: sqlite3.Connection) -> LedgerView:
@@ -41,10 +41,10 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     )
 
 
-def placement_of(row: tuple[str, str, int, float, int]) -> Placement:
+def placement_of(row: tuple[str, str, int, float, int, str | None, int]) -> Placement:
     """Of a row as PLACEMENTS gives it."""
-    vm, host, epoch, since, ran = row
-    return Placement(vm, host, epoch, since, ran=bool(ran))
+    vm, host, epoch, since, ran, came_from, autostart = row
+    return Placement(vm, host, epoch, since, ran=bool(ran), came_from=came_from, autostart=bool(autostart))
 
 
 def failure_of(row: tuple[str, int, str, int, float, str]) -> Failure:

@@ -70,11 +70,21 @@ class Ledger(LedgerFile):
             return History(connection).passes(limit) if connection else ()
 
     # -- placements ------------------------------------------------------------------------------------------------
-    def record_placement(self, vm: str, host: str, epoch: int, at: float, *, ran: bool = True) -> None:
+    def record_placement(
+        self,
+        vm: str,
+        host: str,
+        epoch: int,
+        at: float,
+        *,
+        ran: bool = True,
+        came_from: str | None = None,
+        autostart: bool = False,
+    ) -> None:
         """Remember that `vm` is put on `host`; written before the domain is defined there.
 
-        `ran` is false for a domain that was surely never started. Raises PreconditionFailed if a higher epoch is
-        recorded, or this one elsewhere: that copy is the true one.
+        `ran` is false for a domain that was surely never started; for the rest see Placement. Raises
+        PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
         """
         with self._writing() as connection:
             known = connection.execute("SELECT host, epoch FROM placement WHERE vm = ?", (vm,)).fetchone()
@@ -87,7 +97,11 @@ class Ledger(LedgerFile):
             if known == (host, epoch):
                 connection.execute("UPDATE placement SET ran = ? WHERE vm = ?", (ran, vm))
             else:
-                connection.execute("REPLACE INTO placement VALUES (?, ?, ?, ?, ?)", (vm, host, epoch, at, ran))
+                connection.execute(
+                    "REPLACE INTO placement (vm, host, epoch, since, ran, came_from, autostart)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (vm, host, epoch, at, ran, came_from, autostart),
+                )
 
     def note_start(self, vm: str, *, again_at: float | None = None) -> None:
         """Remember that `vm` ran, and when it was started again after it had ended by itself; written before that."""
@@ -100,6 +114,16 @@ class Ledger(LedgerFile):
         """Remember that `vm` is stopped only to be started again; written before it is stopped."""
         with self._writing() as connection:
             connection.execute("UPDATE placement SET ran = 0 WHERE vm = ?", (vm,))
+
+    def note_autostart(self, vm: str, *, autostart: bool) -> None:
+        """Remember whether the host of `vm` starts it by itself; written before that is switched on."""
+        with self._writing() as connection:
+            connection.execute("UPDATE placement SET autostart = ? WHERE vm = ?", (autostart, vm))
+
+    def note_arrival(self, vm: str) -> None:
+        """Remember that `vm` was seen to run where it was put: where it was before does not matter any more."""
+        with self._writing() as connection:
+            connection.execute("UPDATE placement SET came_from = NULL WHERE vm = ?", (vm,))
 
     def forget_restarts(self, vm: str) -> None:
         """Count restarts of `vm` anew: we stopped it ourselves, so what was before says nothing any more."""

@@ -22,6 +22,10 @@ class Placement(Struct, frozen=True):
     since: float
     ran: bool = True
     """Whether it was started there, and not stopped by us to be started again; true also where that is not known."""
+    came_from: str | None = None
+    """The dead host that it was recovered from, until it is seen to run here: if that one returns, it may run there."""
+    autostart: bool = False
+    """Whether the domain, as last seen, is started by its host."""
 
 
 class Failure(Struct, frozen=True):
