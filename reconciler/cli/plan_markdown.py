@@ -47,7 +47,9 @@ def plan_markdown(page: PlanPage) -> str:
         ]
         lines.append("")
     lines += [
-        f"> **`{host.name}` could not be seen:** {markdown_cell(host.error)}: its VMs are unknown, not absent.\n"
+        f"> **`{host.name}`** is {markdown_cell(page.dead[host.name])}.\n"
+        if host.name in page.dead
+        else f"> **`{host.name}` could not be seen:** {markdown_cell(host.error)}: its VMs are unknown, not absent.\n"
         for host in page.unread
     ]
     text = render_plan(page, _PLAIN, detail="verbose").rstrip()

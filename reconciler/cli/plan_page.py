@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reconciler.cli.command_line import CommandLine
+from reconciler.cli.dead_hosts import dead_hosts
 from reconciler.cli.plan_json import plan_json
 from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown
@@ -16,7 +17,14 @@ from reconciler.daemon.view import View
 def page_of(view: View, commands: CommandLine) -> PlanPage:
     """What the plan's text is made from."""
     unread = tuple(view.inventory.unread[name] for name in sorted(view.inventory.unread))
-    return PlanPage(plan=view.plan, at=view.at, images=disk_images(view.desired), unread=unread, commands=commands)
+    return PlanPage(
+        plan=view.plan,
+        at=view.at,
+        images=disk_images(view.desired),
+        unread=unread,
+        commands=commands,
+        dead=dead_hosts(view.ledger, view.inventory.unread),
+    )
 
 
 def plan_text(view: View, commands: CommandLine, *, json: bool, markdown: bool, detail: Detail) -> str:

@@ -7,13 +7,14 @@ the free text are columns.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.cli.command_line import BARE, CommandLine
+from reconciler.cli.dead_hosts import POWER_IT_ON
 from reconciler.cli.plan_groups import SIGNS, ObjectChange, by_object
 from reconciler.cli.plan_lines import (
     DISRUPTION_STYLE,
@@ -45,6 +46,8 @@ class PlanPage(Struct, frozen=True):
     images: DiskImages
     unread: tuple[UnreadHost, ...] = ()
     commands: CommandLine = BARE
+    dead: Mapping[str, str] = {}
+    """By host that is proven dead: what became of its VMs."""
 
 
 def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal") -> str:
@@ -99,12 +102,14 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
     lines: list[str] = []
     for host in sorted(page.unread, key=lambda item: item.name):
         seen = f" (last seen {age(page.at - host.last_seen)} ago)" if host.last_seen is not None else ""
-        text = f"could not be seen{seen}: {host.error}: its VMs are unknown, not absent"
+        unknown = f"could not be seen{seen}: {host.error}: its VMs are unknown, not absent"
+        text = page.dead.get(host.name, unknown)
+        hint = POWER_IT_ON if host.name in page.dead else host.hint
         head = f"Host/{host.name}  "
         painted = [terminal.paint("?", "warn", "bold"), " ", terminal.paint(head, "bold")]
         lines += with_text(painted, 2 + len(head), text, terminal)
-        if host.hint and detail != "short":
-            lines += hint_lines(host.hint, terminal, page.commands)
+        if hint and detail != "short":
+            lines += hint_lines(hint, terminal, page.commands)
     return lines
 
 

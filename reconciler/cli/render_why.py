@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.cli.command_line import BARE, CommandLine
+from reconciler.cli.dead_hosts import POWER_IT_ON, dead_hosts
 from reconciler.cli.plan_groups import by_object
 from reconciler.cli.plan_lines import field_lines, worth_telling
 from reconciler.cli.render_lost_host import (
@@ -188,9 +189,8 @@ def _inaction(story: Story) -> list[str]:
     vm = _vm_status(story)
     if vm is not None and (vm.health == "unknown" or vm.sync == "unknown"):
         return ["nothing: it could not be seen, so nothing is known that could be decided on"]
-    if story.target.kind == "Host" and story.target.name in view.inventory.unread:
-        hint = view.inventory.unread[story.target.name].hint
-        return ["nothing: it could not be seen, and its VMs are left as they are", *([f"→ {hint}"] if hint else [])]
+    if story.target.kind == "Host" and (out_of_sight := _out_of_sight(view, story.target.name)):
+        return out_of_sight
     image = _image_status(story)
     if image is not None and image.sync == "blocked":
         return ["nothing: no VM can be made of it until that is mended; VMs made before run on"]
@@ -200,6 +200,18 @@ def _inaction(story: Story) -> list[str]:
     last = next((event for event in story.events if event.event.endswith("done")), None)
     since = f" since {moment(last.at)}" if last is not None else ""
     return [f"nothing to do: in sync{since}"]
+
+
+def _out_of_sight(view: View, host: str) -> list[str]:
+    """Why nothing is done of a host that was not read; empty for one that was."""
+    dead = dead_hosts(view.ledger, [host])
+    if dead:
+        return [f"nothing: {dead[host]}", f"→ {POWER_IT_ON}"]
+    unread = view.inventory.unread.get(host)
+    if unread is None:
+        return []
+    hint = [f"→ {unread.hint}"] if unread.hint else []
+    return ["nothing: it could not be seen, and its VMs are left as they are", *hint]
 
 
 def _vm_status(story: Story) -> VmStatus | None:

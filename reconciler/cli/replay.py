@@ -8,6 +8,7 @@ import click
 
 from reconciler import __version__
 from reconciler.cli.command_line import command_line
+from reconciler.cli.dead_hosts import dead_hosts
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.step_words import disk_images
@@ -31,7 +32,12 @@ def replay(invocation: Invocation, pass_id_or_file: str) -> int:
     plan = make_plan(kept.desired, kept.inventory, kept.ledger, kept.policy, kept.at)
     unread = tuple(kept.inventory.unread[name] for name in sorted(kept.inventory.unread))
     page = PlanPage(
-        plan=plan, at=kept.at, images=disk_images(kept.desired), unread=unread, commands=command_line(invocation)
+        plan=plan,
+        at=kept.at,
+        images=disk_images(kept.desired),
+        unread=unread,
+        commands=command_line(invocation),
+        dead=dead_hosts(kept.ledger, kept.inventory.unread),
     )
     click.echo(render_plan(page, stdout_terminal(), detail="verbose"), nl=False)
     click.echo(

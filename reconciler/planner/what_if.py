@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -12,7 +13,9 @@ from reconciler.model.health import FenceProof, HostHealth, Incident
 from reconciler.model.inventory import HostInventory, Inventory, UnreadHost
 from reconciler.model.ledger import LedgerView
 
-_SUPPOSED = "supposed to be down"
+SUPPOSED: Final = "supposed"
+"""Name of the rule of a host that is only supposed to be lost."""
+_SUPPOSED: Final = "supposed to be down"
 
 
 def if_down(
@@ -29,7 +32,7 @@ def if_down(
     for name in sorted(hosts):
         incidents[name] = Incident(f"supposed-{name}", name, now, None)
         proofs[name] = FenceProof(name, f"supposed-{name}", "human", now, _SUPPOSED, "")
-        health[name] = HostHealth(name, "fenced", "supposed", f"{name} is {_SUPPOSED}", now, None)
+        health[name] = HostHealth(name, "fenced", SUPPOSED, f"{name} is {_SUPPOSED}", now, None)
     return (
         replace(inventory, hosts=_with_shared_pools(desired, inventory, left), unread={**inventory.unread, **gone}),
         replace(ledger, health=health, incidents=incidents, proofs=proofs, quiet=False, in_flight=frozenset()),

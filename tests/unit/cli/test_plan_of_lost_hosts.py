@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from reconciler.cli.dead_hosts import dead_hosts
 from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.step_words import disk_images
 from reconciler.cli.terminal import Terminal
@@ -63,6 +64,7 @@ def supposed() -> Story:
 STORIES: dict[str, Callable[[], Story]] = {
     "fenced-now": lambda: before().lost("h1"),
     "proven-dead": lambda: before().lost("h1").proven("h1"),
+    "recovered": recovered,
     "no-device": lambda: before(armed=False).lost("h1"),
     "device-not-tested": lambda: before().lost("h1").with_ledger(fence_tests={}),
     "all-levels-failed": failed,
@@ -84,6 +86,7 @@ def test_the_plan_reads_as_in_the_golden_file(name: str, golden: Golden) -> None
     fleet = STORIES[name]()
     unread = tuple(fleet.inventory.unread[host] for host in sorted(fleet.inventory.unread))
 
-    text = render_plan(PlanPage(fleet.plan(), fleet.now, disk_images(fleet.specs), unread), Terminal())
+    dead = dead_hosts(fleet.ledger, fleet.inventory.unread)
+    text = render_plan(PlanPage(fleet.plan(), fleet.now, disk_images(fleet.specs), unread, dead=dead), Terminal())
 
     golden(f"lost-host-{name}.txt", text)
