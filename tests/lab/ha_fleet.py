@@ -92,7 +92,8 @@ class HaFleet:
 
     def where(self) -> dict[str, list[str]]:
         """Hosts that are on and run it, by VM: asked past the network."""
-        return {vm: running_on(self.lab.hosts, vm) for vm in self.vms}
+        guests = guests_of(self.lab.hosts)
+        return {vm: [host for host, names in guests.items() if vm in names] for vm in self.vms}
 
     def fullest(self) -> tuple[LabHost, list[str]]:
         """The host with the most VMs, and those."""
@@ -102,7 +103,8 @@ class HaFleet:
 
     def runs_elsewhere(self, vms: Iterable[str], lost: LabHost) -> bool:
         """Whether each of them runs on one host, not on the lost one."""
-        return all(len(running_on([host for host in self.lab.hosts if host.name != lost.name], vm)) == 1 for vm in vms)
+        guests = guests_of(host for host in self.lab.hosts if host.name != lost.name)
+        return all(sum(vm in names for names in guests.values()) == 1 for vm in vms)
 
     def wait_until_elsewhere(self, vms: Iterable[str], lost: LabHost, seconds: float = 60) -> None:
         """Until each of them runs on one host, not on the lost one."""
@@ -238,10 +240,10 @@ def _fenced_host_spec(lab: Lab, host: LabHost, device: Mapping[str, str]) -> str
         """)
 
 
-def running_on(hosts: Iterable[LabHost], vm: str) -> list[str]:
-    """Those of `hosts` on which it runs; hosts that are off or hung run nothing that could be asked about."""
-    return [
-        host.name
+def guests_of(hosts: Iterable[LabHost]) -> dict[str, set[str]]:
+    """VMs that run, by host; hosts that are off or hung run nothing that could be asked about."""
+    return {
+        host.name: set(host.virsh("list", "--name", "--state-running").split())
         for host in hosts
-        if host.is_on and not host.is_hung and vm in host.virsh("list", "--name", "--state-running").split()
-    ]
+        if host.is_on and not host.is_hung
+    }

@@ -8,6 +8,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
+_LONGEST_PAUSE_AFTER_WORK = 0.5
 
 
 class LabError(Exception):
@@ -23,10 +24,13 @@ def wait_for(predicate: Callable[[], T], timeout: float, message: str | Callable
     deadline = time.monotonic() + timeout
     pause = _FIRST_PAUSE
     while True:
+        asked = time.monotonic()
         if result := predicate():
             return result
-        if time.monotonic() >= deadline:
+        answered = time.monotonic()
+        if answered >= deadline:
             text = message() if callable(message) else message
             raise TimeoutError(f"not within {timeout:g} s: {text}")
-        time.sleep(pause)
+        # Asking, by a command for instance, may take what is waited for: at most every other moment is spent on it.
+        time.sleep(max(pause, min(answered - asked, _LONGEST_PAUSE_AFTER_WORK)))
         pause = min(pause * 1.5, _LONGEST_PAUSE)
