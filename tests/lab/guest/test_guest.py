@@ -23,15 +23,26 @@ pytestmark = pytest.mark.lab
 def tiny(tmp_path: Path) -> Iterator[Machine]:
     """The tiny image, booted as far as its third tick."""
     with boot(tiny_image(), tmp_path) as machine:
-        machine.wait_for_line("tick 1 ")
-        print(f"tiny: first tick {time.monotonic() - machine.began:.1f} s after QEMU's start")
-        machine.wait_for_line("tick 3 ")
-        yield machine
+        yield _ticking(machine)
 
 
-def test_tiny_guest_prints_its_boot_id_and_then_monotone_ticks(tiny: Machine) -> None:
-    boot_id = tiny.wait_for_line("lab-guest boot ").split()[2]
-    ticks = [line.split() for line in tiny.console() if line.startswith("tick ")]
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One such guest for all tests that leave it running."""
+    with boot(tiny_image(), tmp_path_factory.mktemp("tiny")) as machine:
+        yield _ticking(machine)
+
+
+def _ticking(machine: Machine) -> Machine:
+    machine.wait_for_line("tick 1 ")
+    print(f"tiny: first tick {time.monotonic() - machine.began:.1f} s after QEMU's start")
+    machine.wait_for_line("tick 3 ")
+    return machine
+
+
+def test_tiny_guest_prints_its_boot_id_and_then_monotone_ticks(lasting: Machine) -> None:
+    boot_id = lasting.wait_for_line("lab-guest boot ").split()[2]
+    ticks = [line.split() for line in lasting.console() if line.startswith("tick ")]
     uptimes = [float(tick[3]) for tick in ticks]
     assert [int(tick[1]) for tick in ticks] == list(range(1, len(ticks) + 1))
     assert {tick[2] for tick in ticks} == {boot_id[:8]}
@@ -60,21 +71,21 @@ def test_tiny_guest_keeps_files_and_changes_its_boot_id_when_it_reboots(tiny: Ma
     assert tiny.run_in_guest("cat /root/file") == "kept\n"
 
 
-def test_tiny_guest_ticks_on_while_its_file_system_is_frozen(tiny: Machine) -> None:
-    frozen = tiny.agent("guest-fsfreeze-freeze")
-    count = sum(line.startswith("tick ") for line in tiny.console())
-    tiny.wait_for_line("tick ", times=count + 2)
-    assert tiny.agent("guest-fsfreeze-thaw") == frozen == 1
+def test_tiny_guest_ticks_on_while_its_file_system_is_frozen(lasting: Machine) -> None:
+    frozen = lasting.agent("guest-fsfreeze-freeze")
+    count = sum(line.startswith("tick ") for line in lasting.console())
+    lasting.wait_for_line("tick ", times=count + 2)
+    assert lasting.agent("guest-fsfreeze-thaw") == frozen == 1
 
 
-def test_tiny_guest_brings_up_a_plugged_in_cpu_and_nic(tiny: Machine) -> None:
-    (slot,) = (cpu for cpu in tiny.monitor("query-hotpluggable-cpus") if "qom-path" not in cpu)
-    tiny.monitor("device_add", id="cpu1", driver=slot["type"], **slot["props"])
-    tiny.monitor("netdev_add", type="user", id="net")
-    tiny.monitor("device_add", id="nic", driver="virtio-net-pci", netdev="net", bus="spare")
-    assert tiny.wait_for_line("lab-guest address ").startswith("lab-guest address eth0 10.0.2.")
+def test_tiny_guest_brings_up_a_plugged_in_cpu_and_nic(lasting: Machine) -> None:
+    (slot,) = (cpu for cpu in lasting.monitor("query-hotpluggable-cpus") if "qom-path" not in cpu)
+    lasting.monitor("device_add", id="cpu1", driver=slot["type"], **slot["props"])
+    lasting.monitor("netdev_add", type="user", id="net")
+    lasting.monitor("device_add", id="nic", driver="virtio-net-pci", netdev="net", bus="spare")
+    assert lasting.wait_for_line("lab-guest address ").startswith("lab-guest address eth0 10.0.2.")
     waiting = "for _ in $(seq 100); do grep -q 0-1 $1 && break; sleep 0.1; done; cat $1"
-    assert tiny.run_in_guest(f"set -- /sys/devices/system/cpu/online; {waiting}") == "0-1\n"
+    assert lasting.run_in_guest(f"set -- /sys/devices/system/cpu/online; {waiting}") == "0-1\n"
 
 
 def test_tiny_guest_takes_its_hostname_from_a_seed_disk(tmp_path: Path) -> None:
