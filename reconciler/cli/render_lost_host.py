@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reconciler.cli.words import age, clock_time, moment, printable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
+from reconciler.planner.host_health import POWER_OFF
 
 
 def health_lines(health: HostHealth, at: float, told: str) -> list[str]:
@@ -30,11 +31,15 @@ def incident_lines(incident: Incident | None) -> list[str]:
     return [f"{incident.id} open since {moment(incident.opened)}", told]
 
 
-def proof_lines(proof: FenceProof | None, incident: Incident | None) -> list[str]:
+def proof_lines(proof: FenceProof | None, incident: Incident | None, health: HostHealth | None) -> list[str]:
     """Why its VMs may run elsewhere, or that they may not."""
     if proof is not None:
         return [f"{proof.kind} at {moment(proof.at)} by {printable(proof.by)}", printable(proof.evidence)]
-    return [] if incident is None else ["none: its VMs may still run there"]
+    if incident is None:
+        return []
+    if health is not None and health.rule == POWER_OFF:
+        return ["none yet: its device says off, and is asked once more before that counts"]
+    return ["none: its VMs may still run there"]
 
 
 def attempt_lines(attempts: Sequence[FenceAttempt]) -> list[str]:

@@ -79,7 +79,7 @@ def _lost_host(story: Story, terminal: Terminal) -> list[str]:
     sections = (
         ("health", health_lines(health, story.view.at, told) if health is not None else []),
         ("incident", incident_lines(incident)),
-        ("proof", proof_lines(ledger.proofs.get(name), incident)),
+        ("proof", proof_lines(ledger.proofs.get(name), incident, health)),
         ("attempts", attempt_lines(story.attempts)),
         ("test", test_lines(ledger.fence_tests.get(name))),
     )

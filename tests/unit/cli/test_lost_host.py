@@ -15,6 +15,7 @@ from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.ledger import LedgerView
+from reconciler.planner.host_health import POWER_OFF
 from tests.conftest import Golden
 from tests.unit.cli.calling import invoke
 from tests.unit.cli.plans import NOW, plan, ref
@@ -121,6 +122,17 @@ def test_why_of_a_lost_host_tells_the_verdict_the_attempts_and_the_proof(golden:
     story = Story(ref("Host/h1"), view, (), timeline=timeline_of_host(_OF_HOST), attempts=_ATTEMPTS)
 
     golden("why-lost-host.txt", render_why(story, Terminal()))
+
+
+def test_why_of_a_host_whose_device_says_off_does_not_say_that_its_vms_may_run() -> None:
+    says_off = replace(_HEALTH, state="unreachable", rule=POWER_OFF, sentence="its fence device says off")
+    ledger = replace(_LEDGER, health={"h1": says_off}, proofs={})
+    view = replace(look(plan(unseen=("h1",)), sources={"Host/h1": "hosts.yaml:1:1"}), ledger=ledger)
+
+    text = render_why(Story(ref("Host/h1"), view, ()), Terminal())
+
+    assert "none yet: its device says off, and is asked once more before that counts" in text
+    assert "may still run" not in text
 
 
 def test_why_of_a_recovered_vm_tells_its_timeline(golden: Golden) -> None:
