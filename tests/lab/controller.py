@@ -15,6 +15,7 @@ from typing import Any
 
 from tests.lab.guest import tiny_image
 from tests.lab.hosts import Lab
+from tests.lab.namespaces import run
 
 POOL = "vms"
 FLEET = "default"
@@ -151,12 +152,20 @@ def vm_spec(name: str, *, extra: str = "", memory: str = "160MiB") -> str:
     )
 
 
-def make_controller(lab: Lab, directory: Path, vms: Iterable[str] = ()) -> Controller:
-    """A fleet of the lab's hosts with `vms` in its specs."""
+def blank_image(directory: Path) -> Path:
+    """Nothing boots from this image: its guests sit in their BIOS and leave the processors to what is tested."""
+    image = directory / "blank.qcow2"
+    directory.mkdir(parents=True, exist_ok=True)
+    run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "64M"])
+    return image
+
+
+def make_controller(lab: Lab, directory: Path, vms: Iterable[str] = (), *, image: Path | None = None) -> Controller:
+    """A fleet of the lab's hosts with `vms` in its specs; they boot the tiny guest, or `image`."""
     controller = Controller(directory / "specs", directory / "state")
     controller.specs.mkdir(parents=True)
     controller.write("hosts.yaml", host_specs(lab))
-    controller.write("facilities.yaml", facility_specs(lab, tiny_image()))
+    controller.write("facilities.yaml", facility_specs(lab, image or tiny_image()))
     for name in vms:
         controller.write(f"vms/{name}.yaml", vm_spec(name))
     return controller

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import random
 import re
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.lab.controller import POOL, Controller, facility_specs, host_specs, make_controller, vm_spec
+from tests.lab.controller import POOL, Controller, blank_image, host_specs, make_controller, vm_spec
 from tests.lab.hosts import Lab
 
 pytestmark = pytest.mark.lab
@@ -39,11 +38,7 @@ def _uninterrupted(lab: Lab, directory: Path) -> tuple[Controller, list[str], fl
 
 
 def _fleet(lab: Lab, directory: Path) -> Controller:
-    controller = make_controller(lab, directory)
-    # Nothing boots from this image: the guests sit in their BIOS and leave the processors to what is tested.
-    image = directory / "blank.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), "64M"], check=True)
-    controller.write("facilities.yaml", facility_specs(lab, image))
+    controller = make_controller(lab, directory, image=blank_image(directory))
     controller.write("hosts.yaml", host_specs(lab, ["h1", "h2"]))
     for name in VMS:
         clone = "full" if name == "web-2" else "linked"
@@ -75,7 +70,7 @@ def test_apply_killed_anywhere_ends_in_the_same_state_when_run_again(fresh_lab: 
 
 def test_a_second_controller_says_who_holds_the_state_directory(fresh_lab: Lab, tmp_path: Path) -> None:
     """While the daemon runs, apply is refused with its pid; plan works beside it."""
-    controller = make_controller(fresh_lab, tmp_path, ["web-1"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
     daemon = controller.start("run", log=tmp_path / "daemon.log")
     try:
         _wait_for_lock(controller)

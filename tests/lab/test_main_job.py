@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.controller import POOL, boots, homes, make_controller, running, vm_spec
+from tests.lab.controller import POOL, blank_image, boots, homes, make_controller, running, vm_spec
 from tests.lab.hosts import Lab, wait_for
 
 pytestmark = pytest.mark.lab
@@ -74,7 +74,7 @@ SHOWN = {
 
 def test_edits_behind_its_back_are_shown_and_mended(fresh_lab: Lab, tmp_path: Path) -> None:
     """Each edit with virsh is in the next plan with field, old and new, and gone after apply."""
-    controller = make_controller(fresh_lab, tmp_path, ["web-1"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
     controller.apply()
     home = homes(fresh_lab, "web-1")
     host = fresh_lab.host(home[0])
@@ -109,7 +109,7 @@ def test_what_is_not_managed_is_left_alone(fresh_lab: Lab, tmp_path: Path) -> No
         )
         host.virsh("define", str(xml))
     before = {name: host.virsh("dumpxml", name) for name in ("stranger", "web-2")}
-    controller = make_controller(fresh_lab, tmp_path, ["web-1", "web-2"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1", "web-2"], image=blank_image(tmp_path))
     controller.apply(expect=(3,))
     foreign = fresh_lab.shared / POOL / "notes.raw"
     foreign.write_bytes(b"kept")
@@ -149,7 +149,7 @@ def test_a_removed_vm_keeps_its_disk_and_comes_back_with_it(fresh_lab: Lab, tmp_
 
 def test_deletion_policy_delete_takes_the_disk_too(fresh_lab: Lab, tmp_path: Path) -> None:
     """With deletionPolicy: delete the disk goes with the VM, and the plan calls that data-loss."""
-    controller = make_controller(fresh_lab, tmp_path)
+    controller = make_controller(fresh_lab, tmp_path, image=blank_image(tmp_path))
     spec = controller.write("vms/web-1.yaml", vm_spec("web-1", extra="deletionPolicy: delete"))
     controller.apply()
 
@@ -201,7 +201,7 @@ def test_a_disk_grows_while_the_guest_runs(fresh_lab: Lab, tmp_path: Path) -> No
 
 def test_a_lost_ledger_is_rebuilt_and_nothing_is_deleted(fresh_lab: Lab, tmp_path: Path) -> None:
     """Without its state directory the controller finds its VMs by their marks and has nothing to do."""
-    controller = make_controller(fresh_lab, tmp_path, VMS[:2])
+    controller = make_controller(fresh_lab, tmp_path, VMS[:2], image=blank_image(tmp_path))
     controller.apply()
     before = {name: homes(fresh_lab, name) for name in VMS[:2]}
 
@@ -215,7 +215,7 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_deleted(fresh_lab: Lab, tmp_pat
 
 def test_a_host_out_of_sight_hides_and_slows_nobody_else(fresh_lab: Lab, tmp_path: Path) -> None:
     """With one libvirtd stopped the plan covers the others, says what it could not see, and makes no second copy."""
-    controller = make_controller(fresh_lab, tmp_path, VMS[:3])
+    controller = make_controller(fresh_lab, tmp_path, VMS[:3], image=blank_image(tmp_path))
     controller.apply()
     hung = fresh_lab.hosts[2]
     theirs = [name for name in VMS[:3] if homes(fresh_lab, name) == [hung.name]]
