@@ -73,6 +73,7 @@ _HINTS_BY_TEXT: Final = (
         "Permission denied (",
         "put this user's public ssh key into ~/.ssh/authorized_keys there, or name the key: keyfile=…",
     ),
+    ('Failed to get "write" lock', "another QEMU has the disk open; find out which, and switch that off"),
     ("Permission denied", "check the rights of the path on the host"),
     ("Network not found", "define the network on that host, or check the selector in the Network spec"),
     ("Cannot get interface MTU", "create the bridge on the host"),
@@ -91,7 +92,7 @@ _SSH_BANNER: Final = re.compile(r"@{9,}.*?(REMOTE HOST IDENTIFICATION HAS CHANGE
 _HINTS: Final[dict[type[HostError], str]] = {
     HostUnreachable: "check that libvirtd runs there and that `virsh -c {uri} list` works from here",
     HostBusy: "nothing to do: it is tried again",
-    HostFault: "look at the VM's log on the host: /var/log/libvirt/qemu/NAME.log; it is tried again",
+    HostFault: "look at {log} on the host; it is tried again",
     ObjectConflict: "rename the spec, or remove or adopt what has that name on the host",
     NoSpace: "free space in the pool or enlarge it",
     ObjectNotFound: "look again with `reconciler plan`",
@@ -118,4 +119,11 @@ def translate(error: RawError, *, host: str, target: str = "", lost: bool = Fals
     text = _SSH_BANNER.sub(r"\1: \2", text)
     kind = HostUnreachable if lost else classify(error, target)
     hint = next((hint for part, hint in _HINTS_BY_TEXT if part in text), _HINTS[kind])
-    return kind(text, host=host, target=target, hint=hint.replace("{uri}", shlex.quote(uri)))
+    hint = hint.replace("{uri}", shlex.quote(uri)).replace("{log}", _log_of(target))
+    return kind(text, host=host, target=target, hint=hint)
+
+
+def _log_of(target: str) -> str:
+    """Where the host has written down more: QEMU's own words, of a VM."""
+    what, _, name = target.partition("/")
+    return f"/var/log/libvirt/qemu/{name}.log" if what == "VirtualMachine" and name else "libvirt's log"

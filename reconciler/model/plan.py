@@ -45,6 +45,7 @@ UnmetReason = Literal[
     "spec-invalid",  # the object's spec is unusable; its last good form stands
     "paused",  # held by annotation or command
     "backoff",  # failed, and not yet tried again
+    "disk-locked",  # another QEMU has its disk open: maybe on a host that counts as dead
     "failed",  # failed permanently; something has to change
     "removal-held",  # would be removed, but the specs are not certain
     "prune-disabled",  # would be removed, but is protected

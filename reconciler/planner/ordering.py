@@ -12,6 +12,7 @@ from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StartDomain, StopDomain
+from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
 from reconciler.planner.world import World
 
@@ -89,16 +90,17 @@ def _why_not_now(world: World, action: Action) -> Unmet | None:
     failure = world.ledger.failures.get(action.id)
     if failure is None or not failure.waits(world.now) or failure.inputs != action_inputs(action):
         return None
-    return _failed(action, failure, world.now)
+    return _failed(world, action, failure)
 
 
-def _failed(action: Action, failure: Failure, now: float) -> Unmet:
-    wait = max(1, math.ceil(failure.waits(now)))
+def _failed(world: World, action: Action, failure: Failure) -> Unmet:
+    wait = max(1, math.ceil(failure.waits(world.now)))
     tries = f"{failure.attempts} {'try' if failure.attempts == 1 else 'tries'}"
-    return Unmet(
+    when = f"{tries}, next in {wait} s"
+    return locked_disk(world.ledger, action, failure, when) or Unmet(
         action.target,
         "failed" if failure.permanent else "backoff",
-        f"{action.detail}: {failure.message} ({tries}, next in {wait} s)",
+        f"{action.detail}: {failure.message} ({when})",
         severity="blocked" if failure.permanent else "waiting",
         host=action.host,
         hint=NextCommand("why", str(action.target)),

@@ -86,6 +86,21 @@ def test_a_socket_that_may_not_be_opened_names_the_group() -> None:
     assert "usermod -aG libvirt" in translate(_Raw(38, 7, text), host="h1", lost=True).hint
 
 
+def test_where_to_look_when_qemu_broke_off_has_the_vms_own_name() -> None:
+    text = "internal error: process exited while connecting to monitor: out of memory"
+
+    assert (
+        "/var/log/libvirt/qemu/web-1.log" in translate(_Raw(1, 10, text), host="h1", target="VirtualMachine/web-1").hint
+    )
+    assert "NAME" not in translate(_Raw(1, 10, text), host="h1").hint
+
+
+def test_a_disk_that_another_qemu_has_open_is_not_a_matter_of_rights_or_logs() -> None:
+    text = 'internal error: process exited while connecting to monitor: Failed to get "write" lock'
+
+    assert "another QEMU has the disk open" in translate(_Raw(1, 10, text), host="h1").hint
+
+
 def test_the_uri_to_try_by_hand_is_quoted_for_a_shell() -> None:
     error = translate(_Raw(5, 7, "no route"), host="h1", lost=True, uri="qemu+ssh://h1/system?keyfile=/k&mode=auto")
 
