@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import ast
-import fcntl
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BASE = "debian:bookworm-slim"
 REPOSITORY = Path(__file__).parents[2]
 _CACHE = REPOSITORY / ".cache" / "container"
-_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 _PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout"}
 _CERTIFICATES = "/run/certificates.crt"
 
@@ -64,20 +57,6 @@ class Buildah:
         return [*volumes, f"{pip_conf}:/etc/pip.conf:ro"]
 
 
-def base_tarball() -> Path:
-    """A minimal Debian 12 like the official slim image, made once and kept in ``.cache``."""
-    _CACHE.mkdir(parents=True, exist_ok=True)
-    tarball = _CACHE / "debian-bookworm-slim.tar"
-    with _locked(_CACHE / "lock"):
-        if not tarball.exists():
-            unfinished = tarball.with_suffix(".unfinished.tar")
-            options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
-            options += ["--dpkgopt=force-unsafe-io", "--aptopt=Acquire::Languages none"]
-            run("mmdebstrap", "--quiet", "--variant=minbase", *options, "bookworm", unfinished)
-            unfinished.replace(tarball)
-    return tarball
-
-
 def run(*command: str | Path) -> str:
     """Stdout of a command; AssertionError with the end of its output if it fails."""
     argv = [str(part) for part in command]
@@ -98,10 +77,3 @@ def _pip_settings() -> dict[str, str]:
         for key, value in plain.items()
         if (key in _PIP_SETTINGS and "file:" not in value) or (key == "cert" and os.access(value, os.R_OK))
     }
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler import __version__
-from tests.packaging.buildah import REPOSITORY, Buildah, base_tarball
+from tests.lab.guest.debian_base import debian_base
+from tests.packaging.buildah import REPOSITORY, Buildah
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +37,7 @@ def buildah(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Buildah]:
     folder = tmp_path_factory.mktemp("buildah")
     buildah = Buildah(folder)
     try:
-        buildah.add_base(base_tarball())
+        buildah.add_base(debian_base())
         buildah.build(REPOSITORY, _IMAGE)
         yield buildah
         buildah.remove()

@@ -49,7 +49,7 @@ def cached_image(name: str, *, without: tuple[str, ...], build: Callable[[Path, 
     image = cache_directory() / f"{name}-{recipe_hash(name, without)}.qcow2"
     if image.exists():
         return image
-    with _locked(image.with_suffix(".lock")):
+    with locked(image.with_suffix(".lock")):
         if not image.exists():
             with tempfile.TemporaryDirectory(dir=image.parent, prefix=f".{name}-") as work:
                 unfinished = Path(work) / "image.qcow2"
@@ -69,7 +69,8 @@ def copy_image(image: Path, destination: Path) -> Path:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """One process at a time."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
 from tests.lab.guest.cache import cached_image, copy_image
 from tests.lab.guest.commands import Progress, run
+from tests.lab.guest.debian_base import debian_root
 from tests.lab.guest.disk import make_disk
 from tests.lab.guest.kernel import OVERLAY, write_initramfs
 from tests.lab.guest.packages import unpack
@@ -20,7 +20,6 @@ _PACKAGES = (
     *("linux-image-cloud-amd64", "systemd-sysv", "udev", "dbus", "cloud-init", "cloud-guest-utils"),
     *("qemu-guest-agent", "openssh-server", "netplan.io", "iproute2"),
 )
-_LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")
 # What starts by itself on a server and would only delay a guest that lives for minutes.
 _MASKED_UNITS = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
@@ -49,8 +48,8 @@ def _build(work: Path, image: Path) -> None:
     progress = Progress("debian")
     root = work / "root"
     progress.say("installing packages, takes about a minute")
-    # The initramfs is our own and waits for nothing, so the package's need not be made.
-    run(_mmdebstrap(root), env={**os.environ, "INITRD": "No"})
+    # Without the packages' initramfs: our own waits for nothing.
+    debian_root(root, _PACKAGES)
     progress.say("setting up")
     _set_up(root)
     (modules,) = (root / "lib" / "modules").iterdir()
@@ -59,14 +58,6 @@ def _build(work: Path, image: Path) -> None:
     progress.say("writing and compressing the disk")
     make_disk(root, _SIZE, _boot_script(modules.name), image, work=work, compress=True)
     progress.say(f"done, {image.stat().st_size >> 20} MiB")
-
-
-def _mmdebstrap(root: Path) -> list[str]:
-    return [
-        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(_PACKAGES)}"),
-        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT),
-        *("--aptopt=Acquire::Languages none", "bookworm", str(root)),
-    ]  # fmt: skip
 
 
 def _set_up(root: Path) -> None:

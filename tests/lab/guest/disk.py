@@ -32,7 +32,9 @@ def make_disk(root: Path, size: int, boot_script: str, image: Path, *, work: Pat
         *("-E", f"offset={_FIRST_SECTOR * _SECTOR},lazy_itable_init=0,nodiscard", raw, f"{blocks}k"),
     ])  # fmt: skip
     _install_grub(raw, boot_script, work)
-    run(["qemu-img", "convert", "-O", "qcow2", *(["-c"] if compress else []), raw, image])
+    # zstd takes a fifth of zlib's time, and no more room.
+    compression = ["-c", "-o", "compression_type=zstd"] if compress else []
+    run(["qemu-img", "convert", "-O", "qcow2", *compression, raw, image])
     raw.unlink()
 
 

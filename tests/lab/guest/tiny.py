@@ -52,7 +52,7 @@ _DIRECTORIES = (
 
 def tiny_image() -> Path:
     """Path of the tiny image in the cache, built if need be; read only, e.g. as a backing file."""
-    return cached_image("tiny", without=("debian",), build=_build)
+    return cached_image("tiny", without=("debian", "debian_base"), build=_build)
 
 
 def build_tiny(destination: Path) -> Path:
