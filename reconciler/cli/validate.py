@@ -38,13 +38,13 @@ def _too_few_hosts(desired: DesiredState, failures: int) -> Iterator[SpecProblem
         return
     for bound in import_module("reconciler.planner.failures").bound_vms(desired, failures):
         target = ObjectRef("VirtualMachine", bound.vm)
-        hosts = ", ".join(bound.hosts) or "no host"
+        can = f"only {', '.join(bound.hosts)} can" if bound.hosts else "no host of the specs can"
         yield SpecProblem(
             where=desired.sources.get(target, SourceRef("", 1)),
             code="S047",
             target=str(target),
             field="spec.placement",
-            message=f"only {hosts} can run it, and {failures} host failure{'s' if failures > 1 else ''} must be borne"
+            message=f"{can} run it, and {failures} host failure{'s' if failures > 1 else ''} must be borne"
             " (hostFailuresToTolerate); allow it more hosts",
             severity="warning",
         )

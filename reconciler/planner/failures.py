@@ -17,6 +17,7 @@ from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import would_be_recovered
+from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.placement import Room, reject
 from reconciler.planner.world import World
 
@@ -24,6 +25,10 @@ MOST_SETS: Final = 200
 """Sets of hosts that are looked at; of more, those of the hosts with the most to lose."""
 _SHOWN: Final = 5
 _NAMED: Final = 8
+_MORE_ROOM: Final = "add a host or memory, lower the VMs' memory, or hostFailuresToTolerate"
+_MORE_HOSTS: Final = (
+    "mend hosts that are lost, make those active that take no VMs, add one, or lower hostFailuresToTolerate"
+)
 
 
 class Loss(Struct, frozen=True):
@@ -44,15 +49,30 @@ def report_risks(world: World, facilities: Facilities, rooms: Mapping[str, Room]
     losses = sorted(losses_of(world, facilities, rooms, draft, number), key=lambda loss: (-len(loss.vms), loss.hosts))
     left_out = f"; so it is in {len(losses) - _SHOWN} more cases" if len(losses) > _SHOWN else ""
     for loss in losses[:_SHOWN]:
-        lost = " and ".join(loss.hosts)
+        lost, vms = " and ".join(loss.hosts), _words(loss.vms)
+        if _others_that_take_vms(world, loss.hosts):
+            detail, hint = f"if {lost} failed, {vms} would find no room", _MORE_ROOM
+        else:
+            detail, hint = f"if {lost} failed, no host would be left for {vms}", _MORE_HOSTS
         draft.wait(
             ObjectRef("Host", loss.hosts[0]),
             "capacity-at-risk",
-            f"if {lost} failed, {_words(loss.vms)} would find no room{left_out}",
+            f"{detail}{left_out}",
             severity="info",
             host=loss.hosts[0],
-            hint="add a host or memory, lower the VMs' memory, or hostFailuresToTolerate",
+            hint=hint,
         )
+
+
+def _others_that_take_vms(world: World, lost: Collection[str]) -> list[str]:
+    """Hosts besides `lost` that answer and take new VMs."""
+    return [
+        name
+        for name in world.inventory.hosts
+        if name not in lost
+        and world.desired.hosts[name].spec.state == "active"
+        and not unfit_for_new_vms(world.ledger, name)
+    ]
 
 
 def losses_of(
@@ -128,9 +148,9 @@ class Bound(Struct, frozen=True):
 def bound_vms(desired: DesiredState, number: int) -> Iterator[Bound]:
     """HA VMs that some `number` hosts failing together would leave without any host; no host is looked at.
 
-    What only the hosts know, such as their memory, is for the plan.
+    What only the hosts know, such as their memory, is for the plan. A Host whose spec can't be used might be the one.
     """
-    if not number:
+    if not number or any(ref.kind == "Host" for ref in desired.unusable):
         return
     for name, vm in sorted(desired.vms.items()):
         local = any((pool := desired.pools.get(disk.pool)) is None or not pool.spec.shared for disk in vm.spec.disks)

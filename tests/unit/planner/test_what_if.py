@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from reconciler.model.desired_state import SourceRef, SpecProblem
+from reconciler.model.resource import ObjectRef
 from reconciler.planner.failures import bound_vms
 from reconciler.planner.what_if import if_down
 from tests.support.fleets import GIB, POLICY, Story, host, pool, story, vm
@@ -110,6 +112,16 @@ def test_hosts_whose_vms_would_find_no_room_are_named_with_these_vms() -> None:
     assert any("(web)" in text for text in found)
 
 
+def test_where_no_other_host_takes_vms_it_is_not_memory_that_is_missing() -> None:
+    fleet = story(vm(), hosts=2, shared=True).converged()
+    resting = fleet.with_specs(host("h2", state="maintenance"), without=["Host/h2"])
+
+    unmet = asked_to_bear(resting, 1).unmet("Host/h1")["capacity-at-risk"]
+
+    assert unmet.detail == "if h1 failed, no host would be left for 1 VM (web)"
+    assert "memory" not in unmet.hint
+
+
 def test_two_failures_at_once_may_be_too_many_where_one_is_not() -> None:
     machines = [vm(name, memory="2GiB") for name in ("a", "b", "c")]
     fleet = story(*machines, hosts=3, shared=True, memory=4 * GIB).converged()
@@ -151,6 +163,15 @@ def test_hosts_that_take_no_vms_and_pools_that_are_not_there_count() -> None:
 
     assert list(bound_vms(specs, 1)) == []
     assert [bound.hosts for bound in bound_vms(specs, 2)] == [("h1", "h2")]
+
+
+def test_a_host_whose_spec_has_a_mistake_might_be_the_one_that_is_missing() -> None:
+    fleet = story(pinned("web", "h1"), hosts=3, shared=True)
+    mistake = SpecProblem(SourceRef("hosts.yaml", 3), "S020", "Host/h2", "spec.uri", "the scheme is missing")
+
+    specs = fleet.with_specs(without=["Host/h2"], unusable={ObjectRef("Host", "h2"): mistake}).specs
+
+    assert list(bound_vms(specs, 1)) == []
 
 
 def test_vms_without_ha_are_bound_by_choice() -> None:
