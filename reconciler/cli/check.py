@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from reconciler.cli.command_line import CommandLine, command_line
+from reconciler.cli.fence_checks import fence_checks
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.preflight import Check, controller_checks, host_checks, latency_check, specs_check
 from reconciler.cli.terminal import Terminal, stdout_terminal
 from reconciler.cli.words import count
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
+from reconciler.fencing.secrets import Credentials
 
 
 def run(invocation: Invocation, *, directory: Path | None) -> int:
@@ -57,3 +59,5 @@ def _checks(invocation: Invocation, settings: Settings, commands: CommandLine) -
                 yield from host_checks(name, view)
                 if name in view.inventory.hosts:
                     yield latency_check(name, session.fleet.host(name), SystemClock())
+        hosts = [desired.hosts[name] for name in sorted(desired.hosts)]
+        yield from fence_checks(hosts, view.ledger, settings.policy.ha, Credentials(), commands)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from reconciler.cli.fence_agents import unlisted_agents
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.problem_formats import FORMATS
 from reconciler.cli.spec_errors import render_problems
@@ -21,7 +22,11 @@ def run(invocation: Invocation, *, directory: Path | None, output_format: str, s
     """Load the specs and print what is wrong with them; 1 where anything is, or for `strict`, might be."""
     settings = invocation.settings(directory)
     desired = invocation.doors().load_specs(settings.specs_directory(), settings.fleet)
-    problems = (*desired.problems, *_too_few_hosts(desired, settings.policy.host_failures_to_tolerate))
+    problems = (
+        *desired.problems,
+        *unlisted_agents(desired, settings.policy.ha.fence_agents),
+        *_too_few_hosts(desired, settings.policy.host_failures_to_tolerate),
+    )
     if output_format == "text":
         click.echo(render_problems(problems, colour=stdout_terminal().colour), nl=False)
     else:

@@ -107,7 +107,7 @@ class Agents:
         if agent not in self._allowed or not _NAME.fullmatch(agent):
             raise FencingError(
                 f"{agent} is not among the fence agents that may be run: {', '.join(self._allowed)}",
-                hint="use one of these, or add it to ha.fenceAgents in the controller's configuration",
+                hint="use one of these, or add it to ha.fenceAgents in the configuration, which replaces this list",
             )
         path = self._directory / agent
         try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from reconciler.model.host import FencingLevel
+from reconciler.model.host import FencingLevel, SecretRef
 
 # Older spellings that agents still take, and the names that they mean.
 _ALIASES: Final[Mapping[str, str]] = {
@@ -103,15 +103,25 @@ def _why_not(name: str) -> str | None:
 
 def _why_not_here(level: FencingLevel, section: str, name: str) -> str | None:
     if section == "secrets":
-        reference = level.secrets[name]
-        if (reference.file is None) == (reference.env is None):
-            return "name one source: {file: NAME} or {env: NAME}"
-        if is_file(name) and reference.file is None:
-            return "the agent is given a path: name a file of the credentials directory, {file: NAME}"
-        return None
+        return _why_no_secret(level.secrets[name], name)
     if is_file(name):
         return f"only files of the credentials directory are used; write secrets: {{{name}: {{file: NAME}}}}"
     if not _VALUE.fullmatch(level.parameters[name]):
         allowed = "letters, digits and _.:/@,+=%[]-, not beginning with -"
         return f"an agent could take the value for more than a value; use {allowed}, or write it as a secret"
     return None
+
+
+def _why_no_secret(reference: SecretRef, name: str) -> str | None:
+    if (reference.file is None) == (reference.env is None):
+        return "name one source: {file: NAME} or {env: NAME}"
+    if is_file(name) and reference.file is None:
+        return "the agent is given a path: name a file of the credentials directory, {file: NAME}"
+    if reference.file is not None and not _is_below(reference.file):
+        return "it names no file of the credentials directory; write a name such as h1-bmc, without .."
+    return None
+
+
+def _is_below(file: str) -> bool:
+    """Whether the name leads to nothing but a file below a folder."""
+    return all(part not in ("", ".", "..") for part in file.split("/"))

@@ -12,7 +12,7 @@ Code = Literal[
     "S001", "S002", "S003", "S004", "S005", "S006", "S007",
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
-    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048", "S049",
+    "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048", "S049", "S050",
 ]  # fmt: skip
 
 
@@ -108,7 +108,7 @@ _TABLE: Final = (
     CodeInfo("S046", "Parameter that no fence agent is given", "error",
              "Agents can be made to run programs, write files, switch power on again or take a plug that is not there"
              " for one that is off. Such parameters are refused, and so are values that an agent could take for more"
-             " than a value."),
+             " than a value. A secret comes from one file below the credentials directory, or from one variable."),
     CodeInfo("S047", "Too few hosts for the failures to bear", "warning",
              "The controller's configuration asks that hostFailuresToTolerate hosts may fail at once. This HA VM"
              " may run on so few hosts that they could all be among them. Whether there is room enough is told by the"
@@ -120,6 +120,9 @@ _TABLE: Final = (
     CodeInfo("S049", "GUID of no BMC, or of two hosts'", "error",
              "The annotation reconciler/bmc-guid names the GUID that this host's own BMC tells. Two hosts that name the"
              " same one would be cut off together; a text that is no GUID is compared with nothing."),
+    CodeInfo("S050", "Fence agent that is not allowed", "warning",
+             "Only agents in ha.fenceAgents of the controller's configuration are run. The host would not be fenced by"
+             " this one. Use another agent, or add it there; that list replaces the built-in one, so name all."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

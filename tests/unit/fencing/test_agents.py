@@ -182,8 +182,8 @@ def test_a_key_file_is_passed_by_its_path(rack: Rack) -> None:
     ("reference", "words"),
     [
         (SecretRef(file="nothing"), "password is read from the file nothing, which is not in"),
-        (SecretRef(file="../outside"), "which is not below"),
-        (SecretRef(file="/etc/passwd"), "which is not below"),
+        (SecretRef(file="../outside"), "names no file of the credentials directory"),
+        (SecretRef(file="/etc/passwd"), "names no file of the credentials directory"),
         (SecretRef(file="link"), "a link that leads out of"),
         (SecretRef(file="folder"), "is no file"),
         (SecretRef(file="empty"), "password is empty"),

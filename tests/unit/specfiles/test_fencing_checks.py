@@ -105,6 +105,10 @@ def test_a_value_that_is_refused_is_not_repeated(tmp_path: Path) -> None:
         ("identity_file: {env: A}", "the agent is given a path"),
         ("password: {}", "name one source"),
         ("password: {env: A, file: a}", "name one source"),
+        ("password: {file: ../h1-bmc}", "names no file of the credentials directory"),
+        ("password: {file: /etc/shadow}", "names no file of the credentials directory"),
+        ("password: {file: a/./b}", "names no file of the credentials directory"),
+        ("password: {file: a//b}", "names no file of the credentials directory"),
     ],
 )
 def test_a_secret_that_cannot_be_passed_on_is_refused(tmp_path: Path, secrets: str, reason: str) -> None:
