@@ -30,8 +30,8 @@ TIMELINE = [
 
 @pytest.fixture(scope="module")
 def running_fleet(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HaFleet]:
-    """One fleet for all stories; fence agents may take 10 s: a device that does not answer is soon a failure."""
-    fleet = make_ha_fleet(with_bmcs(lab), tmp_path_factory.mktemp("ha"), VMS, policy={"fenceTimeout": "10s"})
+    """One fleet for all stories; a silent device fails soon, but not before a confirmation, which asks it, is in."""
+    fleet = make_ha_fleet(with_bmcs(lab), tmp_path_factory.mktemp("ha"), VMS, policy={"fenceTimeout": "20s"})
     try:
         fleet.create()
         fleet.start_daemon()
