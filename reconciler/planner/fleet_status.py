@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -29,6 +30,9 @@ _HEALTH: dict[str, VmHealth] = {
     "shutoff": "stopped",
     "crashed": "crashed",
 }
+
+_WITHOUT_A_FAILURE: Final = {"destroyed": "forced off by somebody", "shutdown": "shut down"}
+"""libvirt's reasons of being off after which nobody wants it to run again."""
 
 
 def fleet_status(
@@ -159,7 +163,7 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
     state = "unknown" if health == "unknown" else ""
     is_held = world.is_paused(ObjectRef("VirtualMachine", name))
     has_to_be_told = is_held and "fleet" not in world.ledger.paused and all(u.reason != "paused" for u in unmet)
-    message = _message(actions, unmet, in_specs=name in world.desired.vms)
+    message = _message(actions, unmet, in_specs=name in world.desired.vms) or _why_it_stays_off(world, name, true_copy)
     return VmStatus(
         name=name,
         host=true_copy.host if true_copy else placement.host if placement else None,
@@ -209,6 +213,14 @@ def _message(actions: list[Action], unmet: list[Unmet], *, in_specs: bool) -> st
     if not in_specs and actions:
         return "left the specs; will be removed"
     return ", ".join(dict.fromkeys(action.detail for action in actions))
+
+
+def _why_it_stays_off(world: World, name: str, copy: Copy | None) -> str:
+    vm = world.desired.vms.get(name)
+    if vm is None or copy is None or copy.domain.active or vm.spec.run_strategy != "RerunOnFailure":
+        return ""
+    how = _WITHOUT_A_FAILURE.get(copy.domain.reason, "off")
+    return f"{how}; RerunOnFailure starts it again only after a failure"
 
 
 def _image(world: World, name: str, actions: list[Action]) -> ImageStatus:

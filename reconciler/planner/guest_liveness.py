@@ -17,7 +17,7 @@ def silence_of(world: World, vm: VirtualMachine, host: str) -> Unmet | None:
     return Unmet(
         ObjectRef("VirtualMachine", vm.name),
         "guest-not-answering",
-        f"guest not answering: its agent has been silent for more than {format_duration(agent.liveness)}",
+        f"its agent has been silent for more than {format_duration(agent.liveness)}",
         severity="info",
         host=host,
         hint=f"virsh -c {world.desired.hosts[host].spec.uri} console {vm.name}",

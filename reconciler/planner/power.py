@@ -11,7 +11,7 @@ from reconciler.model.steps import StartDomain, StopDomain
 from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.guest_liveness import silence_of
 from reconciler.planner.one_copy import OneCopy
-from reconciler.planner.restarts import ended_by_itself, why_not_yet
+from reconciler.planner.restarts import ended_by_itself, how_it_ended, why_not_yet
 from reconciler.planner.vm_diff import diff
 
 _PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
@@ -182,11 +182,19 @@ class Power(OneCopy, frozen=True):
             host=self.copy.host,
             sign="change",
             why=why,
-            detail="start; somebody had forced it off" if why == "drift" else "start",
+            detail=f"start{self._what_was_before(why)}",
             disruption="reboot" if restart else "none",
             changes=() if restart else (FieldChange("state", self.copy.domain.state, "running", "none"),),
             after=after,
         )
+
+    def _what_was_before(self, why: Why) -> str:
+        if why == "drift":
+            return "; somebody had forced it off"
+        if why != "ended":
+            return ""
+        restarts = self.world.ledger.restarts.get(self.vm.name, ())
+        return f"; {how_it_ended(self.copy.domain, restarts, self.world.policy.ha, self.world.now)}"
 
     def _may_restart(self) -> bool:
         return self.vm.spec.update_policy == "restart"

@@ -36,6 +36,12 @@ def ended_by_itself(domain: ObservedDomain) -> bool:
     return domain.state == _CRASHED or domain.reason in _ENDS
 
 
+def how_it_ended(domain: ObservedDomain, restarts: tuple[float, ...], policy: HighAvailability, now: float) -> str:
+    """`it crashed (restart 2 of 5)`: of a VM that ended by itself and is started again now."""
+    end = _ENDS.get(domain.reason, _ENDS["crashed"])
+    return f"{end} (restart {in_a_row(restarts, policy.restart_window, now) + 1} of {policy.max_restarts})"
+
+
 def in_a_row(restarts: tuple[float, ...], window: float, now: float) -> int:
     """How many restarts, wall times oldest first, count now; those ahead were written before the clock was set back."""
     past = [at for at in restarts if at <= now]

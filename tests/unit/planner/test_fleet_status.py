@@ -163,6 +163,15 @@ def test_a_fleet_that_is_held_says_that_nobody_is_fenced() -> None:
     assert (web(told).is_held, web(told).message) == (True, "")
 
 
+@pytest.mark.parametrize(("reason", "how"), [("destroyed", "forced off by somebody"), ("shutdown", "shut down")])
+def test_a_job_that_is_off_without_a_failure_says_why_it_stays_off(reason: str, how: str) -> None:
+    fleet = story(vm(runStrategy="RerunOnFailure")).converged()
+    told = fleet.with_domain(replace(fleet.domain(), state="shutoff", reason=reason, live=None))
+
+    assert web(told).message == f"{how}; RerunOnFailure starts it again only after a failure"
+    assert status(told).healthy
+
+
 def test_a_fleet_with_a_lost_host_is_not_healthy() -> None:
     running = fleet()
 

@@ -45,6 +45,15 @@ def test_the_first_time_it_is_started_again_at_once() -> None:
     assert start.why == "ended"
 
 
+@pytest.mark.parametrize(
+    ("reason", "how"),
+    [("crashed", "it crashed"), ("shutdown", "it was shut down from inside"), ("daemon", "its QEMU was given up")],
+)
+def test_a_restart_tells_how_it_ended_and_how_often_that_was(reason: str, how: str) -> None:
+    assert how in ended(reason).action("start-domain").detail
+    assert ended(reason, before=(30.0,)).action("start-domain").detail.endswith("(restart 2 of 5)")
+
+
 def test_pauses_grow_until_it_is_left_alone_and_tried_again_after_the_window() -> None:
     assert lived(ended(), _HOUR)[:7] == [0, 10, 30, 70, 150, 750, 760]
 
