@@ -17,6 +17,7 @@ from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import controller, controller_holder
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
 from reconciler.ledger.store import Ledger
+from reconciler.ledger.wishes import unrecorded_policies
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import ImageFacts, Inventory
 from reconciler.model.ledger import LedgerView
@@ -121,7 +122,7 @@ class Session:
         usual = known.read_seconds if self._writer is None else {}
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual, is_stranger=other)
-        ledger = replace(self._remembered(inventory, in_flight), in_flight=in_flight)
+        ledger = replace(self._remembered(desired, inventory, in_flight), in_flight=in_flight)
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now)
@@ -149,7 +150,7 @@ class Session:
     def _image_facts(self, desired: DesiredState) -> dict[str, ImageFacts]:
         return {name: self._images.facts(image) for name, image in desired.images.items()}
 
-    def _remembered(self, inventory: Inventory, in_flight: frozenset[str]) -> LedgerView:
+    def _remembered(self, desired: DesiredState, inventory: Inventory, in_flight: frozenset[str]) -> LedgerView:
         """The ledger, completed from the marks on the hosts; written down by the one controller only."""
         view, now, fleet = self._ledger.view(), self._clock.now(), self._policy.fleet
         missing = unrecorded_placements(view, inventory, fleet, now, in_flight)
@@ -164,7 +165,11 @@ class Session:
         if slower:
             self._ledger.note_host_read(slower)
         if missing or slower:
-            return self._ledger.view()
+            view = self._ledger.view()
+        policies = unrecorded_policies(view, desired)
+        if policies:
+            self._ledger.note_deletion_policies(policies)
+            view = self._ledger.view()
         return view
 
     def _with_health(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> LedgerView:

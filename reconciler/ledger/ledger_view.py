@@ -6,10 +6,12 @@ import sqlite3
 from typing import Final
 
 from reconciler.ledger.incidents import Incidents
+from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
-PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran, came_from, autostart FROM placement"
+PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy FROM placement"
 
 
 def read_view(connection: sqlite3.Connection) -> LedgerView:
@@ -24,6 +26,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
+        removed=RemovedVms(connection).by_vm(),
         hosts_read=frozenset(read),
         read_seconds=read,
         failures={failure.key: failure for failure in failures},
@@ -41,10 +44,10 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     )
 
 
-def placement_of(row: tuple[str, str, int, float, int, str | None, int]) -> Placement:
+def placement_of(row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None]) -> Placement:
     """Of a row as PLACEMENTS gives it."""
-    vm, host, epoch, since, ran, came_from, autostart = row
-    return Placement(vm, host, epoch, since, ran=bool(ran), came_from=came_from, autostart=bool(autostart))
+    vm, host, epoch, since, ran, came_from, autostart, policy = row
+    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy)
 
 
 def failure_of(row: tuple[str, int, str, int, float, str]) -> Failure:

@@ -13,7 +13,9 @@ from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.ledger_file import LedgerFile
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
 from reconciler.ledger.records import LedgerEvent, PassRecord
+from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement
 
@@ -87,21 +89,25 @@ class Ledger(LedgerFile):
         PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
         """
         with self._writing() as connection:
-            known = connection.execute("SELECT host, epoch FROM placement WHERE vm = ?", (vm,)).fetchone()
+            known = connection.execute(
+                "SELECT host, epoch, deletion_policy FROM placement WHERE vm = ?", (vm,)
+            ).fetchone()
             if known and (known[1] > epoch or (known[1] == epoch and known[0] != host)):
                 raise PreconditionFailed(
                     f"VirtualMachine/{vm} was placed on {known[0]} with epoch {known[1]};"
                     f" epoch {epoch} on {host} would be a second copy",
                     hint="plan again",
                 )
-            if known == (host, epoch):
+            if known and known[:2] == (host, epoch):
                 connection.execute("UPDATE placement SET ran = ? WHERE vm = ?", (ran, vm))
             else:
+                policy = known[2] if known else RemovedVms(connection).policy(vm)
                 connection.execute(
-                    "REPLACE INTO placement (vm, host, epoch, since, ran, came_from, autostart)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (vm, host, epoch, at, ran, came_from, autostart),
+                    "REPLACE INTO placement (vm, host, epoch, since, ran, came_from, autostart, deletion_policy)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (vm, host, epoch, at, ran, came_from, autostart, policy),
                 )
+                RemovedVms(connection).drop(vm)
 
     def note_start(self, vm: str, *, again_at: float | None = None) -> None:
         """Remember that `vm` ran, and when it was started again after it had ended by itself; written before that."""
@@ -130,9 +136,16 @@ class Ledger(LedgerFile):
         with self._writing() as connection:
             Restarts(connection).forget(vm)
 
-    def forget_placement(self, vm: str, host: str | None = None) -> None:
-        """Forget where `vm` is; only if that is `host`, where one is named. Written after the domain is gone."""
+    def note_deletion_policies(self, policies: Mapping[str, DeletionPolicy]) -> None:
+        """Remember what the specs say about the disks of placed VMs; written whenever that is read anew."""
+        rows = [(policy, vm) for vm, policy in policies.items()]
         with self._writing() as connection:
+            connection.executemany("UPDATE placement SET deletion_policy = ? WHERE vm = ?", rows)
+
+    def forget_placement(self, vm: str, host: str | None = None) -> None:
+        """Take `vm` for removed; only if it was put on `host`, where one is named. Written after the domain is gone."""
+        with self._writing() as connection:
+            RemovedVms(connection).add(vm, host)
             gone = connection.execute("DELETE FROM placement WHERE vm = ? AND host = coalesce(?, host)", (vm, host))
             if gone.rowcount:
                 Restarts(connection).forget(vm)

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 DomainState = Literal["running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"]
+DeletionPolicy = Literal["retain", "delete"]
 ACTIVE_STATES: frozenset[DomainState] = frozenset({"running", "paused", "shutdown", "pmsuspended", "blocked"})
 
 
@@ -20,7 +21,7 @@ class OwnershipMark(Struct, frozen=True):
     """Hash of the domain configuration that was last applied; tells drift from a spec change."""
     generation: str
     """Commit or snapshot that the configuration came from."""
-    deletion_policy: Literal["retain", "delete"] = "retain"
+    deletion_policy: DeletionPolicy = "retain"
     """Remembered here because the spec is gone when it is needed."""
     prune: Literal["enabled", "disabled"] = "enabled"
 

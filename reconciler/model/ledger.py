@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
 
 LONGEST_BACKOFF: Final = 600.0
@@ -26,6 +27,18 @@ class Placement(Struct, frozen=True):
     """The dead host that it was recovered from, until it is seen to run here: if that one returns, it may run there."""
     autostart: bool = False
     """Whether the domain, as last seen, is started by its host."""
+    deletion_policy: DeletionPolicy | None = None
+    """What the specs last said about its disks; None where they have not named it since this ledger began."""
+
+
+class RemovedVm(Struct, frozen=True):
+    """Where a VM that was removed had been put last; copies of that epoch or before that come back are old."""
+
+    vm: str
+    host: str
+    epoch: int
+    deletion_policy: DeletionPolicy | None = None
+    """As of Placement."""
 
 
 class Failure(Struct, frozen=True):
@@ -67,6 +80,8 @@ class LedgerView(Struct, frozen=True):
     """A consistent read of the ledger."""
 
     placements: Mapping[str, Placement] = field(default_factory=dict)
+    removed: Mapping[str, RemovedVm] = field(default_factory=dict)
+    """By name: VMs that were removed and have not been placed again."""
     hosts_read: frozenset[str] = frozenset()
     """Hosts that were read at least once since this ledger began: only then is 'no placement' knowledge."""
     read_seconds: Mapping[str, float] = field(default_factory=dict)

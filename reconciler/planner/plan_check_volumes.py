@@ -68,19 +68,22 @@ def _paths(domain: ObservedDomain) -> set[str]:
 
 
 def data_goes_only_where_asked(subject: Subject) -> Iterator[str]:
-    """Data go only with a VM whose mark, or a removal already begun, says so."""
+    """Data go only with a VM whose mark and last spec say so, or with a removal already begun."""
+    ledger = subject.ledger
     for action in subject.plan.actions:
         if action.disruption != "data-loss" or not isinstance(action.step, DeleteVolume):
             continue
-        if any((d.vm, d.volume) == (action.target.name, action.step.volume) for d in subject.ledger.doomed):
+        if any((d.vm, d.volume) == (action.target.name, action.step.volume) for d in ledger.doomed):
             continue
+        record = ledger.placements.get(action.target.name) or ledger.removed.get(action.target.name)
+        last_said = record.deletion_policy if record is not None else None
         domains = [
             host.domains[action.target.name]
             for host in subject.inventory.hosts.values()
-            if action.target.name in host.domains
+            if action.target.name in host.domains and (last_said or host.name not in ledger.incidents)
         ]
         marks = [domain.config.mark for domain in domains if subject.is_ours(domain)]
-        if not any(mark is not None and mark.deletion_policy == "delete" for mark in marks):
+        if last_said == "retain" or not any(mark is not None and mark.deletion_policy == "delete" for mark in marks):
             yield f"{action.id} loses data of {action.target}, whose deletionPolicy does not say so"
 
 

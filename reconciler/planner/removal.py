@@ -94,7 +94,19 @@ class _Removal(Struct, frozen=True):
 
     @property
     def _losing(self) -> bool:
-        return self.copy.mark.deletion_policy == "delete"
+        """Disks go where the mark and what the specs said last agree: that of a copy that was out of sight is old.
+
+        With a new ledger the mark decides, but for a host that was lost: the VM may have had another life since.
+        """
+        ledger, copy = self.world.ledger, self.copy
+        record = ledger.placements.get(self.ref.name) or ledger.removed.get(self.ref.name)
+        if copy.mark.deletion_policy != "delete":
+            return False
+        if record is not None and record.host != copy.host and record.epoch >= copy.mark.epoch:
+            return False
+        if record is None or record.deletion_policy is None:
+            return copy.host not in ledger.incidents
+        return record.deletion_policy == "delete"
 
     def _doubt(self) -> str:
         """Why this may not be the true copy, or not the only one."""

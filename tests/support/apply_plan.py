@@ -23,7 +23,7 @@ from reconciler.model.inventory import (
     ObservedPool,
     ObservedVolume,
 )
-from reconciler.model.ledger import LedgerView, Placement, VolumeIntent
+from reconciler.model.ledger import LedgerView, Placement, RemovedVm, VolumeIntent
 from reconciler.model.plan import Action, Plan
 
 _VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
@@ -57,7 +57,8 @@ def apply_plan(
     world = _World(
         hosts=dict(inventory.hosts),
         images=dict(inventory.images),
-        placements=dict(ledger.placements),
+        placements={vm: _as_in_specs(placement, specs) for vm, placement in ledger.placements.items()},
+        removed=dict(ledger.removed),
         intents=set(ledger.intents),
         proofs=dict(ledger.proofs),
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
@@ -69,8 +70,20 @@ def apply_plan(
         done.add(action.id)
     return (
         replace(inventory, hosts=world.hosts, images=world.images),
-        replace(ledger, placements=world.placements, intents=frozenset(world.intents), proofs=world.proofs),
+        replace(
+            ledger,
+            placements={vm: _as_in_specs(placement, specs) for vm, placement in world.placements.items()},
+            removed=world.removed,
+            intents=frozenset(world.intents),
+            proofs=world.proofs,
+        ),
     )
+
+
+def _as_in_specs(placement: Placement, specs: DesiredState) -> Placement:
+    """What the specs say about its disks is written down whenever they are read."""
+    vm = specs.vms.get(placement.vm)
+    return placement if vm is None else replace(placement, deletion_policy=vm.spec.deletion_policy)
 
 
 @dataclass
@@ -78,6 +91,7 @@ class _World:
     hosts: dict[str, HostInventory]
     images: dict[str, ImageFacts]
     placements: dict[str, Placement]
+    removed: dict[str, RemovedVm]
     intents: set[VolumeIntent]
     shared: set[str]
     proofs: dict[str, FenceProof]
@@ -225,6 +239,7 @@ class _World:
         assert config.mark is not None
         self._check_disks(host, config)
         self.placements[config.name] = Placement(config.name, host, config.mark.epoch, 0.0)
+        self.removed.pop(config.name, None)
         self._set(host, domain_as_defined(config))
 
     def _check_disks(self, host: str, config: DomainConfig) -> None:
@@ -271,6 +286,9 @@ class _World:
         placement = self.placements.get(domain.name)
         if placement is not None and placement.host == host:
             del self.placements[domain.name]
+            self.removed[domain.name] = RemovedVm(
+                placement.vm, placement.host, placement.epoch, placement.deletion_policy
+            )
 
     def _grow_disk(self, host: str, step: steps.GrowDisk) -> None:
         domain = self._find(host, step.uuid)

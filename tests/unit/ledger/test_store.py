@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import LedgerError, PreconditionFailed, StateError
+from reconciler.ledger import removed_vms
 from reconciler.ledger.database import LEDGER_FILE, migrations
 from reconciler.ledger.history import EVENTS_KEPT
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
-from reconciler.model.ledger import Failure, LedgerView, Placement, VolumeIntent
+from reconciler.model.ledger import Failure, LedgerView, Placement, RemovedVm, VolumeIntent
 
 
 def event(number: int, target: str = "VirtualMachine/a") -> LedgerEvent:
@@ -68,7 +69,7 @@ def test_what_is_taken_back_is_gone(tmp_path: Path) -> None:
         held = ledger.resume()
 
         assert held
-        assert ledger.view() == LedgerView()
+        assert ledger.view() == LedgerView(removed={"web": RemovedVm("web", "h1", 1)})
 
 
 @pytest.mark.parametrize(("host", "epoch"), [("h2", 2), ("h2", 3), ("h1", 2)])
@@ -98,6 +99,40 @@ def test_removing_a_stale_copy_keeps_the_true_placement(tmp_path: Path) -> None:
         ledger.forget_placement("web", "h1")
 
         assert ledger.placement("web") is not None
+
+
+def test_of_a_removed_vm_it_is_known_where_it_was_last_and_what_its_specs_said_of_its_disks(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("web", "h1", 1, 0.0)
+        ledger.note_deletion_policies({"web": "delete"})
+        ledger.record_placement("web", "h2", 2, 1.0)
+
+        ledger.forget_placement("web", "h2")
+
+        assert ledger.view() == LedgerView(removed={"web": RemovedVm("web", "h2", 2, "delete")})
+
+
+def test_a_removed_vm_that_is_placed_again_is_not_removed_any_more(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("web", "h2", 2, 0.0)
+        ledger.note_deletion_policies({"web": "retain"})
+        ledger.forget_placement("web")
+
+        ledger.record_placement("web", "h1", 3, 5.0)
+
+        view = ledger.view()
+        assert view.removed == {}
+        assert view.placements == {"web": Placement("web", "h1", 3, 5.0, deletion_policy="retain")}
+
+
+def test_of_very_many_removed_vms_the_last_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(removed_vms, "REMOVED_KEPT", 2)
+    with Ledger(tmp_path) as ledger:
+        for vm in ("a", "b", "c"):
+            ledger.record_placement(vm, "h1", 1, 0.0)
+            ledger.forget_placement(vm)
+
+        assert ledger.view().removed.keys() == {"b", "c"}
 
 
 def test_local_pools_of_one_name_have_intents_of_their_own(tmp_path: Path) -> None:

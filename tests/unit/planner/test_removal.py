@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
-from reconciler.model.ledger import DoomedVolume, Failure, VolumeIntent
+from reconciler.model.domain import DeletionPolicy
+from reconciler.model.ledger import DoomedVolume, Failure, RemovedVm, VolumeIntent
 from reconciler.model.outcome import action_inputs
 from tests.support.fleets import (
     DIGEST,
@@ -60,6 +61,47 @@ def test_with_deletion_policy_delete_the_disks_go_after_the_domain() -> None:
     assert fleet.kinds() == ["stop-domain", "undefine-domain", "delete-volume"]
     assert fleet.plan().worst == "data-loss"
     assert fleet.action("delete-volume").after == ("undefine-domain:VirtualMachine/web@h1",)
+
+
+def last_said(fleet: Story, policy: DeletionPolicy | None) -> Story:
+    """The specs last said so of `web`, whatever its mark says."""
+    placements = {"web": replace(fleet.ledger.placements["web"], deletion_policy=policy)}
+    return fleet.with_ledger(placements=placements)
+
+
+def test_disks_stay_where_the_specs_last_said_so_though_the_mark_is_of_before() -> None:
+    fleet = last_said(removed(deletionPolicy="delete"), "retain")
+
+    assert fleet.kinds() == ["stop-domain", "undefine-domain"]
+    assert fleet.action("undefine-domain").disruption == "destroy"
+
+
+def test_disks_stay_where_the_mark_says_so_though_the_specs_last_said_otherwise() -> None:
+    fleet = last_said(removed(deletionPolicy="retain"), "delete")
+
+    assert deleted(fleet) == []
+
+
+def test_with_a_new_ledger_the_mark_decides() -> None:
+    fleet = last_said(removed(deletionPolicy="delete"), None)
+
+    assert deleted(fleet) == [ROOT]
+
+
+def test_with_a_new_ledger_no_disk_goes_with_a_copy_whose_host_was_lost() -> None:
+    fleet = last_said(removed(deletionPolicy="delete"), None)
+    back = fleet.lost("h1").returned(fleet, "h1")
+
+    assert back.kinds() == ["stop-domain", "undefine-domain"]
+
+
+def test_disks_stay_with_an_old_copy_that_is_found_after_the_vm_was_removed_from_another_host() -> None:
+    fleet = removed(deletionPolicy="delete")
+    elsewhere = RemovedVm("web", "h2", 2, "delete")
+
+    old = fleet.with_ledger(placements={}, removed={"web": elsewhere})
+
+    assert old.kinds() == ["stop-domain", "undefine-domain"]
 
 
 def test_the_seed_of_a_removed_vm_goes_even_where_its_disks_stay() -> None:

@@ -1,0 +1,42 @@
+"""VMs that were removed: where each had been put last, and what was to become of its disks."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from reconciler.model.domain import DeletionPolicy
+from reconciler.model.ledger import RemovedVm
+
+REMOVED_KEPT: Final = 10_000
+
+
+class RemovedVms:
+    """Removed VMs in an open transaction of `connection`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def by_vm(self) -> dict[str, RemovedVm]:
+        rows = self._connection.execute("SELECT vm, host, epoch, deletion_policy FROM removed_vm")
+        return {row[0]: RemovedVm(*row) for row in rows}
+
+    def add(self, vm: str, host: str | None) -> None:
+        """Keep what is known of a placement that is about to be forgotten; the oldest are dropped beyond 10,000."""
+        self._connection.execute(
+            "REPLACE INTO removed_vm (vm, host, epoch, deletion_policy)"
+            " SELECT vm, host, epoch, deletion_policy FROM placement WHERE vm = ? AND host = coalesce(?, host)",
+            (vm, host),
+        )
+        self._connection.execute(
+            "DELETE FROM removed_vm WHERE id <= (SELECT max(id) FROM removed_vm) - ?", (REMOVED_KEPT,)
+        )
+
+    def policy(self, vm: str) -> DeletionPolicy | None:
+        """What its specs last said about its disks."""
+        row = self._connection.execute("SELECT deletion_policy FROM removed_vm WHERE vm = ?", (vm,)).fetchone()
+        return row[0] if row else None
+
+    def drop(self, vm: str) -> None:
+        """The VM has a placement again, which says more."""
+        self._connection.execute("DELETE FROM removed_vm WHERE vm = ?", (vm,))
