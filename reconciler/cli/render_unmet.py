@@ -57,7 +57,8 @@ def unmet_text(item: Unmet, detail: Detail = "normal") -> str:
     ]
     if len(reasons) > most:
         parts.append(f"and {count(len(reasons) - most, 'more reason')} (--verbose)")
-    return " · ".join(parts)
+    hosts_told = " · ".join(parts)
+    return hosts_told if item.reason == "no-host-fits" else f"{item.detail}: {hosts_told}"
 
 
 def unmet_details(

@@ -110,7 +110,7 @@ class Unmet(Struct, frozen=True):
     hint: str = ""
     """The command or change that would resolve it."""
     per_host: tuple[tuple[str, str], ...] = ()
-    """For `no-host-fits`: host and why it was rejected, hosts in order."""
+    """For a VM that no host takes: host and why it was rejected, hosts in order."""
     changes: tuple[FieldChange, ...] = ()
     """For `restart-pending` and `immutable`: what waits."""
 

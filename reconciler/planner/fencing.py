@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -19,11 +20,17 @@ from reconciler.model.steps import FenceHost
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.brakes import brake
 from reconciler.planner.draft import Draft
+from reconciler.planner.elsewhere import Elsewhere, Rejections, look_elsewhere
+from reconciler.planner.facilities import Facilities
 from reconciler.planner.host_health import POWER_OFF
 from reconciler.planner.lost_hosts import proven
+from reconciler.planner.placement import Room
 from reconciler.planner.world import World
 
 _MAY_BE_FENCED: Final[frozenset[HostState]] = frozenset({"unreachable", "fencing"})
+_NAMED: Final = 5
+_MAKE_ROOM: Final = "add a host, or make room on one; or let its VMs run on more hosts"
+_NO_REJECTIONS: Final[Mapping[str, Rejections]] = {}
 
 
 class Holdup(Struct, frozen=True):
@@ -33,6 +40,8 @@ class Holdup(Struct, frozen=True):
     detail: str
     severity: Severity = "waiting"
     hint: str = ""
+    per_vm: Mapping[str, Rejections] = _NO_REJECTIONS
+    """Of VMs that no other host takes: why each does not."""
 
 
 class _Candidate(Struct, frozen=True):
@@ -54,12 +63,16 @@ class _Candidate(Struct, frozen=True):
         return (-max(vm.spec.ha.priority for vm in self.vms), -len(self.vms), self.host.name)
 
 
-def plan_fencing(world: World, draft: Draft) -> Mapping[str, Holdup]:
-    """Plan to fence the one host whose turn it is; return, by host, what the VMs of each that should be wait for."""
+def plan_fencing(world: World, facilities: Facilities, rooms: Mapping[str, Room], draft: Draft) -> Mapping[str, Holdup]:
+    """Plan to fence the one host whose turn it is; return, by host, what the VMs of each that should be wait for.
+
+    `rooms` are what is left on each host before this plan places anything.
+    """
     _report_unarmed(world, draft)
     _report_held(world, draft)
     candidates = sorted(_candidates(world), key=lambda candidate: candidate.importance)
     held_back = _brake(world) if candidates else ""
+    elsewhere = look_elsewhere(world, facilities, rooms) if candidates else None
     at_work = min((name for name in world.ledger.in_flight if name.startswith("Host/")), default="")
     holdups: dict[str, Holdup] = {}
     for candidate in candidates:
@@ -67,6 +80,7 @@ def plan_fencing(world: World, draft: Draft) -> Mapping[str, Holdup]:
         holdup = (
             _holdup(world, candidate)
             or _holdup_of_all(world, candidate, held_back)
+            or (_holdup_of_room(elsewhere, candidate) if elsewhere else None)
             or _holdup_of_failure(world, draft, candidate, action)
             or _holdup_of_turn(candidate, at_work)
         )
@@ -174,6 +188,31 @@ def _holdup_of_all(world: World, candidate: _Candidate, held_back: str) -> Holdu
     # A command to confirm it would be pasted, and in a partition all these hosts are alive.
     hint = "mend the network; `fence confirm` only a host that you know to be off"
     return Holdup("fencing-held", f"{name} is lost, but {held_back}", "blocked", hint)
+
+
+def _holdup_of_room(elsewhere: Elsewhere, candidate: _Candidate) -> Holdup | None:
+    """That no VM would run for it; a host that is off is found so nevertheless, as nothing is switched by that."""
+    if candidate.is_off:
+        return None
+    name, useless, homeless = candidate.host.name, list[str](), dict[str, Rejections]()
+    for vm in candidate.vms:
+        why = elsewhere.why_useless(vm)
+        rejections = elsewhere.rejections(name, vm)
+        if not why and not rejections:
+            return None
+        if why:
+            useless.append(f"{vm.name} {why}")
+        else:
+            homeless[vm.name] = rejections
+    if not homeless:
+        return Holdup("host-lost", f"{name} is lost; its power is not cut: {_some(useless)}", hint=confirm(name))
+    detail = f"{name} is lost; its power is not cut, as no other host would take {_some(homeless)}"
+    return Holdup("host-lost", detail, hint=_MAKE_ROOM, per_vm=homeless)
+
+
+def _some(names: Collection[str]) -> str:
+    shown = ", ".join(islice(names, _NAMED))
+    return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
 
 
 def _brake(world: World) -> str:

@@ -70,7 +70,15 @@ class LostVm(Struct, frozen=True):
             # Of the VM it has to be said that it may run, not that somebody is at it or that it is held.
             reason: UnmetReason = holdup.reason if holdup.reason in UNSEEN else "host-lost"
             target = ObjectRef("VirtualMachine", self.vm.name)
-            self.draft.wait(target, reason, holdup.detail, severity=holdup.severity, host=self.host, hint=holdup.hint)
+            self.draft.wait(
+                target,
+                reason,
+                holdup.detail,
+                severity=holdup.severity,
+                host=self.host,
+                hint=holdup.hint,
+                per_host=holdup.per_vm.get(self.vm.name, ()),
+            )
 
     def _wait(self, reason: UnmetReason, detail: str, hint: str) -> None:
         self.draft.wait(ObjectRef("VirtualMachine", self.vm.name), reason, detail, host=self.host, hint=hint)

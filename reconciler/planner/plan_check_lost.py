@@ -12,6 +12,7 @@ from reconciler.model.fencing_devices import devices_hash
 from reconciler.model.inventory import HostInventory
 from reconciler.model.plan import Action
 from reconciler.model.steps import DefineDomain, FenceHost, StopDomain, UndefineDomain
+from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.plan_subject import Subject
 
 _SILENT = ("suspect", "unreachable", "fencing", "fenced", "quarantined")
@@ -44,7 +45,33 @@ def _why_not_fence(subject: Subject, step: FenceHost) -> Iterator[str]:
         yield "it has no fence device"
     elif test is None or not test.passed or test.devices != devices_hash(host):
         yield "its devices have not passed a test"
+    if not step.is_off and not any(_would_run_elsewhere(subject, vm, step.host) for vm in subject.desired.vms.values()):
+        yield "none of its VMs would run elsewhere for that"
     yield from _brakes(subject)
+
+
+def _would_run_elsewhere(subject: Subject, vm: VirtualMachine, lost: str) -> bool:
+    """Whether the VM ran on `lost`, is to be recovered from there, and at least one host in sight might take it."""
+    placement, spec = subject.ledger.placements.get(vm.name), vm.spec
+    if placement is None or placement.host != lost or (placement.epoch == 1 and not placement.ran):
+        return False
+    if not spec.ha.enabled or spec.run_strategy not in ("Always", "RerunOnFailure"):
+        return False
+    pools = [subject.desired.pools.get(disk.pool) for disk in spec.disks]
+    if spec.ha.on_host_loss == "wait" and not all(pool is not None and pool.spec.shared for pool in pools):
+        return False
+    return any(_might_take(subject, observed, vm) for observed in subject.inventory.hosts.values())
+
+
+def _might_take(subject: Subject, observed: HostInventory, vm: VirtualMachine) -> bool:
+    host, wanted = subject.desired.hosts.get(observed.name), vm.spec.placement
+    if host is None or host.spec.state != "active" or (wanted.hosts and host.name not in wanted.hosts):
+        return False
+    if not wanted.node_selector.items() <= host.metadata.labels.items():
+        return False
+    memory, _cpus = _taken(subject, observed)
+    free = observed.facts.memory * host.spec.overcommit.memory - host.spec.reserved.memory - memory
+    return (vm.spec.max_memory or vm.spec.memory) <= free
 
 
 def _brakes(subject: Subject) -> Iterator[str]:

@@ -264,6 +264,21 @@ CASES: dict[str, Case] = {
         lambda _: (fence("h1"),),
         "2 of 2 hosts are bad at once",
     ),
+    "a host fenced for a VM that may run nowhere else": (
+        lambda s: s.with_specs(vm(placement={"hosts": ["h1"]}), without=["VirtualMachine/web"]).lost("h1"),
+        lambda _: (fence("h1"),),
+        "none of its VMs would run elsewhere",
+    ),
+    "a host fenced for a VM that fits nowhere else": (
+        lambda s: s.lost("h1").with_host("h2", facts=replace(s.inventory.hosts["h2"].facts, memory=1 << 20)),
+        lambda _: (fence("h1"),),
+        "none of its VMs would run elsewhere",
+    ),
+    "a host fenced for a VM that never ran": (
+        lambda s: s.lost("h1").with_ledger(placements={"web": Placement("web", "h1", 1, NOW, ran=False)}),
+        lambda _: (fence("h1"),),
+        "none of its VMs would run elsewhere",
+    ),
     "the true copy forced off without asking": (
         lambda s: s,
         lambda s: (action(StopDomain("web", s.domain().uuid, 0.0, force=True)),),
