@@ -37,6 +37,7 @@ UnmetReason = Literal[
     "host-unread",  # the host it is on, or may be on, could not be read
     "fleet-not-seen",  # never placed as far as we know, but a host was never read with this ledger
     "no-host-fits",  # every host was rejected; detail has the reason per host
+    "no-room",  # it asks for more than its host has left; it stays as it is
     "image-unavailable",
     "pool-unavailable",
     "network-unavailable",

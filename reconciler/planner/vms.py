@@ -18,6 +18,7 @@ from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup
+from reconciler.planner.fitting import held_to_its_room
 from reconciler.planner.in_place import InPlace
 from reconciler.planner.lost_vms import LostVm, clear_stale_copies
 from reconciler.planner.ownership import Copy
@@ -192,7 +193,8 @@ class VmPlanner(Struct, frozen=True):
             return False
         self._report_strangers(severity="info")
         report_mac_collision(self.world, self.draft, self.vm, self.copies[0].host)
-        InPlace(self.world, self.facilities, self.draft, self.vm, self.copies[0]).converge()
+        held = held_to_its_room(self.rooms, self.draft, self.vm, self.copies[0])
+        InPlace(self.world, self.facilities, self.draft, held, self.copies[0]).converge()
         self._report_unwanted_host(self.copies[0].host)
         return True
 
