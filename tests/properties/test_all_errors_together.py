@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.desired_state import SpecProblem
 from reconciler.model.identity import nic_mac
 from reconciler.specfiles.loader import LoadedSpecs, load
+
+pytestmark = pytest.mark.no_cover  # a tracer makes it twice as long, and adds next to no line
 
 Object = dict[str, Any]
 Place = tuple[str | int, ...]

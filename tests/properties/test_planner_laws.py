@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import PoolOnHost, desired_domain
 from tests.support.fleets import FLEET, POLICY, Story, observed
 from tests.support.random_fleets import HOSTS, changed_specs, in_trouble, meddled, new_fleets, shuffled, specs
+
+pytestmark = pytest.mark.no_cover  # a tracer makes it twice as long, and adds next to no line
 
 _LAW = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from reconciler.model.resource import KINDS, ObjectRef
 from reconciler.specfiles.last_good import objects_of
 from reconciler.specfiles.loader import LoadedSpecs, load
 from reconciler.specfiles.problem_codes import CODES
+
+pytestmark = pytest.mark.no_cover  # a tracer makes it twice as long, and adds next to no line
 
 SCALARS = (
     st.none()

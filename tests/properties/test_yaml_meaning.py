@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from reconciler.specfiles.yaml_composer import compose
 from reconciler.specfiles.yaml_documents import Limits, YamlError, parse
 from reconciler.specfiles.yaml_positions import locate
 from reconciler.specfiles.yaml_text import decode
+
+pytestmark = pytest.mark.no_cover  # a tracer makes it twice as long, and adds next to no line
 
 SCALARS = [
     "a",
