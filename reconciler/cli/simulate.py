@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import click
 import structlog
@@ -51,18 +51,27 @@ def run(
         made = what_if(folder, settings.policy, dict(VERBS), down, event)
         scenario, settled = made.scenario, made.settled
     printer = _Printer(stdout_terminal(), settled)
-    with _daemon_logs_nothing(invocation.verbosity):
+    with _daemon_logs_nothing(invocation.verbosity), printer:
         played = play(scenario, printer.tell)
+        click.echo(played.verdict)
     click.echo(f"\n{played.end_state}", nl=False)
     return 1 if played.violations else 0
 
 
 class _Printer:
-    """Prints entries as they happen, in seconds since the fleet was up."""
+    """Keeps entries, in seconds since the fleet was up, and prints them at its end, whatever that was."""
 
     def __init__(self, terminal: Terminal, settled: float) -> None:
         self._terminal = terminal
         self._settled = settled
+        self._lines: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for line in self._lines:
+            click.echo(line)
 
     def tell(self, entry: Entry) -> None:
         if entry.at < self._settled:
@@ -72,7 +81,7 @@ class _Printer:
             line = self._terminal.paint(line, "bad")
         elif entry.event == "event":
             line = self._terminal.paint(line, "bold")
-        click.echo(line)
+        self._lines.append(line)
 
 
 def _print_words() -> int:

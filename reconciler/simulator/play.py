@@ -15,6 +15,7 @@ from reconciler.simulator.invariants.watch import Violation
 from reconciler.simulator.scenario import Scenario
 from reconciler.simulator.stage import Stage
 from reconciler.simulator.timeline import Entry, Timeline
+from reconciler.simulator.verdict import verdict
 
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  # a fresh folder of its own below it
 
@@ -25,6 +26,8 @@ class Played(Struct, frozen=True):
     log: str
     end_state: str
     violations: tuple[Violation, ...]
+    verdict: str = ""
+    """What it came to, in a few lines."""
 
 
 def play(
@@ -45,4 +48,4 @@ def play(
         if prepare is not None:
             prepare(stage)
         stage.play()
-        return Played(timeline.text(), end_state(stage), tuple(stage.promises.violations))
+        return Played(timeline.text(), end_state(stage), tuple(stage.promises.violations), verdict(stage))

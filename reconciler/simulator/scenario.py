@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
 from msgspec import Struct
 from pydantic import Field
 
+from reconciler.model.host import Host
 from reconciler.model.policy import Policy
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Line, Model, Name
 from reconciler.simulator.command import Command, Verb, read_command
 from reconciler.simulator.scenario_files import ScenarioError, YamlFile, read_yaml
+from reconciler.simulator.simulated_agents import device_of
 from reconciler.specfiles.loader import load
 
 FLEET_FILE: Final = "fleet.yaml"
@@ -91,17 +93,30 @@ class Scenario(Struct, frozen=True):
 def load_scenario(folder: Path, verbs: Mapping[str, Verb]) -> Scenario:
     """The scenario in `folder`. Raises ScenarioError, naming the place of what is wrong."""
     fleet = read_fleet(folder / FLEET_FILE)
-    hosts = dict.fromkeys([*fleet.hosts, *hosts_of_specs(folder / fleet.specs)])
+    specs = hosts_of_specs(folder / fleet.specs)
+    hosts = dict.fromkeys([*fleet.hosts, *specs])
+    _refuse_unknown_devices(folder / FLEET_FILE, fleet, specs.values())
     file = folder / EVENTS_FILE
     events = _events(read_yaml(file), verbs, tuple(hosts)) if file.exists() else ()
     return Scenario(folder.resolve().name, folder, folder / fleet.specs, fleet, events)
 
 
-def hosts_of_specs(specs: Path) -> tuple[str, ...]:
-    """Names of the hosts that the specs name; raises ScenarioError where there are no specs."""
+def _refuse_unknown_devices(path: Path, fleet: FleetFile, hosts: Collection[Host]) -> None:
+    """A device that no host has would be left out in silence."""
+    known = sorted({device_of(level.parameters) for host in hosts for level in host.spec.fencing})
+    for device, host in fleet.devices.items():
+        if device not in known:
+            message = f"{device} is no fence device of the specs (by plug, or address)"
+            raise read_yaml(path).mistake(("devices", device), message, f"devices: {', '.join(known) or 'none'}")
+        if host not in {*fleet.hosts, *(each.name for each in hosts)}:
+            raise read_yaml(path).mistake(("devices", device), f"{host} is no host of this fleet")
+
+
+def hosts_of_specs(specs: Path) -> Mapping[str, Host]:
+    """The hosts that the specs name; raises ScenarioError where there are no specs."""
     if not specs.is_dir():
         raise ScenarioError(f"{specs} is no directory", hint="put the specs there, or name their folder in fleet.yaml")
-    return tuple(load(specs, fleet="sim").hosts)
+    return load(specs, fleet="sim").hosts
 
 
 def read_fleet(path: Path) -> FleetFile:

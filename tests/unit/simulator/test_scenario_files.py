@@ -53,6 +53,25 @@ def test_what_is_not_understood_is_refused_with_its_place(folder: Path, events: 
     assert words in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("devices", "words"),
+    [
+        ("{h1: h2}", "h1 is no fence device of the specs (by plug, or address)"),
+        ("{10.1.0.11: h9}", "h9 is no host of this fleet"),
+    ],
+)
+def test_a_device_or_host_that_is_not_there_is_refused_with_its_place(folder: Path, devices: str, words: str) -> None:
+    device = "fencing: [{agent: fence_ipmilan, parameters: {ip: 10.1.0.11}, secrets: {password: {env: P}}}]"
+    (folder / "specs" / "hosts.yaml").write_text(HOST.replace("system}", f"system, {device}}}"))
+    (folder / "fleet.yaml").write_text(f"devices: {devices}\n")
+
+    with pytest.raises(ScenarioError) as refused:
+        load_scenario(folder, VERBS)
+
+    assert "fleet.yaml:1:" in str(refused.value)
+    assert words in str(refused.value)
+
+
 def test_an_unknown_key_of_the_fleet_is_refused_with_its_place(folder: Path) -> None:
     (folder / "fleet.yaml").write_text("hosts:\n  h1: {memory: 8GiB, wheels: 4}\n")
 
