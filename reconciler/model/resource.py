@@ -81,7 +81,8 @@ class Metadata(Model):
     labels: Labels = Field(default_factory=dict)
     """What selectors and spread rules match on."""
     annotations: Labels = Field(default_factory=dict)
-    """Free text; `reconciler/paused: "true"` holds all changes, `reconciler/prune: disabled` protects from removal."""
+    """Free text; `reconciler/paused: "true"` holds all changes, `reconciler/prune: disabled` protects from removal,
+    `reconciler/bmc-guid` is the GUID of a Host's BMC where it is not the machine's UUID."""
 
     @property
     def paused(self) -> bool:
