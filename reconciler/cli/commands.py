@@ -107,14 +107,14 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "plan",
         "plan:run",
         "Show what would change, in order, why, and how disruptive it is. Nothing is changed.\n\n"
-        "Exit: 0 no change, 2 changes, 1 error.",
+        "Exit: 0 no change, 2 changes, 1 error, or no change but mistakes in the specs.",
         [
             _directory(),
             _flag("--json", "As JSON."),
             _flag("--markdown", "As a comment for a pull request."),
             _flag("--short", "One line an object."),
             _flag("--verbose", "Every action in order, every host's reason."),
-            _flag("--exit-zero", "Exit 0 also where there are changes."),
+            _flag("--exit-zero", "Exit 0 also where there are changes, unless the specs have mistakes."),
             click.Option(
                 ["--if-down"],
                 multiple=True,
@@ -128,7 +128,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "apply",
         "apply:run",
         "Converge once, showing progress. Ctrl-C hands back what has not begun and undoes nothing.\n\n"
-        "Exit: 0 converged, 1 error, 3 stopped with something waiting or blocked.",
+        "Exit: 0 converged, 1 error, 3 stopped with something waiting or blocked, or with mistakes in the specs.",
         [
             _directory(),
             _file("--plan", "Only carry out the plan in FILE; refuse if the world has moved.", default=None),

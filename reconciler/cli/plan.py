@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from reconciler.cli.endings import ERROR
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.terminal import stderr_terminal
 from reconciler.errors import UsageError
@@ -30,7 +31,7 @@ def run(
     if_down: tuple[str, ...],
     out: Path | None,
 ) -> int:
-    """Look, plan, print; 2 where there are changes."""
+    """Look, plan, print; 2 where there are changes, else 1 where the specs have mistakes."""
     if json + markdown + short + verbose > 1:
         raise UsageError("--json, --markdown, --short and --verbose exclude one another", hint="choose one")
     if if_down and out is not None:
@@ -57,7 +58,9 @@ def run(
             _tell_supposed(if_down)
         elif view.plan.actions:
             _suggest(commands, out)
-    return CHANGES if view.plan.actions and not exit_zero else 0
+    if view.plan.actions and not exit_zero:
+        return CHANGES
+    return ERROR if view.desired.errors else 0
 
 
 def _import_rendering() -> None:

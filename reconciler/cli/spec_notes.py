@@ -19,7 +19,7 @@ def warn_of_problems(desired: DesiredState, verbosity: int, commands: CommandLin
         click.echo(f"{terminal.paint('warning:', 'warn', 'bold')} nothing is removed: {desired.removal_hold}", err=True)
     if verbosity < 0:
         return
-    errors = [problem for problem in desired.problems if problem.severity == "error"]
+    errors = desired.errors
     shown = desired.problems if verbosity > 0 else errors[:_SHOWN]
     for problem in shown:
         label = terminal.paint(f"{problem.severity}[{problem.code}]", "bad" if problem.severity == "error" else "warn")

@@ -49,7 +49,7 @@ class Verdict(Struct, frozen=True):
 def verdict_of(
     view: View, outcomes: Sequence[Outcome], *, settled: bool, stopped: bool = False, exact: bool = False
 ) -> Verdict:
-    """0 where all is as specified, 1 where something failed, 3 where something waits or was handed back.
+    """0 where all is as specified, 1 where something failed, 3 where something waits, is wrong, or was handed back.
 
     `stopped`: it was asked to stop. `exact`: one saved plan was to be done, and nothing that follows from it.
     """
@@ -70,10 +70,12 @@ def verdict_of(
         return ended(WAITING, f"as planned: {did}, {len(plan.actions)} more to do for the next plan", "warn")
     if plan.actions or not settled:
         return ended(FAILED, f"not converged: {did}, {len(plan.actions)} still to do", "bad")
-    if waiting or plan.unseen:
+    errors = len(view.desired.errors)
+    if waiting or plan.unseen or errors:
         counts = ((severity, sum(item.severity == severity for item in waiting)) for severity in ("blocked", "waiting"))
         held = [f"{number} {severity}" for severity, number in counts if number]
         held += ["hosts not seen"] if plan.unseen else []
+        held += [f"{count(errors, 'error')} in the specs"] if errors else []
         return ended(WAITING, f"as far as it goes: {did}, {', '.join(held)}", "warn")
     return Verdict(CONVERGED, f"converged: {did}, planning again is empty", "good")
 

@@ -63,3 +63,8 @@ class DesiredState(Struct, frozen=True):
     """Objects that exist in the specs, but have no usable content: nothing of theirs is changed or removed."""
     removal_hold: str = ""
     """Why nothing may be removed for being absent (unreadable file, empty directory); empty if it may."""
+
+    @property
+    def errors(self) -> tuple[SpecProblem, ...]:
+        """The mistakes that leave something of the specs out of use."""
+        return tuple(problem for problem in self.problems if problem.severity == "error")

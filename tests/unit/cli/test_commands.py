@@ -10,15 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.config import Settings
 from reconciler.daemon.view import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
+from reconciler.model.desired_state import SourceRef, SpecProblem
 from tests.unit.cli.calling import CHANGES, EMPTY, invoke
 from tests.unit.cli.plans import NOW, SECRET, plan
 from tests.unit.cli.worlds import NO_HOST, TROUBLED, FakeSession, doors, look, remember
+
+MISTAKE = SpecProblem(SourceRef("vms.yaml", 3), "S033", "VirtualMachine/web", "spec.disks[0].image", "unknown image")
 
 pytestmark = pytest.mark.usefixtures("_own_environment")
 
@@ -42,6 +46,35 @@ def test_plan_exits_2_on_changes(specs: Path) -> None:
 
 def test_plan_exits_0_on_changes_with_exit_zero(specs: Path) -> None:
     assert invoke("plan", specs, "--exit-zero", onto=FakeSession([CHANGES])).exit_code == 0
+
+
+@pytest.mark.parametrize(("flags", "code"), [((), 1), (("--exit-zero",), 1), (("--json",), 1)])
+def test_plan_exits_1_on_mistakes_in_the_specs_where_nothing_changes(
+    specs: Path, flags: tuple[str, ...], code: int
+) -> None:
+    result = invoke("plan", specs, *flags, onto=FakeSession([look(problems=(MISTAKE,))]))
+
+    assert (result.exit_code, "error[S033]" in result.stderr) == (code, True)
+
+
+def test_plan_exits_2_on_changes_beside_mistakes_in_the_specs(specs: Path) -> None:
+    changes = replace(CHANGES, desired=replace(CHANGES.desired, problems=(MISTAKE,)))
+
+    assert invoke("plan", specs, onto=FakeSession([changes])).exit_code == 2
+    assert invoke("plan", specs, "--exit-zero", onto=FakeSession([changes])).exit_code == 1
+
+
+def test_plan_exits_0_on_a_warning(specs: Path) -> None:
+    warning = replace(MISTAKE, code="S042", severity="warning")
+
+    assert invoke("plan", specs, onto=FakeSession([look(problems=(warning,))])).exit_code == 0
+
+
+def test_apply_exits_3_where_mistakes_in_the_specs_are_all_that_is_left(specs: Path) -> None:
+    result = invoke("apply", specs, "--yes", onto=FakeSession([look(problems=(MISTAKE,))]))
+
+    assert result.exit_code == 3
+    assert "as far as it goes: 0 actions done, 1 error in the specs" in result.stderr
 
 
 def test_plan_suggests_the_next_command_beside_the_data(specs: Path) -> None:
