@@ -23,7 +23,14 @@ from reconciler.model.host import Host
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.policy import Policy
-from reconciler.planner.host_health import Case, IncidentStep, incident_step, judge
+from reconciler.planner.host_health import (
+    IDENTITY_CHANGED,
+    OTHER_MACHINE_SILENT,
+    Case,
+    IncidentStep,
+    incident_step,
+    judge,
+)
 from reconciler.planner.host_identity import is_another_machine
 from reconciler.planner.lost_hosts import is_clean
 
@@ -38,6 +45,7 @@ _EVENTS: Final[dict[HostState, str]] = {
 }
 """What the history calls coming into a state; fencing and its proof are told by those who do it."""
 _NOT_NEWS: Final[frozenset[tuple[HostState, HostState]]] = frozenset({("unknown", "online")})
+_ANOTHER: Final = (IDENTITY_CHANGED, OTHER_MACHINE_SILENT)
 _STEPS: Final = 4
 """Steps that one judgement can take at the most: it returns, is lost anew, and so on."""
 
@@ -53,6 +61,8 @@ class HealthKeeper:
         self._last = ledger.view()
         self._proven_before = frozenset(proof.incident for proof in self._last.proofs.values())
         """Incidents that an earlier controller had proven: the host may have been up since."""
+        self._others_before = frozenset(name for name, health in self._last.health.items() if health.rule in _ANOTHER)
+        """Hosts under whose name another machine was the last that an earlier controller saw."""
         self._answered_before: dict[str, float | None] = {}
         """By incident of ours: when (monotonic) its host had last answered when it was opened."""
         ledger.cut_off_attempts(clock.now())
@@ -119,6 +129,7 @@ class HealthKeeper:
             fencing=hearing.fencing,
             proven_here=self._is_ours(view, name),
             has_moved=view.addresses.get(name, hearing.host.spec.uri) != hearing.host.spec.uri,
+            was_another=name in self._others_before,
         )
 
     def _is_ours(self, view: LedgerView, host: str) -> bool:

@@ -22,7 +22,7 @@ from reconciler.planner.brakes import brake
 from reconciler.planner.draft import Draft
 from reconciler.planner.elsewhere import Elsewhere, Rejections, look_elsewhere
 from reconciler.planner.facilities import Facilities
-from reconciler.planner.host_health import POWER_OFF
+from reconciler.planner.host_health import OTHER_MACHINE_SILENT, POWER_OFF
 from reconciler.planner.lost_hosts import proven
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
@@ -148,6 +148,11 @@ def _holdup(world: World, candidate: _Candidate) -> Holdup | None:
         return Holdup("in-progress", f"{name} is being fenced")
     if world.is_paused(candidate.ref):
         return Holdup("paused", f"{name} is held, so it is not fenced", hint=_before_it_is_resumed(world, candidate))
+    if world.ledger.health[name].rule == OTHER_MACHINE_SILENT:
+        detail = (
+            f"another machine answered as {name} before the silence: its devices may be that one's and prove nothing"
+        )
+        return Holdup("not-armed", detail, "blocked", confirm(name))
     unarmed = _why_unarmed(world, candidate.host)
     if unarmed is not None:
         return unarmed

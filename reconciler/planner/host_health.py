@@ -18,6 +18,10 @@ _WAS_LOST: Final[frozenset[HostState]] = frozenset({"suspect", "unreachable", "f
 
 POWER_OFF: Final = "power-off"
 """Name of the rule by which a device's word makes a silent host unreachable at once."""
+IDENTITY_CHANGED: Final = "identity-changed"
+"""Name of the rule of a host under whose name another machine answers."""
+OTHER_MACHINE_SILENT: Final = "other-machine-silent"
+"""Name of the rule of a lost host whose name another machine had: devices tell nothing of the one on record then."""
 IncidentStep = Literal[
     "none",
     "open",  # the host is lost
@@ -46,6 +50,8 @@ class Case(Struct, frozen=True):
     """Whether the proof was found while this controller was watching."""
     has_moved: bool = False
     """Whether its URI is another one than that under which it was last read."""
+    was_another: bool = False
+    """Whether another machine had answered under its name before this controller began."""
 
     @property
     def silence(self) -> float:
@@ -61,9 +67,16 @@ class Case(Struct, frozen=True):
         return self.signs.answers >= self.policy.steady_answers
 
     @property
+    def last_was_another(self) -> bool:
+        """The last to answer was not the machine on record: what a device says since may be about that one."""
+        return self.signs.identity_changed or (self.signs.silent is None and self.was_another)
+
+    @property
     def device_says_off(self) -> bool:
         """A device that can be relied on says `off`, and was asked after the last answer."""
         age = self.signs.power_age
+        if self.last_was_another:
+            return False
         return self.armed and self.signs.power == "off" and age is not None and age < self.silence
 
 
@@ -104,11 +117,12 @@ def _seconds(value: float) -> str:
 
 
 RULES: Final = (
-    # Another machine under the name: what it runs, or does not run, says nothing of the one that is recorded.
+    # Another machine under the name: what it runs, or does not run, says nothing of the one that is recorded. Once it
+    # is silent too, all is as before it came.
     Rule(
-        "identity-changed",
+        IDENTITY_CHANGED,
         "quarantined",
-        lambda case: case.signs.identity_changed,
+        lambda case: case.answers and case.signs.identity_changed,
         lambda _: (
             "another machine answers under this name, and nothing is done on it;"
             " if it was replaced on purpose, take its Host out of the specs for a moment"
@@ -171,6 +185,16 @@ RULES: Final = (
         "unknown",
         lambda case: case.has_moved and case.incident is None,
         lambda case: f"has not answered since its uri was changed; it is not taken for lost{_ending(case)}",
+    ),
+    # An incident like any other, but only a human can tell which of the two machines is off.
+    Rule(
+        OTHER_MACHINE_SILENT,
+        "unreachable",
+        lambda case: case.last_was_another and case.silence >= case.policy.probing.unreachable_after,
+        lambda case: (
+            f"has not answered for {_seconds(case.policy.probing.unreachable_after)} or longer, and the last that did"
+            f" was another machine; the one on record may well be alive{_ending(case)}"
+        ),
     ),
     Rule(
         "silent",

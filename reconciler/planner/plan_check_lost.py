@@ -36,6 +36,8 @@ def _why_not_fence(subject: Subject, step: FenceHost) -> Iterator[str]:
         yield f"incident {step.incident} is not open"
     if health is None or health.state not in ("unreachable", "fencing"):
         yield f"it is {health.state if health else 'not watched'}"
+    if health is not None and health.rule == "other-machine-silent":
+        yield "another machine was the last to answer under its name"
     if subject.is_proven_dead(step.host):
         yield "it is proven dead already"
     if ledger.quiet:

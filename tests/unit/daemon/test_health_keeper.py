@@ -16,6 +16,7 @@ from reconciler.model.health import FenceProof, FenceTest, HostState, Machine, P
 from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView
+from reconciler.planner.host_health import OTHER_MACHINE_SILENT
 from tests.support.domains import domain_config
 from tests.support.fleets import FLEET, POLICY, desired, host, mark, observed, observed_host
 from tests.unit.daemon.watching import Watched
@@ -304,6 +305,27 @@ def test_another_machine_under_the_name_is_quarantined(kept: Kept) -> None:
 
     assert view.health["h1"].state == "quarantined"
     assert kept.ledger.host_identities()["h1"] == "the machine before"
+
+
+def test_another_machine_that_falls_silent_is_an_incident_like_any_other(kept: Kept) -> None:
+    """Also for the next controller, which has never seen either of the two."""
+    kept.left["h1"] = (copy(1),)
+    kept.pass_seconds(3)
+    kept.ledger.record_machines(Machine("h1", "the machine before", ""))
+    kept.left.clear()
+    kept.judged()
+    kept.judged()
+    kept.watched.fleet.cut_network("h1")
+
+    states = [kept.pass_seconds(1).health["h1"].rule for _ in range(8)]
+    kept.begin()
+    kept.pass_seconds(1)
+    view = kept.pass_seconds(8)
+
+    assert states[0] == "identity-changed"
+    assert states[-1] == OTHER_MACHINE_SILENT
+    assert view.health["h1"].rule == OTHER_MACHINE_SILENT
+    assert view.incidents["h1"].returned_at is None
 
 
 def test_a_host_that_left_the_specs_takes_its_incident_along(kept: Kept) -> None:

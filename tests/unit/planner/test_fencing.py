@@ -15,7 +15,7 @@ from reconciler.model.plan import UnmetReason
 from reconciler.model.policy import HighAvailability
 from reconciler.model.steps import FenceHost
 from reconciler.planner.fleet_status import fleet_status
-from reconciler.planner.host_health import POWER_OFF
+from reconciler.planner.host_health import OTHER_MACHINE_SILENT, POWER_OFF
 from tests.support.fleets import GIB, NOW, POLICY, Story, host, story, vm
 
 WEB = "VirtualMachine/web"
@@ -231,6 +231,15 @@ def test_a_held_host_is_told_of_while_all_is_well() -> None:
 
     assert (unmet.severity, unmet.hint) == ("info", "reconciler resume Host/h2")
     assert "not fenced" in unmet.detail
+
+
+def test_the_devices_of_a_host_are_not_used_once_another_machine_answered_under_its_name() -> None:
+    """What they switch, and what they call off, may be that one."""
+    fleet = armed().lost("h1").in_state("h1", "unreachable", OTHER_MACHINE_SILENT)
+
+    assert fleet.plan().empty
+    assert "another machine" in reasons(fleet)["not-armed"]
+    assert fleet.unmet()["not-armed"].hint == "reconciler fence confirm h1 --reason TEXT"
 
 
 def test_in_the_quiet_period_nobody_is_fenced() -> None:

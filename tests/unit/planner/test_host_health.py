@@ -26,7 +26,7 @@ _GRAVITY: Final[dict[HostState, int]] = {
     "unreachable": 2,
     "fencing": 3,
     "fenced": 4,
-    "quarantined": 5,
+    "quarantined": 0,
 }
 
 
@@ -64,6 +64,7 @@ def case(
     fencing: bool = False,
     proven_here: bool = True,
     has_moved: bool = False,
+    was_another: bool = False,
 ) -> Case:
     return Case(
         seen,
@@ -75,6 +76,7 @@ def case(
         fencing=fencing,
         proven_here=proven_here,
         has_moved=has_moved,
+        was_another=was_another,
     )
 
 
@@ -152,6 +154,36 @@ STORIES: Final[dict[str, tuple[Case, HostState, str]]] = {
     "answers once after a moment": (case(signs(0.1, answers=1), "suspect"), "suspect", "settling"),
     "answers steadily after a moment": (case(signs(0.1, answers=3), "suspect"), "online", "answers"),
     "another machine answers": (case(signs(0.1, identity_changed=True)), "quarantined", "identity-changed"),
+    "another machine answers after it was lost": (
+        case(signs(0.1, answers=9, identity_changed=True), "fenced", RETURNED),
+        "quarantined",
+        "identity-changed",
+    ),
+    "another machine falls silent": (
+        case(signs(7.0, identity_changed=True), "quarantined"),
+        "unreachable",
+        "other-machine-silent",
+    ),
+    "another machine falls silent, and the device says off": (
+        case(signs(3.0, identity_changed=True, power="off", power_age=0.1), "quarantined"),
+        "suspect",
+        "hesitating",
+    ),
+    "another machine was silent already when the controller began": (
+        case(signs(None, watched=9.0), "unknown", was_another=True),
+        "unreachable",
+        "other-machine-silent",
+    ),
+    "the machine on record has answered since": (
+        case(signs(9.0), "suspect", was_another=True),
+        "unreachable",
+        "silent",
+    ),
+    "another machine is silent, and a human says that the one on record is off": (
+        case(signs(9.0, identity_changed=True), "unreachable", INCIDENT, HUMAN),
+        "fenced",
+        "proven",
+    ),
 }
 
 
@@ -228,6 +260,7 @@ _CASES = st.builds(
     fencing=st.booleans(),
     proven_here=st.booleans(),
     has_moved=st.booleans(),
+    was_another=st.booleans(),
 )
 
 

@@ -249,6 +249,11 @@ CASES: dict[str, Case] = {
         lambda _: (fence("h1"),),
         "this is the quiet period",
     ),
+    "a host fenced after another machine answered for it": (
+        lambda s: s.lost("h1").in_state("h1", "unreachable", "other-machine-silent"),
+        lambda _: (fence("h1"),),
+        "another machine was the last to answer",
+    ),
     "a host fenced by an untested device": (
         lambda s: s.armed("h1").lost("h1").with_ledger(fence_tests={}),
         lambda _: (fence("h1"),),
