@@ -16,8 +16,8 @@ from reconciler.cli.lazy import PlainGroup, common_options
 _HELP: Final = """Desired state in YAML, converged onto plain KVM/libvirt hosts.
 
 \b
-Look:     validate  plan  status  why
-Act:      apply  run  pause  resume
+Look:     validate  plan  status  why  simulate
+Act:      apply  run  pause  resume  fence
 Learn:    init  check  schema  explain
 """
 _EPILOG: Final = "Begin with: reconciler init fleet, then reconciler check fleet, then reconciler plan fleet."

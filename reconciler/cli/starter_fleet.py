@@ -49,6 +49,11 @@ metadata: {{name: local}}
 spec:
   uri: {machine.uri}
   reserved: {{memory: 1GiB}}
+  # What can switch this host off, so that its VMs may run elsewhere once it is dead; then reconciler fence test --all
+  # fencing:
+  #   - agent: fence_ipmilan
+  #     parameters: {{ip: 10.1.0.11, username: admin, lanplus: "1", cipher: "3"}}
+  #     secrets: {{password: {{file: local-bmc}}}}   # /etc/reconciler/credentials/local-bmc, 0600
 """
 
 

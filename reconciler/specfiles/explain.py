@@ -12,6 +12,7 @@ from reconciler.specfiles.field_words import default_words, example, type_words,
 from reconciler.specfiles.json_schema import Schema, fields_of, property_at
 from reconciler.specfiles.messages import closest, did_you_mean
 from reconciler.specfiles.problem_codes import CODES, CodeInfo
+from reconciler.specfiles.reasons import REASONS, ReasonInfo
 
 _INDEX: Final = re.compile(r"\[\d*\]")
 _WIDTH: Final = 100
@@ -21,12 +22,15 @@ def explain(path: str) -> str:
     """The field's type, unit, default, meaning and example, or the fields of a mapping; ends with a line end.
 
     `path` is a kind, then names joined by dots; `disks.size` and `disks[0].size` mean the same. It may also be the
-    code of a problem, such as `S014`.
+    code of a problem, such as `S014`, or why a spec is not met, such as `fencing-failed`.
     Raises UsageError, with what was probably meant, if there is no such field.
     """
     code = CODES.get(path.strip("[]").upper())
     if code is not None:
         return _code_text(code)
+    reason = REASONS.get(path.strip().lower().replace(" ", "-"))
+    if reason is not None:
+        return _reason_text(reason)
     kind, *names = [step for step in _INDEX.sub("", path).split(".") if step] or [""]
     kind = _kind(kind)
     for depth in range(len(names)):
@@ -41,6 +45,14 @@ def explain(path: str) -> str:
 def _code_text(info: CodeInfo) -> str:
     body = textwrap.fill(info.explanation, _WIDTH, initial_indent="  ", subsequent_indent="  ")
     return f"{info.code}  {info.title}  ({info.severity})\n\n{body}\n"
+
+
+def _reason_text(info: ReasonInfo) -> str:
+    facts = (("means", info.means), ("remedy", info.remedy))
+    lines = [
+        textwrap.fill(text, _WIDTH, initial_indent=f"  {label:<8}", subsequent_indent=" " * 10) for label, text in facts
+    ]
+    return "\n".join([f"{info.reason}  (why a spec is not met)", "", *lines]) + "\n"
 
 
 def _kind(name: str) -> str:

@@ -144,6 +144,10 @@ def _wrong_type(kind: str, path: Path, value: Any, got: str) -> str:
         return f"{what}; write it in quotes" + (f': "{got}"' if PRIVATE.isdisjoint(path) else "")
     if field.get("type") == "array":
         return f"{what}; begin each item with '- ', or write [A, B]"
+    if "secrets" in path:
+        # What stands there may be the password itself, so it is not shown.
+        right = "{password: {file: NAME}}" if path[-1] == "secrets" else "{file: NAME}"
+        return f"a secret is named, not written here; write {right}, a file of the credentials directory"
     if field.get("type") == "object":
         return f"{what}; write key: value lines, indented below"
     sample = example(str(path[-1]), field) if path else ""

@@ -6,15 +6,17 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
 from reconciler.errors import UsageError
+from reconciler.model.plan import UnmetReason
 from reconciler.model.resource import KINDS
 from reconciler.specfiles.explain import explain
 from reconciler.specfiles.json_schema import fields_of, property_at, schema
+from reconciler.specfiles.reasons import REASONS
 from reconciler.specfiles.yaml_documents import parse
 from tests.unit.specfiles.fleets import load_fleet, vm
 
@@ -159,6 +161,22 @@ def test_explain_lists_the_fields_of_a_mapping_and_of_the_items_of_a_list() -> N
     assert "\n  * memory " in explain("vm.spec")
     assert "\n    clone   one of `linked`, `full` (default linked)" in explain("VirtualMachine.spec.disks")
     assert explain("VirtualMachine.spec.disks[0].size") == explain("VirtualMachine.spec.disks.size")
+
+
+def test_explain_tells_what_a_reason_means_and_what_helps() -> None:
+    told = explain("fencing-failed")
+
+    assert told.startswith("fencing-failed  (why a spec is not met)\n\n  means   no device confirmed")
+    assert "\n  remedy  mend the device" in told
+    assert explain("fencing failed") == told
+
+
+def test_every_reason_is_explained_and_the_table_of_the_documentation_says_the_same() -> None:
+    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
+
+    assert set(REASONS) == set(get_args(UnmetReason))
+    rows = {f"| `{info.reason}` | {info.means} | {info.remedy} |" for info in REASONS.values()}
+    assert [row for row in rows if row not in text] == []
 
 
 def test_explain_tells_what_a_code_means() -> None:

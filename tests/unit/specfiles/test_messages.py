@@ -108,3 +108,19 @@ def test_no_raw_xml_emulator_or_host_path_can_be_expressed(tmp_path: Path) -> No
         problem = only(load_fleet(write(tmp_path, base=BASE, web=vm("web-1", f"memory: 1GiB, {field}: x"))))
 
         assert (problem.code, problem.field) == ("S014", f"spec.{field}")
+
+
+@pytest.mark.parametrize(
+    ("secrets", "right"),
+    [("{password: Sesame}", "write {file: NAME}"), ("Sesame", "write {password: {file: NAME}}")],
+)
+def test_a_secret_that_was_written_out_is_to_be_named_instead_and_is_not_shown(
+    tmp_path: Path, secrets: str, right: str
+) -> None:
+    level = f"{{agent: fence_ipmilan, parameters: {{ip: 10.1.0.11}}, secrets: {secrets}}}"
+    text = document("Host", "h1", f"uri: qemu:///system, fencing: [{level}]")
+
+    problem = only(load_fleet(write(tmp_path, h1=text)))
+
+    assert right in problem.message
+    assert "Sesame" not in problem.message + problem.snippet

@@ -1,0 +1,179 @@
+"""What each reason of an unmet spec means, and what helps: `reconciler explain crash-loop`, and OPERATIONS' table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from reconciler.model.plan import UnmetReason
+
+
+class ReasonInfo(Struct, frozen=True):
+    """One reason, in a few words of Markdown."""
+
+    reason: UnmetReason
+    means: str
+    remedy: str
+
+
+_ALL: Final = (
+    ReasonInfo(
+        "host-unread",
+        "its host could not be read, or left the specs",
+        "`why Host/NAME`; mend the connection, or put the Host back",
+    ),
+    ReasonInfo(
+        "fleet-not-seen",
+        "never placed, and a host that was never read might run it",
+        "bring that host up once, or take it out of the specs",
+    ),
+    ReasonInfo(
+        "no-host-fits",
+        "every host was rejected; the reason of each is told",
+        "free or add memory, uncordon, change `placement` or the size",
+    ),
+    ReasonInfo(
+        "no-room",
+        (
+            "its new memory or CPUs are more than its host has left; it stays as it is, and nothing is stopped or "
+            "staged for them"
+        ),
+        "ask for less, or make room on that host",
+    ),
+    ReasonInfo(
+        "image-unavailable",
+        "not fetched yet, a wrong checksum, or refused by inspection",
+        "`why Image/NAME`; correct file, `url` or `checksum`",
+    ),
+    ReasonInfo(
+        "pool-unavailable",
+        "pool missing or inactive, or a disk's volume is gone from it",
+        "start or define the pool, mount its storage",
+    ),
+    ReasonInfo(
+        "network-unavailable",
+        "network missing or inactive on the host",
+        "start or define it, or change its `mode`",
+    ),
+    ReasonInfo(
+        "restart-pending",
+        "staged, and the guest still runs as before",
+        "restart the guest, or `updatePolicy: restart`",
+    ),
+    ReasonInfo(
+        "conflict",
+        "something unmanaged has the name, or there are two copies of a VM with one epoch",
+        "rename one, remove the stale copy; `type`/`mode: existing` uses a pool or network as it is",
+    ),
+    ReasonInfo(
+        "spec-invalid",
+        "the spec or what it needs has a mistake; the last good form stands",
+        "`reconciler validate`; for an image file: see that it is there",
+    ),
+    ReasonInfo(
+        "paused",
+        "held by command or annotation",
+        (
+            "`reconciler resume …`, or take the annotation out; a silent host has to answer first, for resumed it "
+            "would be fenced"
+        ),
+    ),
+    ReasonInfo(
+        "backoff",
+        "failed in a way that may pass; tried again after 5 s, 10 s … 10 min",
+        "wait, or `apply`, which tries at once",
+    ),
+    ReasonInfo(
+        "disk-locked",
+        "QEMU's lock: another QEMU has the disk open, maybe on the host that counted as dead, which the text names",
+        "cut that host's power: whoever confirmed that it is off was wrong; then check the disks",
+    ),
+    ReasonInfo(
+        "failed",
+        "failed in a way that needs somebody; the text has the remedy",
+        "mend it; tried every 10 min, and at once by `apply` or after a change of it",
+    ),
+    ReasonInfo(
+        "removal-held",
+        "left the specs, but the specs can't be read in full",
+        "mend the specs; remove it then",
+    ),
+    ReasonInfo(
+        "prune-disabled",
+        "left the specs, but is protected",
+        "put it back without the annotation, apply, remove it",
+    ),
+    ReasonInfo(
+        "immutable",
+        "can't be changed on what exists: a smaller disk, another pool or format",
+        "put the old value back, or make a new disk or VM",
+    ),
+    ReasonInfo(
+        "shutting-down",
+        "the guest was asked to stop and has not yet",
+        "wait; it is forced off after `shutdownTimeout`",
+    ),
+    ReasonInfo(
+        "crash-loop",
+        "it ends by itself again and again: pauses grow, and at last it is left alone for `ha.restartWindow`",
+        "mend the guest or its spec; `reconciler resume VirtualMachine/NAME` tries at once",
+    ),
+    ReasonInfo(
+        "guest-not-answering",
+        "it runs, and its agent has been silent for `guestAgent.liveness`",
+        "look at its console; nothing is done to it",
+    ),
+    ReasonInfo(
+        "guest-paused",
+        "paused by somebody, an I/O error or its watchdog",
+        "find out why, then `virsh resume`",
+    ),
+    ReasonInfo(
+        "end-unknown",
+        "`RerunOnFailure`, off, and nobody knows any more whether it failed",
+        "`virsh start`, if it should run",
+    ),
+    ReasonInfo(
+        "in-progress",
+        "an earlier pass, or libvirt, is still at it",
+        "wait",
+    ),
+    ReasonInfo(
+        "not-wanted-here",
+        "it runs where `placement` or `maintenance` no longer wants it",
+        "move it by hand; it is not moved yet",
+    ),
+    ReasonInfo(
+        "host-lost",
+        (
+            "its host is lost: it waits for a proof, or, without HA, with disks of that host, or with no room "
+            "elsewhere, for the host itself"
+        ),
+        "mend the host, make room, or see below",
+    ),
+    ReasonInfo(
+        "fencing-held",
+        "not fenced now: quiet period, too many hosts bad at once, or another one first",
+        "wait; mend the network; `fence confirm` only a host that you know to be off",
+    ),
+    ReasonInfo(
+        "fencing-failed",
+        "no device confirmed that the host is off; tried again with pauses",
+        "mend the device, or switch the host off and `fence confirm`",
+    ),
+    ReasonInfo(
+        "not-armed",
+        "no fence device, or none that passed its test as it is now",
+        "`fence test HOST`, while all is well",
+    ),
+    ReasonInfo(
+        "capacity-at-risk",
+        "the fleet could not lose that host, as `hostFailuresToTolerate` asks",
+        "add room, or ask for less",
+    ),
+)
+
+REASONS: Final[Mapping[str, ReasonInfo]] = {info.reason: info for info in _ALL}
+"""All of them, by name, in the order in which they are told."""
