@@ -13,6 +13,8 @@ from reconciler.model.next_command import NextCommand
 
 _OPTIONS: Final = {"specs": "--specs", "stateDir": "--state-dir"}
 _WITHOUT_SPECS: Final = frozenset({"pause", "resume"})
+_WITHOUT_DIR: Final = frozenset({"fence"})
+"""Commands that take the specs by their option only."""
 
 
 class CommandLine(Struct, frozen=True):
@@ -25,6 +27,8 @@ class CommandLine(Struct, frozen=True):
     def call(self, command: str, *arguments: str) -> str:
         """`reconciler COMMAND ARGUMENTS…` for a shell."""
         specs = () if command in _WITHOUT_SPECS else self.specs
+        if command in _WITHOUT_DIR and len(specs) == 1:
+            specs = ("--specs", *specs)
         return shlex.join(("reconciler", command, *arguments, *specs, *self.options))
 
     def spelled(self, hint: NextCommand) -> str:

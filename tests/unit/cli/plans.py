@@ -298,6 +298,14 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/b7", "guest-paused", "paused by an I/O error", severity="blocked", host="h1"),
     unmet("VirtualMachine/b7a", "end-unknown", "off, and whether it failed is not known", severity="info", host="h1"),
     unmet("VirtualMachine/b8", "in-progress", "upload is still at it", host="h1"),
+    unmet(
+        "VirtualMachine/b10",
+        "no-room",
+        "memory 100GiB does not fit on h2, which has 15.5GiB for it (of 15.5GiB); left at 128MiB",
+        severity="blocked",
+        host="h2",
+        hint="ask for less, or make room on h2",
+    ),
     unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
     unmet("VirtualMachine/c1", "host-lost", "h6 is lost, and its disk is on that host", host="h6"),
     unmet(

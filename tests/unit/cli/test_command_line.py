@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
+from reconciler.cli.app import app
 from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.plan_lines import hint_lines
@@ -52,6 +54,20 @@ def test_commands_that_take_no_directory_are_given_none() -> None:
     commands = CommandLine(("fleet",), ("--state-dir", "/s"))
 
     assert commands.spelled(NextCommand("resume")) == "reconciler resume --state-dir /s"
+
+
+@pytest.mark.parametrize(
+    "hint", [NextCommand("fence", "confirm", "h1", "--reason", "TEXT"), NextCommand("fence", "test", "h1")]
+)
+def test_commands_that_take_the_directory_as_an_option_only_are_given_it_so(hint: NextCommand) -> None:
+    commands = CommandLine(("my fleet",))
+
+    printed = commands.spelled(hint)
+
+    assert printed == f"{hint} --specs 'my fleet'"
+    _, group, name, *arguments = shlex.split(printed)
+    assert isinstance(app.commands[group], click.Group)
+    app.commands[group].commands[name].make_context(name, arguments)
 
 
 def test_a_command_stays_on_one_line_however_narrow_the_terminal() -> None:
