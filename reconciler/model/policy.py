@@ -25,6 +25,12 @@ DEFAULT_FENCE_AGENTS: Final = (
 _PROFILES: Final[Mapping[str, tuple[float, float, float]]] = {"safe": (1.0, 2.0, 6.0), "fast": (0.5, 1.0, 1.5)}
 
 
+def _asks_guests(seconds: float) -> float:
+    if seconds < 1:
+        raise ValueError("guests would be forced off without being asked; write 1s or longer")
+    return seconds
+
+
 def _absolute(value: str) -> str:
     if value.startswith("/"):
         return value
@@ -115,8 +121,8 @@ class Policy(Model):
 
     fleet: Name = "default"
     """Name of the fleet: part of every UUID, MAC and volume name, so never changed later."""
-    shutdown_timeout: Duration = 120.0
-    """How long a guest may take to shut down before it is forced off, where forcing is allowed."""
+    shutdown_timeout: Annotated[Duration, AfterValidator(_asks_guests)] = 120.0
+    """How long a guest may take to shut down before it is forced off, where that is allowed; a second at the least."""
     allow_http: bool = False
     """Whether images may be fetched over plain http (their checksum is required either way)."""
     allow_private_addresses: bool = False

@@ -88,11 +88,14 @@ def _brakes(subject: Subject) -> Iterator[str]:
 
 
 def only_old_copies_are_cleared(subject: Subject) -> Iterator[str]:
-    """A guest is forced off at once only where the ledger says that a newer copy is the true one."""
+    """A guest gets less time than the policy promises only where the ledger says that a newer copy is the true one."""
+    promised = subject.policy.shutdown_timeout
     for action in subject.plan.actions:
         step = action.step
-        if isinstance(step, StopDomain) and step.timeout <= 0 and not subject.is_old_copy(action.host, step.uuid):
-            yield f"{action.id} would force {step.domain} off without asking, and it is not an old copy"
+        if not isinstance(step, StopDomain) or not step.force or step.timeout >= promised:
+            continue
+        if not subject.is_old_copy(action.host, step.uuid):
+            yield f"{action.id} would force {step.domain} off after {step.timeout:g} s, and it is not an old copy"
 
 
 def removes_an_old_copy(subject: Subject, action: Action) -> bool:

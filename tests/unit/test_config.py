@@ -78,6 +78,7 @@ def test_every_key_has_a_variable_of_its_own() -> None:
         ("fleet: [\n", ":1:"),
         ("- a\n", "one mapping"),
         ("fleet: Lab Two\n", "is not a name"),
+        ("fleet: lab\nshutdownTimeout: 0s\n", ":2: shutdownTimeout: guests would be forced off without being asked"),
         ("imageDirectories: [images]\n", "is not an absolute path"),
     ],
 )

@@ -289,6 +289,11 @@ CASES: dict[str, Case] = {
         lambda s: (action(StopDomain("web", s.domain().uuid, 0.0, force=True)),),
         "it is not an old copy",
     ),
+    "a guest given less time than the policy promises": (
+        lambda s: s,
+        lambda s: (action(StopDomain("web", s.domain().uuid, POLICY.shutdown_timeout / 2, force=True)),),
+        "it is not an old copy",
+    ),
     "a copy of an equal epoch undefined": (
         lambda s: idle(s).placed("web", "h2", 1),
         lambda s: (undefine(s),),
@@ -342,3 +347,12 @@ def test_a_broken_plan_is_rejected_with_every_violation() -> None:
     assert len(rejected.value.violations) >= 2
     assert "nothing of it is done" in str(rejected.value)
     assert observed(now.domain().config).name == "web"
+
+
+def test_a_guest_that_gets_the_time_of_the_policy_may_be_forced_off_in_the_end() -> None:
+    """However short that is: what tells an old copy is its epoch."""
+    now = fleet()
+    stop = action(StopDomain("web", now.domain().uuid, 0.0, force=True))
+    policy = POLICY.model_copy(update={"shutdown_timeout": 0.0})
+
+    assert check(plan_of(stop), now.specs, now.inventory, now.ledger, policy) == ()
