@@ -38,8 +38,11 @@ class _Options(Policy):
     """Every key of the configuration file: the policy, and where things are."""
 
     specs: FilePath | None = None
+    """Directory of specs; a path in the file is relative to the file."""
     state_dir: FilePath = DEFAULT_STATE_DIR
+    """Where the ledger, cached images and inputs of passes are kept; one controller at a time."""
     log_format: LogFormat = "console"
+    """Whether logs are lines for people or JSON."""
     metrics_listen: Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5}$")] | None = None
     """`ADDRESS:PORT` where `reconciler run` answers Prometheus; nowhere when absent. Anybody who reaches it may ask."""
 
@@ -142,6 +145,18 @@ def setting_keys() -> tuple[str, ...]:
     flat = [_alias(name) for name in _Options.model_fields if name not in _SECTIONS]
     inner = [f"{section}.{_alias(name)}" for section, model in _SECTIONS.items() for name in model.model_fields]
     return tuple(sorted([*flat, *inner]))
+
+
+def setting_meanings() -> Mapping[str, str]:
+    """What each key means, in the words of the models; read from their sources, so for documentation only."""
+    from reconciler.specfiles.json_schema import field_docstrings  # noqa: PLC0415  needed for nothing else
+
+    flat = {**field_docstrings(Policy), **field_docstrings(_Options)}
+    inner = {section: field_docstrings(model) for section, model in _SECTIONS.items()}
+    return {
+        **flat,
+        **{f"{section}.{key}": text for section, texts in inner.items() for key, text in texts.items()},
+    }
 
 
 def environment_variable(key: str) -> str:

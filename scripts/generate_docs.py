@@ -1,4 +1,4 @@
-"""Write docs/SPEC.md, docs/ERRORS.md and specs/schema.json from the models; with --check only say what is stale."""
+"""Write the generated pages of docs/ and specs/schema.json from the models; with --check only say what is stale."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from reconciler.cli.config_reference import configuration_reference
 from reconciler.specfiles.json_schema import schema
 from reconciler.specfiles.reference import error_reference, spec_reference
 
@@ -18,6 +19,7 @@ def generated() -> dict[Path, str]:
     return {
         _ROOT / "docs/SPEC.md": spec_reference(),
         _ROOT / "docs/ERRORS.md": error_reference(),
+        _ROOT / "docs/CONFIGURATION.md": configuration_reference(),
         _ROOT / "specs/schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
     }
 

@@ -87,11 +87,11 @@ class HighAvailability(Model):
     fence_timeout: Duration = 60.0
     """How long one fence agent may take; longer is a failure."""
     fence_agents: Names = DEFAULT_FENCE_AGENTS
-    """Agents that specs may name."""
+    """Agents that specs may name; a list of one's own replaces this one."""
     agent_directory: str = "/usr/sbin"
     """Where the agents are; nothing else is ever run."""
     max_restarts: int = Field(default=5, ge=1, le=100)
-    """Restarts within `restart_window` after which a VM that ends by itself again and again is left alone."""
+    """Restarts within `restartWindow` after which a VM that ends by itself again and again is left alone."""
     restart_window: Duration = 600.0
     """How long such a VM is left alone; one that runs for so long is counted anew."""
 

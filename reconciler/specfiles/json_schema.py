@@ -136,7 +136,7 @@ def _shared(kind: str) -> Schema:
 def _of_model(kind: str) -> Schema:
     model = MODELS[kind]
     raw = model.model_json_schema()
-    documented = {cls.__name__: _field_docstrings(cls) for cls in _models_within(model)}
+    documented = {cls.__name__: field_docstrings(cls) for cls in _models_within(model)}
     for name, definition in raw["$defs"].items():
         _describe(definition, documented.get(name, {}))
     _describe(raw, documented[kind])
@@ -186,7 +186,7 @@ def _models_within(model: type[BaseModel]) -> Iterator[type[Model]]:
 
 
 @cache
-def _field_docstrings(model: type[Model]) -> Mapping[str, str]:
+def field_docstrings(model: type[Model]) -> Mapping[str, str]:
     """The string below each field, by the field's name in YAML; inherited fields included."""
     found: dict[str, str] = {}
     for cls in reversed(model.__mro__):

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import jsonschema
 import pytest
 
+from reconciler.config import setting_keys, setting_meanings
 from reconciler.errors import UsageError
 from reconciler.model.plan import UnmetReason
 from reconciler.model.resource import KINDS
@@ -136,6 +137,13 @@ def test_generated_files_are_up_to_date() -> None:
     stale = [path.name for path, text in script.generated().items() if path.read_text() != text]
 
     assert stale == [], "run scripts/generate_docs.py"
+
+
+def test_every_key_of_the_configuration_has_a_meaning() -> None:
+    text = (ROOT / "docs/CONFIGURATION.md").read_text()
+
+    assert [key for key in setting_keys() if f"\n| {key} | " not in text] == []
+    assert [key for key in setting_keys() if not setting_meanings()[key]] == []
 
 
 def test_the_reference_names_each_field_with_unit_and_default() -> None:
