@@ -98,6 +98,8 @@ def clear_stale_copies(world: World, draft: Draft, target: ObjectRef) -> bool:
         domain, after = copy.domain, []
         why: Why = "host-lost" if copy.host in world.ledger.incidents else "drift"
         which = f"the old copy (epoch {copy.mark.epoch})"
+        # Either what was proven was not so, or the host has started it again by itself.
+        doubt = f"; it ran on {copy.host} all the same, so check its disks" if why == "host-lost" else ""
         if domain.active:
             after.append(
                 draft.act(
@@ -106,7 +108,7 @@ def clear_stale_copies(world: World, draft: Draft, target: ObjectRef) -> bool:
                     host=copy.host,
                     sign="change",
                     why=why,
-                    detail=f"force off {which}: the VM belongs to {placement.host} now",
+                    detail=f"force off {which}: the VM belongs to {placement.host} now{doubt}",
                 )
             )
         if domain.persistent:

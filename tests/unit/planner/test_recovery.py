@@ -277,6 +277,7 @@ def test_the_old_copy_of_a_returned_host_is_forced_off_and_undefined_and_its_dis
         ("undefine-domain", "h1", "change"),
     ]
     assert running_on(fleet.applied()) == running_on(after)
+    assert actions[0].detail.endswith("it ran on h1 all the same, so check its disks")
 
 
 def test_an_old_copy_that_an_io_error_paused_is_killed_and_never_resumed() -> None:
