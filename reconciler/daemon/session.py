@@ -16,6 +16,7 @@ from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import controller, controller_holder
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
+from reconciler.ledger.sightings import note_sightings
 from reconciler.ledger.store import Ledger
 from reconciler.ledger.wishes import unrecorded_policies
 from reconciler.model.desired_state import DesiredState
@@ -161,10 +162,11 @@ class Session:
         if missing or unknown:
             # Placements first: a host counts as read only once all that was found on it is written down.
             adopt_marks(self._ledger, inventory, fleet, now, in_flight)
+        is_news = note_sightings(self._ledger, view, inventory, fleet, in_flight)
         slower = self._new_speeds(view, inventory)
         if slower:
             self._ledger.note_host_read(slower)
-        if missing or slower:
+        if missing or slower or is_news:
             view = self._ledger.view()
         policies = unrecorded_policies(view, desired)
         if policies:
@@ -175,7 +177,7 @@ class Session:
     def _with_health(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> LedgerView:
         """What hosts are taken for: judged by a controller that watches them, read by who looks on.
 
-        Where none watches, no verdict is worth anything, and without one no host is ever fenced. Proofs stand.
+        Where none watches, no verdict is worth anything, and without one no host is ever fenced.
         """
         if self._keeper is not None:
             judged = self._keeper.note(desired, inventory, view, view.in_flight)
@@ -189,7 +191,9 @@ class Session:
             note = import_module("reconciler.daemon.health_keeper").note_those_that_answer
             note(self._ledger, inventory, view, self._policy.fleet, self._clock.now())
             view = replace(self._ledger.view(), in_flight=view.in_flight)
-        return replace(view, health={})
+        # Nobody has looked since: what a device said may hold no more. Whoever confirmed it answers for that.
+        human = {host: proof for host, proof in view.proofs.items() if proof.kind == "human"}
+        return replace(view, health={}, proofs=human)
 
     def _health_keeper(self, watch: HostWatch) -> HealthKeeper:
         """Made by a controller that watches only: commands that look never import it."""

@@ -44,6 +44,8 @@ class ActionContext(Struct, frozen=True):
     on_progress: FetchProgress
     followers: tuple[Action, ...] = ()
     """Actions of the plan that need this one."""
+    dead: frozenset[str] = frozenset()
+    """Hosts that the plan takes for proven dead."""
     power: PowerControl = NoPower()
     """The fence devices."""
     ha: HighAvailability = HighAvailability()
@@ -62,6 +64,10 @@ class ActionContext(Struct, frozen=True):
             raise PreconditionFailed(
                 f"{self.action.target}: host {name} is not of the fleet any more", hint="plan again"
             ) from None
+
+    def is_dead(self, host: str) -> bool:
+        """Whether the plan rests on a proof that `host` is dead, and that stands: it has not answered since."""
+        return host in self.dead and self.ledger.proof(host) is not None
 
     def intent_host(self, pool: str) -> str | None:
         """Host that an unfinished volume of `pool` is remembered for; None in a shared pool, where any host sees it."""

@@ -159,6 +159,7 @@ class _Pass:
             desired=self._desired,
             on_progress=lambda done, total: executor.on_progress(action.id, done, total),
             followers=self._schedule.dependents(action),
+            dead=frozenset(self._plan.dead),
             power=executor.power,
             ha=executor.policy.ha,
             is_wanted=executor.is_wanted,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Final
 
 from reconciler.errors import HostError, ObjectConflict, ObjectNotFound
@@ -82,43 +81,54 @@ def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
     if placement is None or (is_new and placement.host == context.action.host):
         return
     for name in context.desired.hosts:
-        if name != context.action.host and _has_domain(context, name, uuid, placement.host):
+        if name != context.action.host and _has_domain(context, name, uuid, placement.came_from or placement.host):
             raise context.refuse(f"the VM is on {name}, somebody moved it there")
 
 
 def check_runs_nowhere_else(context: ActionContext, uuid: str) -> None:
     """Raise PreconditionFailed if another host that answers runs the VM, which was placed anew and has not run since.
 
-    All hosts were asked before it was defined. One that was proven dead may be back by now, its old copy with it; one
-    that does not answer adds nothing to what was known then.
+    All hosts were asked before it was defined. One that was proven dead may be back by now, its old copy with it: the
+    one that the VM was recovered from has to be dead still, or to answer (HostError if it does neither). Of the others,
+    who does not answer adds nothing to what was known then.
     """
     placement = context.ledger.placement(context.action.target.name)
-    if placement is None or placement.ran or placement.epoch == 1:
+    if placement is None or (placement.came_from is None and (placement.ran or placement.epoch == 1)):
         return
     for name in context.desired.hosts:
-        host = context.host_named(name)
-        if name == context.action.host or not host.connected:
+        if name == context.action.host:
             continue
-        with suppress(HostError):
-            host.ping(_LIFE_SIGN)
-            if host.domain_state(uuid) in ACTIVE_STATES:
-                raise context.refuse(f"the VM runs on {name}")
+        try:
+            is_elsewhere = _runs_on(context, name, uuid)
+        except HostError:
+            if name == placement.came_from and not context.is_dead(name):
+                raise
+            continue
+        if is_elsewhere:
+            raise context.refuse(f"the VM runs on {name}")
+
+
+def _runs_on(context: ActionContext, name: str, uuid: str) -> bool:
+    """Whether the VM runs on the host; a host that does not answer at once raises HostError."""
+    host = context.host_named(name)
+    host.ping(_LIFE_SIGN)
+    try:
+        return host.domain_state(uuid) in ACTIVE_STATES
+    except ObjectNotFound:
+        return False
 
 
 def _has_domain(context: ActionContext, name: str, uuid: str, placed_on: str) -> bool:
-    host, ledger = context.host_named(name), context.ledger
-    is_proven_dead = ledger.proof(name) is not None
-    if is_proven_dead and not host.connected:
+    host, is_dead = context.host_named(name), context.is_dead(name)
+    if is_dead and not host.connected:
         return False
     try:
-        if is_proven_dead:
+        if is_dead:
             # Its connection may seem open for seconds after its end: a call would wait for all of them.
             host.ping(_LIFE_SIGN)
         return find_domain(host, uuid) is not None
     except HostError:
-        if ledger.proof(name) is not None:
-            return False
-        if name != placed_on and ledger.proof(placed_on) is not None and ledger.incident(name) is not None:
+        if is_dead or (context.is_dead(placed_on) and context.ledger.incident(name) is not None):
             return False
         raise
 

@@ -34,7 +34,9 @@ def unrecorded_placements(
             continue
         if recorded is None or recorded.epoch < placement.epoch:
             found[vm] = placement
-        elif how_many[vm] == 1 and _was_moved(placement, domain, recorded, inventory):
+        elif how_many[vm] == 1 and (
+            _was_moved(placement, domain, recorded, inventory) or _never_left(placement, recorded, inventory)
+        ):
             found[vm] = replace(placement, epoch=recorded.epoch + 1)
     return tuple(found[vm] for vm in sorted(found))
 
@@ -61,6 +63,12 @@ def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Plac
 def _weakest_first(candidate: tuple[Placement, ObservedDomain]) -> tuple[int, bool]:
     placement, domain = candidate
     return placement.epoch, domain.active
+
+
+def _never_left(copy: Placement, recorded: Placement, inventory: Inventory) -> bool:
+    """Whether the VM is still where it was to be recovered from: it never came to be where it was put instead."""
+    put = inventory.hosts.get(recorded.host)
+    return recorded.came_from == copy.host and put is not None and copy.vm not in put.domains
 
 
 def _was_moved(copy: Placement, domain: ObservedDomain, recorded: Placement, inventory: Inventory) -> bool:

@@ -139,6 +139,8 @@ class Plan(Struct, frozen=True):
     """Short hash of the actions: the same plan has the same one."""
     unseen: tuple[str, ...] = ()
     """Hosts that could not be read."""
+    dead: tuple[str, ...] = ()
+    """Hosts that this plan takes for proven dead: what is done elsewhere on that account rests on it."""
     held: tuple[str, ...] = ()
     """Ids of actions that would be here, had they not failed before, been under way, or been held by a brake."""
 

@@ -144,6 +144,8 @@ class DefineDomain(Struct, frozen=True):
     """Define a new domain; expects neither its name nor its UUID. Records the placement first."""
 
     config: DomainConfig
+    came_from: str | None = None
+    """The dead host that it is recovered from."""
 
 
 class RedefineDomain(Struct, frozen=True):

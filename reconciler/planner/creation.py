@@ -59,7 +59,7 @@ class Creation(Struct, frozen=True):
         """The host that it was on comes first: its disks may be there."""
         if self.lost is not None:
             # Better where nothing of an earlier life lies about; there, too, rather than nowhere.
-            fresh = place(self.world, self.facilities, self.vm, self.rooms, barred=self._hosts_with_older_disks())
+            fresh = place(self.world, self.facilities, self.vm, self.rooms, barred=self._better_not())
             return fresh if fresh.host else place(self.world, self.facilities, self.vm, self.rooms)
         placement = self.world.ledger.placements.get(self.vm.name)
         before = placement.host if placement else None
@@ -81,9 +81,12 @@ class Creation(Struct, frozen=True):
         """The host whose local pool still holds a disk of this VM, retained from before."""
         return next((host for host, _disk in self._local_disks_left()), None)
 
-    def _hosts_with_older_disks(self) -> dict[str, str]:
-        """Hosts that have disks of it, left there before, or made just now for a recovery that was cut off."""
-        return {host: f"a disk {disk} of it is there already" for host, disk in self._local_disks_left()}
+    def _better_not(self) -> dict[str, str]:
+        """Hosts that have disks of it, left before or by a recovery that was cut off, and hosts that refused it."""
+        left = {host: f"a disk {disk} of it is there already" for host, disk in self._local_disks_left()}
+        ours = f"define-domain:{self.target}@"
+        refused = [key.removeprefix(ours) for key in self.world.ledger.failures if key.startswith(ours)]
+        return {**dict.fromkeys(refused, "it could not be defined there"), **left}
 
     def _define_words(self, *, autostart: bool) -> str:
         if self.lost is not None:
@@ -140,7 +143,7 @@ class Creation(Struct, frozen=True):
         config = marked(config, self.vm, fleet=self.world.fleet, epoch=epoch, generation=self.world.desired.generation)
         losses = self._older_disks_on(host)
         define = self.draft.act(
-            DefineDomain(config),
+            DefineDomain(config, came_from=self.lost),
             target=self.target,
             host=host,
             sign=self._sign,

@@ -23,7 +23,7 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.elsewhere import Elsewhere, Rejections, look_elsewhere
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.host_health import OTHER_MACHINE_SILENT, POWER_OFF
-from reconciler.planner.lost_hosts import proven
+from reconciler.planner.lost_hosts import former_host, proven
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
 
@@ -96,6 +96,9 @@ def plan_fencing(world: World, facilities: Facilities, rooms: Mapping[str, Room]
 def would_be_recovered(world: World, vm: VirtualMachine) -> bool:
     """Whether the VM runs elsewhere once its host is proven dead: only then is that worth a power cut."""
     wanted_on = vm.spec.run_strategy in ("Always", "RerunOnFailure")
+    placement = world.ledger.placements.get(vm.name)
+    if placement is not None and placement.autostart:
+        return False
     return wanted_on and vm.spec.ha.enabled and (vm.spec.ha.on_host_loss == "rebuild" or not local_disks(world, vm))
 
 
@@ -116,8 +119,9 @@ def _candidates(world: World) -> Iterator[_Candidate]:
             vm
             for vm in world.desired.vms.values()
             if (placement := world.ledger.placements.get(vm.name)) is not None
-            and placement.host == name
-            and vm.name not in world.copies
+            and former_host(placement) == name
+            and not any(copy.domain.active or copy.host != placement.host for copy in world.copies.get(vm.name, ()))
+            and (placement.came_from is not None or vm.name not in world.copies)
             and would_be_recovered(world, vm)
         )
         if vms:

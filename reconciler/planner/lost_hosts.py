@@ -34,6 +34,11 @@ def proven(ledger: LedgerView, host: str) -> bool:
     )
 
 
+def former_host(placement: Placement) -> str:
+    """The host that the VM may be on for all we know: the one that it was recovered from, until it is seen to run."""
+    return placement.came_from or placement.host
+
+
 def dead_hosts(ledger: LedgerView, hosts: Iterable[str], read: Collection[str]) -> frozenset[str]:
     """Those of `hosts` that VMs may be recovered from now: proven dead and silent; none in the quiet period."""
     if ledger.quiet or not ledger.proofs:

@@ -16,7 +16,7 @@ from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup, confirm, local_disks
-from reconciler.planner.lost_hosts import proven, stale_copies
+from reconciler.planner.lost_hosts import former_host, proven, stale_copies
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
 
@@ -35,7 +35,7 @@ class LostVm(Struct, frozen=True):
 
     @property
     def host(self) -> str:
-        return self.placement.host
+        return former_host(self.placement)
 
     def plan(self) -> None:
         """Recover it, or say what it waits for."""
@@ -55,6 +55,8 @@ class LostVm(Struct, frozen=True):
         """Why this VM does not go elsewhere, whatever is known of its host; empty if it does."""
         if not self.vm.spec.ha.enabled:
             return "ha.enabled is false: it waits for its host"
+        if self.placement.autostart:
+            return f"{self.host} starts it by itself when it is back, so it is not run elsewhere"
         local = local_disks(self.world, self.vm)
         if local and self.vm.spec.ha.on_host_loss == "wait":
             disks = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"

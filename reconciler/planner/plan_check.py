@@ -12,7 +12,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.steps import (
     DefineDomain,
@@ -95,13 +95,21 @@ def _no_second_copy(subject: Subject) -> Iterator[str]:
         for host in sorted({*subject.known_at.get(config.uuid, ()), *subject.known_at.get(config.name, ())}):
             yield f"{action.id} would define {config.name} on {action.host}, but it exists on {host}"
         placement = subject.ledger.placements.get(config.name)
-        if placement is not None and subject.may_run_on(placement.host):
-            yield f"{action.id}: {config.name} was placed on {placement.host}, which was not read"
+        yield from _unseen_homes(subject, action, config.name)
         mark = config.mark
         if placement is not None and mark is not None:
             moved = placement.host != action.host
             if mark.epoch < placement.epoch + moved:
                 yield f"{action.id}: epoch {mark.epoch} does not exceed that of the copy on {placement.host}"
+
+
+def _unseen_homes(subject: Subject, action: Action, vm: str) -> Iterator[str]:
+    """Hosts other than the action's that may be running the VM: where it was put, and where it was recovered from."""
+    placement = subject.ledger.placements.get(vm)
+    homes = {placement.host, placement.came_from} - {None, action.host} if placement is not None else set()
+    for home in sorted(name for name in homes if name is not None):
+        if subject.may_run_on(home):
+            yield f"{action.id}: {vm} was placed on {home}, which was not read"
 
 
 def _no_start_beside_a_copy(subject: Subject) -> Iterator[str]:
@@ -117,8 +125,7 @@ def _no_start_beside_a_copy(subject: Subject) -> Iterator[str]:
         if others:
             yield f"{action.id} would start {name} on {action.host}, but it also exists on {', '.join(sorted(others))}"
         placement = subject.ledger.placements.get(name)
-        if placement is not None and placement.host != action.host and subject.may_run_on(placement.host):
-            yield f"{action.id}: {name} was placed on {placement.host}, which was not read"
+        yield from _unseen_homes(subject, action, name)
         domain = subject.domain(action.host, action.step.uuid)
         mark = domain.config.mark if domain else None
         if (

@@ -55,6 +55,7 @@ def plan_of(world: World) -> Plan:
         summary=_summary(world, actions, unmet),
         fingerprint=_fingerprint(actions),
         held=held,
+        dead=tuple(sorted(world.dead)),
         unseen=tuple(sorted(name for name in world.inventory.unread if name in world.desired.hosts)),
     )
 

@@ -20,6 +20,7 @@ from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup
 from reconciler.planner.fitting import held_to_its_room
 from reconciler.planner.in_place import InPlace
+from reconciler.planner.lost_hosts import former_host
 from reconciler.planner.lost_vms import LostVm, clear_stale_copies
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
@@ -107,11 +108,28 @@ class VmPlanner(Struct, frozen=True):
     def is_on_a_lost_host(self) -> bool:
         """Its host has an open incident and does not answer: recovered on proof, else it waits."""
         placement, world = self.world.ledger.placements.get(self.vm.name), self.world
-        if placement is None or self.copies or placement.host in world.inventory.hosts:
+        if placement is None or self.copies:
             return False
-        if placement.host not in world.ledger.incidents or placement.host not in world.desired.hosts:
+        host = former_host(placement)
+        if host in world.inventory.hosts or host not in world.ledger.incidents or host not in world.desired.hosts:
             return False
         LostVm(world, self.facilities, self.rooms, self.draft, self.holdups, self.vm, placement).plan()
+        return True
+
+    def may_be_back_where_it_was_lost(self) -> bool:
+        """Recovered, and not seen to run yet, while its former host is neither in sight nor proven dead any more."""
+        placement = self.world.ledger.placements.get(self.vm.name)
+        before = placement.came_from if placement is not None else None
+        if before is None or before in self.world.inventory.hosts or before in self.world.dead or self._runs_in_sight():
+            return False
+        is_ours = before in self.world.desired.hosts
+        self.draft.wait(
+            self.target,
+            "host-unread",
+            f"it is recovered from {before}, which may be back by now and can't be read",
+            host=before,
+            hint=NextCommand("why", f"Host/{before}") if is_ours else f"put Host {before} back until the VM runs",
+        )
         return True
 
     def was_placed_on_a_host_out_of_sight(self) -> bool:
@@ -261,6 +279,7 @@ _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
     VmPlanner.has_impostor,
     VmPlanner.is_taken_by_a_stranger,
     VmPlanner.is_on_a_lost_host,
+    VmPlanner.may_be_back_where_it_was_lost,
     VmPlanner.was_placed_on_a_host_out_of_sight,
     VmPlanner.may_run_unseen,
     VmPlanner.may_have_been_moved_out_of_sight,
@@ -282,7 +301,7 @@ def plan_vms(
 
     def urgency(vm: VirtualMachine) -> tuple[int, bool, int, str]:
         placement = placements.get(vm.name) if dead else None
-        is_lost = placement is not None and placement.host in dead
+        is_lost = placement is not None and former_host(placement) in dead
         return (-vm.spec.ha.priority, not is_lost, -(vm.spec.max_memory or vm.spec.memory), vm.name)
 
     order = sorted(world.desired.vms.values(), key=urgency)

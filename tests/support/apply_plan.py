@@ -238,7 +238,9 @@ class _World:
         assert config.name not in self.hosts[host].domains
         assert config.mark is not None
         self._check_disks(host, config)
-        self.placements[config.name] = Placement(config.name, host, config.mark.epoch, 0.0)
+        self.placements[config.name] = Placement(
+            config.name, host, config.mark.epoch, 0.0, came_from=step.came_from, autostart=config.autostart
+        )
         self.removed.pop(config.name, None)
         self._set(host, domain_as_defined(config))
 

@@ -39,7 +39,15 @@ def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) 
             hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
         )
     check_nowhere_else(context, mark.vm, step.config.uuid)
-    context.ledger.record_placement(mark.vm, host.name, mark.epoch, context.clock.now(), ran=False)
+    context.ledger.record_placement(
+        mark.vm,
+        host.name,
+        mark.epoch,
+        context.clock.now(),
+        ran=False,
+        came_from=step.came_from,
+        autostart=step.config.autostart,
+    )
     context.ledger.doom_volumes(mark.vm, ())  # the VM is wanted again, and with it its disks
     context.settle(
         lambda: host.define_domain(step.config),
@@ -55,6 +63,8 @@ def redefine_domain(step: RedefineDomain, context: ActionContext, host: Hypervis
     if domain.fingerprint != step.expect_fingerprint:
         raise context.refuse("the domain was changed since the plan was made")
     check_true_copy(context, domain.config)
+    if step.config.autostart:
+        context.ledger.note_autostart(mark.vm, autostart=True)
 
     def achieved() -> bool:
         found = find_domain(host, step.config.uuid)
@@ -69,6 +79,8 @@ def redefine_domain(step: RedefineDomain, context: ActionContext, host: Hypervis
 def set_autostart(step: SetAutostart, context: ActionContext, host: Hypervisor) -> None:
     """Setting it twice changes nothing."""
     own_domain(context, host, step.domain, step.uuid)
+    if step.autostart:
+        context.ledger.note_autostart(context.action.target.name, autostart=True)
 
     def achieved() -> bool:
         found = find_domain(host, step.uuid)

@@ -148,8 +148,8 @@ def _kind(text: str) -> Kind:
     return text  # type: ignore[return-value]
 
 
-def plan_of(*actions: Action, unseen: tuple[str, ...] = ()) -> Plan:
-    return Plan("g1", actions, (), Summary(0, 0, 0, 0, 0, 0, 0), "x", unseen)
+def plan_of(*actions: Action, unseen: tuple[str, ...] = (), dead: tuple[str, ...] = ()) -> Plan:
+    return Plan("g1", actions, (), Summary(0, 0, 0, 0, 0, 0, 0), "x", unseen, dead)
 
 
 class Bench:
@@ -179,11 +179,19 @@ class Bench:
             on_progress=lambda *told: self.progress.append(told),
         )
 
-    def run(self, *actions: Action, unseen: tuple[str, ...] = ()) -> tuple[Outcome, ...]:
-        return self.executor.execute(plan_of(*actions, unseen=unseen), self.desired, stop=self.stop, pass_id=RUN_ID)
+    def run(self, *actions: Action, unseen: tuple[str, ...] = (), dead: tuple[str, ...] = ()) -> tuple[Outcome, ...]:
+        plan = plan_of(*actions, unseen=unseen, dead=dead)
+        return self.executor.execute(plan, self.desired, stop=self.stop, pass_id=RUN_ID)
 
-    def run_one(self, step: steps.Step, target: str = "VirtualMachine/web", host: str | None = "h1") -> Outcome:
-        return self.run(action(step, target, host=host))[0]
+    def run_one(
+        self,
+        step: steps.Step,
+        target: str = "VirtualMachine/web",
+        host: str | None = "h1",
+        *,
+        dead: tuple[str, ...] = (),
+    ) -> Outcome:
+        return self.run(action(step, target, host=host), dead=dead)[0]
 
     def with_pool_and_network(self) -> Bench:
         for host in (self.h1, self.h2):

@@ -259,7 +259,12 @@ def test_without_devices_nothing_is_proven(lost: Bench) -> None:
 
 
 def recover(bench: Bench) -> Outcome:
-    return bench.run_one(steps.DefineDomain(config("web", epoch=2)), host="h2")
+    """As a plan does that takes h1 for proven dead."""
+    return bench.run_one(steps.DefineDomain(config("web", epoch=2), came_from="h1"), host="h2", dead=("h1",))
+
+
+def start(bench: Bench, *, dead: tuple[str, ...] = ("h1",)) -> Outcome:
+    return bench.run_one(steps.StartDomain("web", UUID), host="h2", dead=dead)
 
 
 def test_without_a_proof_the_vm_is_not_defined_elsewhere(lost: Bench) -> None:
@@ -273,7 +278,7 @@ def test_on_proof_the_vm_is_defined_elsewhere_and_starts(lost: Bench) -> None:
     human(lost)
 
     assert recover(lost).status == "done"
-    assert lost.run_one(steps.StartDomain("web", UUID), host="h2").status == "done"
+    assert start(lost).status == "done"
 
 
 def test_a_dead_host_whose_connection_still_seems_open_is_given_a_moment_and_no_more(lost: Bench) -> None:
@@ -333,7 +338,7 @@ def test_a_host_that_is_back_and_runs_its_copy_keeps_the_new_one_from_being_star
     recovered_but_not_started(lost)
     lost.fleet.people("h1").start("web")
 
-    outcome = lost.run_one(steps.StartDomain("web", UUID), host="h2")
+    outcome = start(lost)
 
     assert outcome.status == "refused"
     assert "runs on h1" in outcome.message
@@ -342,7 +347,32 @@ def test_a_host_that_is_back_and_runs_its_copy_keeps_the_new_one_from_being_star
 def test_a_host_that_is_back_with_a_copy_that_is_off_does_not(lost: Bench) -> None:
     recovered_but_not_started(lost)
 
-    assert lost.run_one(steps.StartDomain("web", UUID), host="h2").status == "done"
+    assert start(lost).status == "done"
+
+
+def test_a_proof_that_the_plan_does_not_rest_on_lets_nothing_be_defined(lost: Bench) -> None:
+    """It is of an earlier controller: the host may have been up since, and nobody has looked again."""
+    human(lost)
+    recovery = steps.DefineDomain(config("web", epoch=2), came_from="h1")
+
+    assert lost.run_one(recovery, host="h2").status == "failed"
+    assert lost.h2.domain_by_name("web") is None
+
+
+def test_nor_lets_it_what_is_defined_be_started(lost: Bench) -> None:
+    human(lost)
+    recover(lost)
+
+    assert start(lost, dead=()).status == "failed"
+    assert lost.h2.domain_state(UUID) == "shutoff"
+
+
+def test_a_host_that_answers_again_since_is_no_dead_host_whatever_the_plan_says(lost: Bench) -> None:
+    human(lost)
+    recover(lost)
+    lost.ledger.note_return("h1", lost.clock.now())
+
+    assert start(lost).status == "failed"
 
 
 def test_an_old_copy_is_forced_off_without_waiting_for_its_guest(bench: Bench) -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.model.health import HostState
-from reconciler.model.ledger import Placement
+from reconciler.model.ledger import Failure, Placement
 from reconciler.model.steps import CreateVolume, DefineDomain
 from tests.support.fleets import GIB, NOW, Story, host, pool, story, vm
 
@@ -346,3 +346,64 @@ def test_pools_of_another_kind_are_no_hindrance() -> None:
     (there,) = running_on(fleet)
 
     assert fleet.lost(there).proven(there).kinds(WEB) == ["define-domain", "start-domain"]
+
+
+# -- recovered, and not seen to run yet --------------------------------------------------------------------------------
+
+
+def on_its_way(fleet: Story, *, autostart: bool = False) -> Story:
+    """`web` was recovered from h1 to h2, and cut off before it was defined there."""
+    placement = Placement("web", "h2", 2, NOW, ran=False, came_from="h1", autostart=autostart)
+    return fleet.with_ledger(placements={"web": placement})
+
+
+def test_as_long_as_the_former_host_is_surely_dead_the_recovery_goes_on() -> None:
+    fleet = on_its_way(running().lost("h1").proven("h1"))
+
+    assert fleet.converged().plan().empty
+    assert len(running_on(fleet.converged())) == 1
+
+
+@pytest.mark.parametrize("state", ["unknown", "suspect"])
+def test_a_former_host_that_may_be_back_holds_it_up(state: HostState) -> None:
+    """An old proof is on record, and nobody has looked since."""
+    fleet = on_its_way(running().lost("h1").proven("h1").in_state("h1", state))
+
+    assert fleet.plan().empty
+    assert running_on(fleet.converged()) == []
+
+
+def test_a_former_host_that_is_lost_anew_is_fenced_for_it() -> None:
+    fleet = on_its_way(running().armed("h1", "h2", "h3").lost("h1"))
+
+    assert fleet.action("fence-host").target.name == "h1"
+
+
+def test_what_is_defined_already_is_not_started_before_that_is_known() -> None:
+    recovered = running().lost("h1").proven("h1").converged()
+    where = running_on(recovered)[0]
+    off = recovered.with_domain(replace(recovered.domain(on=where), state="shutoff", live=None, reason=""), on=where)
+    fleet = off.with_ledger(placements={"web": replace(off.ledger.placements["web"], ran=False, came_from="h1")})
+
+    assert fleet.in_state("h1", "unknown").plan().empty
+    assert "may be back by now" in fleet.in_state("h1", "unknown").unmet()["host-unread"].detail
+    assert fleet.action("start-domain").host == where
+
+
+def test_a_host_that_refused_it_is_taken_only_where_no_other_fits() -> None:
+    fleet = running().lost("h1").proven("h1")
+    refused = Failure(f"define-domain:{WEB}@h2", 1, "unsupported", permanent=True, not_before=NOW, inputs="")
+
+    assert fleet.action("define-domain").host == "h2"
+    assert fleet.with_ledger(failures={refused.key: refused}).action("define-domain").host == "h3"
+
+
+def test_a_vm_whose_host_starts_it_by_itself_is_not_run_elsewhere() -> None:
+    """It would run twice as soon as that host is back, before anybody could stop it."""
+    fleet = running().lost("h1").proven("h1")
+    placement = replace(fleet.ledger.placements["web"], autostart=True)
+
+    fleet = fleet.with_ledger(placements={"web": placement})
+
+    assert fleet.plan().empty
+    assert "starts it by itself" in fleet.unmet()["host-lost"].detail
