@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.daemon import decision
 from reconciler.executor import preconditions
-from reconciler.executor.handlers import domains, volumes
+from reconciler.executor.handlers import domains, power, volumes
 from reconciler.executor.handlers import fencing as fencing_handler
 from reconciler.fencing import proof
 from reconciler.ledger.controller_lock import ControllerLock
@@ -45,6 +45,7 @@ def silence_is_death(patch: pytest.MonkeyPatch) -> None:
     """The planner recovers from hosts that do not answer, and nobody rechecks."""
     patch.setattr(world, "dead_hosts", lambda _ledger, hosts, read: frozenset(h for h in hosts if h not in read))
     patch.setattr(domains, "check_nowhere_else", _nothing)
+    patch.setattr(power, "check_runs_nowhere_else", _nothing)
     no_plan_check(patch)
 
 
