@@ -116,16 +116,20 @@ def _candidates(world: World) -> Iterator[_Candidate]:
         if name in world.inventory.hosts or name in world.strangers or proven(world.ledger, name):
             continue
         vms = tuple(
-            vm
-            for vm in world.desired.vms.values()
-            if (placement := world.ledger.placements.get(vm.name)) is not None
-            and former_host(placement) == name
-            and not any(copy.domain.active or copy.host != placement.host for copy in world.copies.get(vm.name, ()))
-            and (placement.came_from is not None or vm.name not in world.copies)
-            and would_be_recovered(world, vm)
+            vm for vm in world.desired.vms.values() if _may_run_on(world, vm, name) and would_be_recovered(world, vm)
         )
         if vms:
             yield _Candidate(host, incident, vms, is_off=health.rule == POWER_OFF)
+
+
+def _may_run_on(world: World, vm: VirtualMachine, host: str) -> bool:
+    """Whether the VM is on `host` for all we know: not in sight, or defined where it was to be recovered, and off."""
+    placement, copies = world.ledger.placements.get(vm.name), world.copies.get(vm.name, ())
+    if placement is None or former_host(placement) != host:
+        return False
+    if placement.came_from is None:
+        return not copies
+    return all(copy.host == placement.host and not copy.domain.active for copy in copies)
 
 
 def _fence(draft: Draft, candidate: _Candidate) -> str:

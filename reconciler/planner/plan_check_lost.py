@@ -55,7 +55,9 @@ def _why_not_fence(subject: Subject, step: FenceHost) -> Iterator[str]:
 def _would_run_elsewhere(subject: Subject, vm: VirtualMachine, lost: str) -> bool:
     """Whether the VM ran on `lost`, is to be recovered from there, and at least one host in sight might take it."""
     placement, spec = subject.ledger.placements.get(vm.name), vm.spec
-    if placement is None or placement.host != lost or (placement.epoch == 1 and not placement.ran):
+    if placement is None or lost not in (placement.host, placement.came_from):
+        return False
+    if placement.epoch == 1 and not placement.ran:
         return False
     if not spec.ha.enabled or spec.run_strategy not in ("Always", "RerunOnFailure"):
         return False

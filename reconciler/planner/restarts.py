@@ -25,7 +25,7 @@ FIRST_PAUSE: Final = 10.0
 _ENDS: Final = {
     "crashed": "it crashed",
     "daemon": "its QEMU was given up by libvirt",
-    "shutdown": "it was shut down from inside",
+    "shutdown": "its guest had shut down",
 }
 """libvirt's reasons of being off that the guest, or its QEMU, brought about by itself."""
 _CRASHED: Final[DomainState] = "crashed"

@@ -47,7 +47,7 @@ def test_the_first_time_it_is_started_again_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "how"),
-    [("crashed", "it crashed"), ("shutdown", "it was shut down from inside"), ("daemon", "its QEMU was given up")],
+    [("crashed", "it crashed"), ("shutdown", "its guest had shut down"), ("daemon", "its QEMU was given up")],
 )
 def test_a_restart_tells_how_it_ended_and_how_often_that_was(reason: str, how: str) -> None:
     assert how in ended(reason).action("start-domain").detail
@@ -78,7 +78,7 @@ def test_a_crash_loop_is_blocked_with_the_command_that_ends_it() -> None:
 def test_a_guest_that_shuts_itself_down_again_and_again_is_left_alone_too() -> None:
     looping = ended("shutdown", before=(150, 140, 120, 80, 1)).unmet()["crash-loop"]
 
-    assert "it was shut down from inside" in looping.detail
+    assert "its guest had shut down" in looping.detail
 
 
 def test_a_run_as_long_as_the_window_starts_the_count_anew() -> None:
