@@ -226,13 +226,6 @@ def test_an_untested_device_is_told_of_while_all_is_well() -> None:
     assert unmet.severity == "info"
 
 
-def test_a_held_host_is_told_of_while_all_is_well() -> None:
-    unmet = armed().with_ledger(paused=frozenset({"Host/h2"})).unmet("Host/h2")["paused"]
-
-    assert (unmet.severity, unmet.hint) == ("info", "reconciler resume Host/h2")
-    assert "not fenced" in unmet.detail
-
-
 def test_the_devices_of_a_host_are_not_used_once_another_machine_answered_under_its_name() -> None:
     """What they switch, and what they call off, may be that one."""
     fleet = armed().lost("h1").in_state("h1", "unreachable", OTHER_MACHINE_SILENT)
@@ -255,15 +248,6 @@ def test_of_three_hosts_two_bad_ones_are_too_many() -> None:
 
     assert fleet.plan().empty
     assert "2 of 3 hosts are bad at once" in reasons(fleet)["fencing-held"]
-
-
-def test_under_a_brake_the_network_is_to_be_mended_rather_than_a_death_confirmed() -> None:
-    fleet = armed().lost("h1").in_state("h2", "suspect")
-
-    for target in ("Host/h1", WEB):
-        hint = fleet.unmet(target)["fencing-held"].hint
-        assert hint.startswith("mend the network")
-        assert "fence confirm h1 --reason" not in hint
 
 
 def test_a_host_in_maintenance_does_not_count_as_bad() -> None:
@@ -298,20 +282,6 @@ def test_what_is_held_is_not_fenced(what: str) -> None:
 
     assert fleet.plan().empty
     assert "paused" in reasons(fleet)
-
-
-@pytest.mark.parametrize("what", ["Host/h1", "fleet"])
-def test_a_silent_host_is_not_to_be_resumed_before_it_answers(what: str) -> None:
-    hint = armed().lost("h1").with_ledger(paused=frozenset({what})).unmet("Host/h1")["paused"].hint
-
-    assert hint.startswith("have h1 answer first (start libvirtd on it)")
-    assert "reconciler resume" not in hint
-
-
-def test_a_held_host_whose_device_says_off_may_be_resumed() -> None:
-    held = armed().lost("h1").in_state("h1", "unreachable", POWER_OFF).with_ledger(paused=frozenset({"Host/h1"}))
-
-    assert held.unmet("Host/h1")["paused"].hint == "reconciler resume Host/h1"
 
 
 def test_after_a_failure_it_is_tried_again_later_and_meanwhile_a_human_may_tell() -> None:
