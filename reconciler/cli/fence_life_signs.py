@@ -23,7 +23,7 @@ from reconciler.planner.world import is_held
 
 _LIFE_SIGN: Final = 2.0
 """Seconds that the host is given to show that it lives: whoever confirms waits for it, and so do its VMs."""
-_DEVICE_ANSWER: Final = 10.0
+_DEVICE_ANSWER: Final = 4.0
 """Seconds that its fence devices are given, all at once: one that is dead answers nobody."""
 
 

@@ -23,6 +23,7 @@ from reconciler.model.host import Host
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.policy import Policy
+from reconciler.planner.brakes import brake
 from reconciler.planner.host_health import (
     IDENTITY_CHANGED,
     OTHER_MACHINE_SILENT,
@@ -65,6 +66,10 @@ class HealthKeeper:
         """Hosts under whose name another machine was the last that an earlier controller saw."""
         self._answered_before: dict[str, float | None] = {}
         """By incident of ours: when (monotonic) its host had last answered when it was opened."""
+        self._is_braked = False
+        """Whether so many hosts were bad at once, when they were last judged, that nobody is fenced."""
+        self._braked_until: float | None = None
+        """When (monotonic) that was last so."""
         ledger.cut_off_attempts(clock.now())
 
     def follow(self, desired: DesiredState, in_flight: frozenset[str]) -> None:
@@ -95,8 +100,18 @@ class HealthKeeper:
         if verdicts:
             self._ledger.record_health(*verdicts)
             has_changed = True
-        self._last = replace(self._ledger.view() if has_changed else view, quiet=self._watch.quiet)
+        judged = self._ledger.view() if has_changed else view
+        unsettled = self._is_unsettled(desired, inventory, judged)
+        self._last = replace(judged, quiet=self._watch.quiet, unsettled=unsettled)
         return self._last
+
+    def _is_unsettled(self, desired: DesiredState, inventory: Inventory, view: LedgerView) -> bool:
+        """Whether a brake held until less than the grace ago: hosts come back from a partition one after the other."""
+        now, held = self._clock.monotonic(), self._is_braked
+        self._is_braked = bool(brake(desired.hosts, view.health, inventory.hosts, self._policy.ha))
+        if held or self._is_braked:
+            self._braked_until = now
+        return self._braked_until is not None and now - self._braked_until < self._policy.ha.probing.unreachable_after
 
     # -- one host --------------------------------------------------------------------------------------------------
     def _note_host(self, hearing: _Hearing, verdicts: list[HostHealth]) -> bool:

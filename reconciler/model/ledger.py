@@ -112,3 +112,5 @@ class LedgerView(Struct, frozen=True):
     """By host: URI under which it was last read."""
     quiet: bool = False
     """The quiet period after the controller's start: nobody is fenced and nothing recovered."""
+    unsettled: bool = False
+    """Whether so many hosts were bad until a moment ago that silence says little: the others may be about to answer."""

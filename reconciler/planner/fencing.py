@@ -229,7 +229,10 @@ def _some(names: Collection[str]) -> str:
 
 
 def _brake(world: World) -> str:
-    return brake(world.desired.hosts, world.ledger.health, world.inventory.hosts, world.policy.ha)
+    held_back = brake(world.desired.hosts, world.ledger.health, world.inventory.hosts, world.policy.ha)
+    if not held_back and world.ledger.unsettled:
+        return "several hosts were bad at once until a moment ago, so nobody is fenced yet"
+    return held_back
 
 
 def _under_way(candidate: _Candidate) -> Holdup:

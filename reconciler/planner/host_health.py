@@ -79,6 +79,11 @@ class Case(Struct, frozen=True):
             return False
         return self.armed and self.signs.power == "off" and age is not None and age < self.silence
 
+    @property
+    def device_says_on(self) -> bool:
+        """A device that can be relied on says `on`."""
+        return self.armed and self.signs.power == "on"
+
 
 SLOW: Final = "slow"
 """Name of the rule by which a host that takes long to answer is told from one that just answers."""
@@ -100,10 +105,13 @@ def judge(case: Case) -> Verdict:
 
 
 def _is_proven(case: Case) -> bool:
-    """A device's word of before this controller is asked for again: the host may have been up in between."""
+    """What was proven before this controller is asked for again, as the host may have been up since.
+
+    A human's word stands where no device says `on`.
+    """
     if case.proof is None or case.incident is None or case.incident.returned_at is not None:
         return False
-    return case.proven_here or case.proof.kind == "human" or case.device_says_off
+    return case.proven_here or case.device_says_off or (case.proof.kind == "human" and not case.device_says_on)
 
 
 def _proof_words(proof: FenceProof | None) -> str:

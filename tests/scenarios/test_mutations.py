@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from msgspec.structs import replace
 
-from reconciler.daemon import decision
+from reconciler.daemon import decision, health_keeper
 from reconciler.executor import preconditions
 from reconciler.executor.handlers import domains, power, volumes
 from reconciler.executor.handlers import fencing as fencing_handler
@@ -98,6 +98,7 @@ def no_brake(patch: pytest.MonkeyPatch) -> None:
     """Hosts are fenced however many are bad."""
     patch.setattr(fencing, "brake", lambda *_: "")
     patch.setattr(fencing_handler, "brake", lambda *_: "")
+    patch.setattr(health_keeper, "brake", lambda *_: "")
     no_plan_check(patch)
 
 

@@ -250,6 +250,14 @@ def test_of_three_hosts_two_bad_ones_are_too_many() -> None:
     assert "2 of 3 hosts are bad at once" in reasons(fleet)["fencing-held"]
 
 
+def test_just_after_a_brake_came_off_nobody_is_fenced_yet() -> None:
+    """Hosts come back from a partition one after the other."""
+    fleet = armed().lost("h1").with_ledger(unsettled=True)
+
+    assert fleet.plan().empty
+    assert "until a moment ago" in reasons(fleet)["fencing-held"]
+
+
 def test_a_host_in_maintenance_does_not_count_as_bad() -> None:
     fleet = armed().with_specs(host("h2", state="maintenance"), without=["Host/h2"]).lost("h1", "h2")
 

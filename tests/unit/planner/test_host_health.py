@@ -311,3 +311,12 @@ def test_an_incident_goes_on_until_the_host_is_back_and_clean(told: Case, answer
         assert clean
         assert told.answers
         assert told.is_steady
+
+
+def test_a_humans_word_of_before_this_controller_does_not_stand_against_a_device_that_says_on() -> None:
+    """Somebody switched the host on while no controller ran."""
+    seen = signs(None, watched=30.0, power="on", power_age=1.0)
+
+    assert judge(case(seen, "fenced", INCIDENT, HUMAN, proven_here=False)).state != "fenced"
+    assert judge(case(seen, "fenced", INCIDENT, HUMAN, proven_here=False, armed=False)).state == "fenced"
+    assert judge(case(seen, "fenced", INCIDENT, HUMAN, proven_here=True)).state == "fenced"
