@@ -20,7 +20,10 @@ def unrecorded_placements(
 
     The highest epoch wins. Of equal ones, which only people can make, the running copy wins, then the first host by
     name; the planner reports the other. A mark with a higher epoch than the ledger's says that the ledger is an old
-    backup: an epoch is always recorded before it is marked.
+    backup: an epoch is always recorded before it is marked. Not so where another copy runs, of a life that began with a
+    new ledger: it would be killed. The planner reports both.
+
+    What is older than a VM's removal is left of a life that is over.
 
     A VM that people moved is where it is now, with an epoch of its own, so that an older copy that comes back loses.
     VMs of `in_flight` (`Kind/name`) are left out: what was observed of them may be outdated already.
@@ -28,12 +31,18 @@ def unrecorded_placements(
     found: dict[str, Placement] = {}
     copies = sorted(_marked(inventory, fleet, now), key=_weakest_first)
     how_many = Counter(placement.vm for placement, _domain in copies)
+    running = Counter(placement.vm for placement, domain in copies if domain.active)
     for placement, domain in copies:
         vm, recorded = placement.vm, view.placements.get(placement.vm)
         if f"VirtualMachine/{vm}" in in_flight:
             continue
-        if recorded is None or recorded.epoch < placement.epoch:
-            found[vm] = placement
+        others_run = running[vm] > domain.active
+        if recorded is None:
+            if _is_newest(placement, view) and (domain.active or not others_run):
+                found[vm] = placement
+        elif recorded.epoch < placement.epoch:
+            if not others_run:
+                found[vm] = placement
         elif how_many[vm] == 1 and (
             _was_moved(placement, domain, recorded, inventory) or _never_left(placement, recorded, inventory)
         ):
@@ -63,6 +72,11 @@ def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Plac
 def _weakest_first(candidate: tuple[Placement, ObservedDomain]) -> tuple[int, bool]:
     placement, domain = candidate
     return placement.epoch, domain.active
+
+
+def _is_newest(copy: Placement, view: LedgerView) -> bool:
+    removed = view.removed.get(copy.vm)
+    return removed is None or not removed.outdates(copy.host, copy.epoch)
 
 
 def _never_left(copy: Placement, recorded: Placement, inventory: Inventory) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import RemovedVm
 
 REMOVED_KEPT: Final = 10_000
+_REMOVED: Final = "SELECT vm, host, epoch, deletion_policy FROM removed_vm"
 
 
 class RemovedVms:
@@ -18,7 +18,7 @@ class RemovedVms:
         self._connection = connection
 
     def by_vm(self) -> dict[str, RemovedVm]:
-        rows = self._connection.execute("SELECT vm, host, epoch, deletion_policy FROM removed_vm")
+        rows = self._connection.execute(_REMOVED)
         return {row[0]: RemovedVm(*row) for row in rows}
 
     def add(self, vm: str, host: str | None) -> None:
@@ -32,10 +32,9 @@ class RemovedVms:
             "DELETE FROM removed_vm WHERE id <= (SELECT max(id) FROM removed_vm) - ?", (REMOVED_KEPT,)
         )
 
-    def policy(self, vm: str) -> DeletionPolicy | None:
-        """What its specs last said about its disks."""
-        row = self._connection.execute("SELECT deletion_policy FROM removed_vm WHERE vm = ?", (vm,)).fetchone()
-        return row[0] if row else None
+    def of(self, vm: str) -> RemovedVm | None:
+        row = self._connection.execute(f"{_REMOVED} WHERE vm = ?", (vm,)).fetchone()
+        return RemovedVm(*row) if row else None
 
     def drop(self, vm: str) -> None:
         """The VM has a placement again, which says more."""

@@ -17,7 +17,7 @@ from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
-from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement
+from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, RemovedVm
 
 FLEET_TARGET: Final = "fleet"
 
@@ -52,6 +52,11 @@ class Ledger(LedgerFile):
                 return None
             row = connection.execute(f"{PLACEMENTS} WHERE vm = ?", (vm,)).fetchone()
         return placement_of(row) if row else None
+
+    def removed(self, vm: str) -> RemovedVm | None:
+        """Where the VM was put last, if it was removed and not put anywhere since."""
+        with self._reading() as connection:
+            return RemovedVms(connection).of(vm) if connection else None
 
     def has_volume_intent(self, pool: str, volume: str, host: str | None) -> bool:
         """Whether the making of the volume was begun (on any host for None) and not finished."""
@@ -101,7 +106,8 @@ class Ledger(LedgerFile):
             if known and known[:2] == (host, epoch):
                 connection.execute("UPDATE placement SET ran = ? WHERE vm = ?", (ran, vm))
             else:
-                policy = known[2] if known else RemovedVms(connection).policy(vm)
+                removed = RemovedVms(connection).of(vm)
+                policy = known[2] if known else removed.deletion_policy if removed else None
                 connection.execute(
                     "REPLACE INTO placement (vm, host, epoch, since, ran, came_from, autostart, deletion_policy)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",

@@ -40,6 +40,10 @@ class RemovedVm(Struct, frozen=True):
     deletion_policy: DeletionPolicy | None = None
     """As of Placement."""
 
+    def outdates(self, host: str, epoch: int) -> bool:
+        """Whether a copy with `epoch` on `host` is of before the removal; the removed one itself may be put back."""
+        return epoch < self.epoch or (epoch == self.epoch and host != self.host)
+
 
 class Failure(Struct, frozen=True):
     """An action that failed; `key` is the action's id. Wall times in seconds."""

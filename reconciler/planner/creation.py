@@ -118,7 +118,9 @@ class Creation(Struct, frozen=True):
 
     def _make(self, host: str) -> None:
         before = self.world.ledger.placements.get(self.vm.name)
-        epoch = 1 if before is None else before.epoch + (before.host != host)
+        removed = self.world.ledger.removed.get(self.vm.name)
+        # Above all that it ever had: what comes back with a host that was away is older.
+        epoch = before.epoch + (before.host != host) if before else removed.epoch + 1 if removed else 1
         config = desired_domain(
             self.world.fleet, self.vm, self.world.desired.hosts[host], self.facilities.pools_on(host)
         )

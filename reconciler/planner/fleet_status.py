@@ -181,7 +181,8 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
 
 def _true_copy(copies: tuple[Copy, ...], placement: Placement | None, unread: tuple[str, ...]) -> Copy | None:
     """The copy in sight that counts; none where the true one is on a host out of sight, and only old ones are here."""
-    copy = max(copies, key=lambda c: (c.mark.epoch, c.domain.active), default=None)
+    placed_on = placement.host if placement is not None else ""
+    copy = max(copies, key=lambda c: (c.host == placed_on, c.mark.epoch, c.domain.active), default=None)
     if copy is None or placement is None or copy.host == placement.host or placement.host not in unread:
         return copy
     return None if copy.mark.epoch < placement.epoch else copy

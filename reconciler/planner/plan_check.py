@@ -96,7 +96,9 @@ def _no_second_copy(subject: Subject) -> Iterator[str]:
             yield f"{action.id} would define {config.name} on {action.host}, but it exists on {host}"
         placement = subject.ledger.placements.get(config.name)
         yield from _unseen_homes(subject, action, config.name)
-        mark = config.mark
+        mark, removed = config.mark, subject.ledger.removed.get(config.name)
+        if placement is None and removed is not None and mark is not None and mark.epoch <= removed.epoch:
+            yield f"{action.id}: epoch {mark.epoch} does not exceed that of the copy removed from {removed.host}"
         if placement is not None and mark is not None:
             moved = placement.host != action.host
             if mark.epoch < placement.epoch + moved:

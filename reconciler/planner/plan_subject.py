@@ -52,11 +52,15 @@ class Subject:
     def is_old_copy(self, host: str | None, uuid: str) -> bool:
         """Whether the copy on `host` has a lower epoch than the placement of its VM, which is elsewhere.
 
-        Surely so only where the newer copy is in sight, or `host` was lost.
+        Surely so only where the newer copy is in sight, or `host` was lost. Of a VM that was removed, all that was
+        before is old.
         """
         domain = self.domain(host, uuid)
         mark = domain.config.mark if domain is not None and self.is_ours(domain) else None
         placement = self.ledger.placements.get(mark.vm) if mark is not None else None
+        if mark is not None and placement is None:
+            removed = self.ledger.removed.get(mark.vm)
+            return removed is not None and (mark.epoch, host == removed.host) < (removed.epoch, True)
         if mark is None or placement is None or placement.host == host or mark.epoch >= placement.epoch:
             return False
         newer = self.domain(placement.host, uuid)

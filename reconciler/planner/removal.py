@@ -13,6 +13,7 @@ from reconciler.model.plan import FieldChange, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
 from reconciler.planner.draft import Draft
+from reconciler.planner.leftovers import leftovers
 from reconciler.planner.lost_vms import clear_stale_copies
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World
@@ -93,6 +94,11 @@ class _Removal(Struct, frozen=True):
         self.draft.wait(self.ref, reason, detail, severity="blocked", host=self.copy.host, hint=hint)
 
     @property
+    def _old(self) -> bool:
+        """Of before the VM was removed elsewhere."""
+        return self.copy in leftovers(self.world, self.ref.name)
+
+    @property
     def _losing(self) -> bool:
         """Disks go where the mark and what the specs said last agree: that of a copy that was out of sight is old.
 
@@ -100,7 +106,7 @@ class _Removal(Struct, frozen=True):
         """
         ledger, copy = self.world.ledger, self.copy
         record = ledger.placements.get(self.ref.name) or ledger.removed.get(self.ref.name)
-        if copy.mark.deletion_policy != "delete":
+        if copy.mark.deletion_policy != "delete" or self._old:
             return False
         if record is not None and record.host != copy.host and record.epoch >= copy.mark.epoch:
             return False
@@ -109,7 +115,9 @@ class _Removal(Struct, frozen=True):
         return record.deletion_policy == "delete"
 
     def _doubt(self) -> str:
-        """Why this may not be the true copy, or not the only one."""
+        """Why this may not be the true copy, or not the only one; of old ones it does not matter."""
+        if self._old:
+            return ""
         copies = self.world.copies[self.ref.name]
         if len(copies) > 1:
             return f"there are copies on {' and '.join(copy.host for copy in copies)}; undefine the stale one first"
@@ -168,7 +176,8 @@ class _Removal(Struct, frozen=True):
         volumes = self._volumes()
         if domain.persistent:
             undefine = UndefineDomain(domain=domain.name, uuid=domain.uuid, keep_nvram=not self._losing)
-            detail = "undefine" if self._losing else "undefine; its disks are kept"
+            which = f" the old copy (epoch {self.copy.mark.epoch})" if self._old else ""
+            detail = "undefine" if self._losing else f"undefine{which}; its disks are kept"
             after = [self._act(undefine, detail, after=after)]
         for host, pool, volume in volumes:
             seed = volume.endswith(".iso")
@@ -200,7 +209,12 @@ class _Removal(Struct, frozen=True):
         )
 
     def _volumes(self) -> list[tuple[str, str, str]]:
-        """Host, pool and name of the VM's own volumes that go: seeds always, disks where they are to be lost."""
+        """Host, pool and name of the VM's own volumes that go: seeds always, disks where they are to be lost.
+
+        Another old copy may have the same seed: that goes once none is left.
+        """
+        if self._old:
+            return []
         domain = self.copy.domain
         paths = {config.seed.path for config in (domain.config, domain.live) if config and config.seed}
         if self._losing:

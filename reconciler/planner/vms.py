@@ -20,6 +20,7 @@ from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup
 from reconciler.planner.fitting import held_to_its_room
 from reconciler.planner.in_place import InPlace
+from reconciler.planner.leftovers import clear_leftovers
 from reconciler.planner.lost_hosts import former_host
 from reconciler.planner.lost_vms import LostVm, clear_stale_copies
 from reconciler.planner.ownership import Copy
@@ -54,13 +55,19 @@ class VmPlanner(Struct, frozen=True):
         """Old copies on hosts that came back: they go first, and all else waits for the next pass."""
         return clear_stale_copies(self.world, self.draft, self.target)
 
+    def has_leftovers(self) -> bool:
+        """Copies of before it was removed: they go before it is made anew."""
+        return clear_leftovers(self.world, self.draft, self.target)
+
     def has_two_copies(self) -> bool:
         """Two managed domains of one VM: which is the true one is for the epoch, what to do for a human."""
         copies = self.copies
         if len(copies) < 2:
             return False
         found = ", ".join(f"{c.host} (epoch {c.mark.epoch}, {c.domain.state})" for c in copies)
-        stale = min(copies, key=lambda c: (c.mark.epoch, c.domain.active))
+        placement = self.world.ledger.placements.get(self.vm.name)
+        placed_on = placement.host if placement else ""
+        stale = min(copies, key=lambda c: (c.host == placed_on, c.domain.active, c.mark.epoch))
         self._block(
             "conflict",
             f"there are {len(copies)} copies: {found}; nothing is done to any of them",
@@ -275,6 +282,7 @@ class VmPlanner(Struct, frozen=True):
 
 _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
     VmPlanner.has_stale_copies,
+    VmPlanner.has_leftovers,
     VmPlanner.has_two_copies,
     VmPlanner.has_impostor,
     VmPlanner.is_taken_by_a_stranger,

@@ -110,8 +110,9 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
         check_ownership(context, domain)
         if domain.active:
             raise context.refuse(f"domain {step.domain} runs again")
-        # Not where it is gone already: a deletion that is put off now was written down then, and stands.
-        context.ledger.doom_volumes(context.action.target.name, _doomed(context))
+        # Not where it is gone already, nor for an old copy: a deletion that was accepted of the true one stands.
+        if not _is_old(context, host):
+            context.ledger.doom_volumes(context.action.target.name, _doomed(context))
         context.settle(
             lambda: host.undefine_domain(step.uuid, keep_nvram=step.keep_nvram),
             lambda: find_domain(host, step.uuid) is None,
@@ -119,6 +120,13 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
         )
     # A stale copy may be what was removed here: the placement of the true one elsewhere stays.
     context.ledger.forget_placement(context.action.target.name, host.name)
+
+
+def _is_old(context: ActionContext, host: Hypervisor) -> bool:
+    """Whether the true copy is, or was when it was removed, another one."""
+    vm = context.action.target.name
+    placement = context.ledger.placement(vm)
+    return placement.host != host.name if placement is not None else context.ledger.removed(vm) is not None
 
 
 def _doomed(context: ActionContext) -> Iterator[DoomedVolume]:

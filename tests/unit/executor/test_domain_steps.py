@@ -333,6 +333,19 @@ def test_disks_that_are_to_be_kept_now_are_doomed_no_more(bench: Bench) -> None:
     assert bench.ledger.view().doomed == frozenset()
 
 
+def test_undefining_an_old_copy_leaves_it_at_what_was_accepted_when_the_vm_was_removed(bench: Bench) -> None:
+    doomed = DoomedVolume("web", POOL, disk_volume("web"), "h2")
+    bench.with_vm()
+    bench.ledger.record_placement("web", "h2", 2, 0.0)
+    bench.ledger.doom_volumes("web", [doomed])
+    bench.ledger.forget_placement("web")
+
+    bench.run_one(steps.UndefineDomain("web", UUID, keep_nvram=True))
+
+    assert bench.ledger.view().doomed == frozenset({doomed})
+    assert bench.ledger.view().removed["web"].host == "h2"
+
+
 def test_undefining_a_stale_copy_keeps_the_true_placement(bench: Bench) -> None:
     bench.with_vm()
     bench.ledger.record_placement("web", "h2", 2, 0.0)

@@ -72,6 +72,44 @@ def test_ledger_out_of_an_old_backup_learns_the_newer_epoch(tmp_path: Path) -> N
         assert ledger.placement("a") == Placement("a", "h2", 3, 1.0)
 
 
+def test_a_higher_epoch_is_not_believed_while_another_copy_runs(tmp_path: Path) -> None:
+    """The VM began anew with a new ledger, and a host of its former life came back: what runs must not be killed."""
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h1", 1, 0.0)
+        found = inventory(h1=[domain("a", 1, state="running")], h2=[domain("a", 3)])
+
+        assert adopt_marks(ledger, found, "f", 1.0) == ()
+
+
+def test_with_a_new_ledger_the_copy_that_runs_is_believed_rather_than_one_of_a_higher_epoch_that_is_off(
+    tmp_path: Path,
+) -> None:
+    with Ledger(tmp_path) as ledger:
+        found = inventory(h1=[domain("a", 1, state="running")], h2=[domain("a", 3)])
+
+        assert adopt_marks(ledger, found, "f", 1.0) == (Placement("a", "h1", 1, 1.0),)
+
+
+@pytest.mark.parametrize(("host", "epoch"), [("h1", 1), ("h1", 2), ("h2", 1)])
+def test_what_is_older_than_a_vms_removal_is_not_the_vm(tmp_path: Path, host: str, epoch: int) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h2", 2, 0.0)
+        ledger.forget_placement("a")
+
+        assert adopt_marks(ledger, inventory(**{host: [domain("a", epoch)]}), "f", 1.0) == ()
+
+
+@pytest.mark.parametrize(("host", "epoch"), [("h2", 2), ("h1", 3)])
+def test_the_very_copy_that_was_removed_or_a_newer_one_is_the_vm_again(tmp_path: Path, host: str, epoch: int) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("a", "h2", 2, 0.0)
+        ledger.forget_placement("a")
+
+        adopted = adopt_marks(ledger, inventory(**{host: [domain("a", epoch)]}), "f", 1.0)
+
+        assert adopted == (Placement("a", host, epoch, 1.0),)
+
+
 def test_domains_of_others_and_clones_are_not_adopted(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         found = inventory(

@@ -177,3 +177,12 @@ def test_a_fleet_with_a_lost_host_is_not_healthy() -> None:
 
     assert status(running).healthy
     assert not status(replace(running.lost("h3"), now=running.now)).healthy
+
+
+def test_of_two_copies_the_one_that_is_on_record_counts_whatever_their_epochs() -> None:
+    running = fleet()
+    mark = replace(running.domain(on=home(running)).config.mark, epoch=3)  # type: ignore[type-var]
+    config = replace(running.domain(on=home(running)).config, mark=mark)
+    of_before = replace(running.domain(on=home(running)), state="shutoff", live=None, config=config)
+
+    assert web(running.with_domain(of_before, on="h3").noticed()).state == "running"

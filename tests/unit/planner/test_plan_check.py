@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.model.health import FenceProof
-from reconciler.model.ledger import LedgerView, Placement
+from reconciler.model.ledger import LedgerView, Placement, RemovedVm
 from reconciler.model.plan import Action, Plan
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import (
@@ -86,6 +86,11 @@ def gone(now: Story) -> Story:
     return now.without_domain()
 
 
+def gone_and_removed(now: Story) -> Story:
+    removed = {"web": RemovedVm("web", "h1", 3)}
+    return now.without_domain().with_ledger(placements={}, removed=removed)
+
+
 def out_of_specs(now: Story) -> Story:
     return now.with_specs(without=["VirtualMachine/web"])
 
@@ -123,6 +128,11 @@ CASES: dict[str, Case] = {
         lambda s: s.placed("web", "h1", 1),
         lambda s: (define(s, 1, host_name="h2"),),
         "does not exceed that of the copy on h1",
+    ),
+    "an epoch that a copy of before the removal may have": (
+        gone_and_removed,
+        lambda s: (define(s, 3, host_name="h2"),),
+        "does not exceed that of the copy removed from h1",
     ),
     "a start beside a copy": (
         lambda s: idle(s).with_domain(s.domain(), on="h2"),

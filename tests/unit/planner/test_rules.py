@@ -55,6 +55,16 @@ def test_two_copies_are_a_conflict_and_neither_is_touched() -> None:
     assert "h2.example/system undefine web" in conflict.hint
 
 
+def test_of_two_copies_the_one_that_is_off_is_said_to_be_stale_whatever_its_epoch() -> None:
+    fleet = running()
+    mark = replace(fleet.domain().config.mark, epoch=3)  # type: ignore[type-var]
+    of_before = replace(fleet.domain(), state="shutoff", live=None, config=replace(fleet.domain().config, mark=mark))
+    both = fleet.with_domain(of_before, on="h2").noticed()
+
+    assert both.plan().empty
+    assert "h2.example/system undefine web" in both.unmet()["conflict"].hint
+
+
 def test_a_clone_with_our_mark_is_reported_and_the_true_copy_is_converged_all_the_same() -> None:
     fleet = running()
     clone = replace(fleet.domain().config, name="web-clone", uuid="another", disks=(), nics=())
