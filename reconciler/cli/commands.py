@@ -189,7 +189,8 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
     command(
         "resume",
         "pause:run_resume",
-        "Let changes go on that were held by pause.",
+        "Let changes go on that were held by pause. What failed of the object, or on the host, is tried again at once:"
+        " by the daemon within seconds, else by the next apply.",
         [_object(required=False, metavar="[KIND/NAME]")],
     ),
     command(

@@ -8,7 +8,9 @@ import click
 
 from reconciler.cli.command_line import command_line
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.known_objects import refuse_unknown
 from reconciler.cli.references import parse_reference
+from reconciler.cli.words import count
 from reconciler.ledger.records import LedgerEvent
 
 _FLEET = "fleet"
@@ -16,12 +18,14 @@ _FLEET = "fleet"
 
 def run_pause(invocation: Invocation, *, target: str | None) -> int:
     """Hold changes of one object, or of everything."""
-    settings = invocation.settings()
+    settings, doors = invocation.settings(), invocation.doors()
     held = _held(target)
-    with invocation.doors().write_ledger(settings.state_dir) as ledger:
+    with doors.write_ledger(settings.state_dir) as ledger:
         if held in ledger.view().paused:
             click.echo(f"{_words(held)} was held already")
             return 0
+        if target is not None:
+            refuse_unknown(parse_reference(target), doors, settings, ledger)
         ledger.pause(held)
         ledger.record_event(_event(held, "paused"))
     resume = command_line(invocation).call("resume", *_argument(held))
@@ -30,18 +34,39 @@ def run_pause(invocation: Invocation, *, target: str | None) -> int:
 
 
 def run_resume(invocation: Invocation, *, target: str | None) -> int:
-    """Let changes go on."""
+    """Let changes go on, and have what failed tried again without its pause."""
     settings = invocation.settings()
     held = _held(target)
     with invocation.doors().write_ledger(settings.state_dir) as ledger:
+        failures = [key for key in ledger.view().failures if _concerns(key, held)]
+        for key in failures:
+            ledger.clear_failure(key)
         was_held = ledger.resume(held)
-        if was_held:
+        if was_held or failures:
             ledger.record_event(_event(held, "resumed"))
         others = sorted(ledger.view().paused)
-    click.echo(f"{_words(held)} goes on" if was_held else f"{_words(held)} was not held")
+    click.echo(_resumed(held, was_held=was_held, failures=len(failures)))
     if others:
         click.echo(f"  still held: {', '.join(_words(other) for other in others)}", err=True)
     return 0
+
+
+def _concerns(failure: str, held: str) -> bool:
+    """Whether what failed (`start-pool:StoragePool/vms@h1`) is of the object, or on the host."""
+    if held == _FLEET:
+        return True
+    rest = failure.partition(":")[2]
+    of, _, on = rest.rpartition("@") if "@" in rest else (rest, "", "")
+    return held in (of, f"Host/{on}") or of.startswith(f"{held}:")
+
+
+def _resumed(held: str, *, was_held: bool, failures: int) -> str:
+    again = f"{count(failures, 'action')} that failed {'is' if failures == 1 else 'are'} tried again at once"
+    if was_held:
+        return f"{_words(held)} goes on{f'; {again}' if failures else ''}"
+    if failures:
+        return f"{_words(held)}: {again}, by the daemon within seconds, else by the next apply"
+    return f"{_words(held)} was not held, and nothing of it had failed"
 
 
 def _held(target: str | None) -> str:

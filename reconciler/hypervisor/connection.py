@@ -162,7 +162,7 @@ class HostConnection:
         """Our error; a connection that ended with it is given up."""
         if line.session.is_alive():
             line.heartbeat.answered()
-            return translate(error, host=self.name, target=target)
+            return translate(error, host=self.name, target=target, uri=self.uri)
         text = error.get_error_message() or "the connection was lost"
         self._dialler.lost(line, text)
         return ConnectionLost(

@@ -96,7 +96,7 @@ _HINTS: Final[dict[type[HostError], str]] = {
     ObjectConflict: "rename the spec, or remove or adopt what has that name on the host",
     NoSpace: "free space in the pool or enlarge it",
     ObjectNotFound: "look again with `reconciler plan`",
-    HostRefused: "see libvirt's log on the host",
+    HostRefused: "{refused}",
 }
 
 
@@ -119,8 +119,18 @@ def translate(error: RawError, *, host: str, target: str = "", lost: bool = Fals
     text = _SSH_BANNER.sub(r"\1: \2", text)
     kind = HostUnreachable if lost else classify(error, target)
     hint = next((hint for part, hint in _HINTS_BY_TEXT if part in text), _HINTS[kind])
+    hint = hint.replace("{refused}", _what_shows_it(target))
     hint = hint.replace("{uri}", shlex.quote(uri)).replace("{log}", _log_of(target))
     return kind(text, host=host, target=target, hint=hint)
+
+
+def _what_shows_it(target: str) -> str:
+    """What to do about something that libvirt refused: of a pool or network, what it stands on is mostly missing."""
+    what, _, name = target.partition("/")
+    start = {"StoragePool": "pool-start", "Network": "net-start"}.get(what)
+    if not start or not name:
+        return "see libvirt's log on the host"
+    return f"mend what it stands on, then `virsh -c {{uri}} {start} {name}`, or `reconciler resume {target}`"
 
 
 def _log_of(target: str) -> str:

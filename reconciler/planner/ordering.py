@@ -103,7 +103,7 @@ def _failed(world: World, action: Action, failure: Failure) -> Unmet:
         f"{action.detail}: {failure.message} ({when})",
         severity="blocked" if failure.permanent else "waiting",
         host=action.host,
-        hint=NextCommand("why", str(action.target)),
+        hint=NextCommand("resume", str(action.target)),
     )
 
 

@@ -66,8 +66,9 @@ def test_commands_that_take_the_directory_as_an_option_only_are_given_it_so(hint
 
     assert printed == f"{hint} --specs 'my fleet'"
     _, group, name, *arguments = shlex.split(printed)
-    assert isinstance(app.commands[group], click.Group)
-    app.commands[group].commands[name].make_context(name, arguments)
+    called = app.commands[group]
+    assert isinstance(called, click.Group)
+    called.commands[name].make_context(name, arguments)
 
 
 def test_a_command_stays_on_one_line_however_narrow_the_terminal() -> None:

@@ -16,7 +16,6 @@ from reconciler.config import Settings
 from reconciler.daemon.view import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
-from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from tests.unit.cli.calling import CHANGES, EMPTY, invoke
 from tests.unit.cli.plans import NOW, SECRET, plan
@@ -197,27 +196,6 @@ def test_why_of_a_slip_of_the_pen_suggests_what_was_meant(specs: Path) -> None:
 
     assert result.exit_code == 1
     assert "did you mean VirtualMachine/db-2?" in result.stderr
-
-
-def test_pause_holds_until_resume(tmp_path: Path) -> None:
-    outside = doors(FakeSession([EMPTY]))
-
-    invoke("pause", "vm/web-1", onto=outside)
-    with Ledger(tmp_path / "state") as ledger:
-        held = ledger.view().paused
-    invoke("resume", "vm/web-1", onto=outside)
-
-    assert held == {"VirtualMachine/web-1"}
-    with Ledger(tmp_path / "state") as ledger:
-        assert ledger.view().paused == frozenset()
-
-
-def test_pause_of_nothing_in_particular_holds_the_fleet(tmp_path: Path) -> None:
-    result = invoke("pause", onto=doors(FakeSession([EMPTY])))
-
-    assert result.exit_code == 0
-    with Ledger(tmp_path / "state") as ledger:
-        assert ledger.view().paused == {"fleet"}
 
 
 def test_run_is_the_daemon_with_the_settings(specs: Path) -> None:

@@ -105,3 +105,19 @@ def test_the_uri_to_try_by_hand_is_quoted_for_a_shell() -> None:
     error = translate(_Raw(5, 7, "no route"), host="h1", lost=True, uri="qemu+ssh://h1/system?keyfile=/k&mode=auto")
 
     assert "`virsh -c 'qemu+ssh://h1/system?keyfile=/k&mode=auto' list`" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("target", "command"),
+    [
+        ("StoragePool/vms", "`virsh -c qemu+ssh://h1/system pool-start vms`, or `reconciler resume StoragePool/vms`"),
+        ("Network/lan", "`virsh -c qemu+ssh://h1/system net-start lan`, or `reconciler resume Network/lan`"),
+        ("VirtualMachine/web", "see libvirt's log on the host"),
+    ],
+)
+def test_a_pool_or_network_that_libvirt_refuses_to_start_names_how_to_try_it_again(target: str, command: str) -> None:
+    error = translate(
+        _Raw(38, 18, "cannot open directory '/srv/vms'"), host="h1", target=target, uri="qemu+ssh://h1/system"
+    )
+
+    assert command in error.hint
