@@ -26,7 +26,9 @@ class Elsewhere(Struct, frozen=True):
     rooms: Mapping[str, Room]
 
     def rejections(self, host: str, vm: VirtualMachine) -> Rejections:
-        """Why no other host than `host` takes `vm`; empty if one does."""
+        """Why no other host than `host` takes `vm`; empty if one does, or has it: a recovery was cut off there."""
+        if vm.name in self.world.copies:
+            return ()
         verdict = place(self.world, self.facilities, vm, self.rooms)
         return () if verdict.host else tuple(found for found in verdict.rejections if found[0] != host)
 

@@ -61,6 +61,8 @@ def _would_run_elsewhere(subject: Subject, vm: VirtualMachine, lost: str) -> boo
         return False
     if not spec.ha.enabled or spec.run_strategy not in ("Always", "RerunOnFailure"):
         return False
+    if vm.name in subject.known_at:
+        return True
     pools = [subject.desired.pools.get(disk.pool) for disk in spec.disks]
     if spec.ha.on_host_loss == "wait" and not all(pool is not None and pool.spec.shared for pool in pools):
         return False
