@@ -15,6 +15,7 @@ from reconciler.config import Settings
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import controller, controller_holder
+from reconciler.ledger.finished import finished_volumes
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
 from reconciler.ledger.sightings import note_sightings
 from reconciler.ledger.store import Ledger
@@ -156,6 +157,8 @@ class Session:
         view, now, fleet = self._ledger.view(), self._clock.now(), self._policy.fleet
         missing = unrecorded_placements(view, inventory, fleet, now, in_flight)
         unknown = inventory.hosts.keys() - view.hosts_read
+        finished = finished_volumes(view, inventory, desired, in_flight)
+        view = replace(view, intents=view.intents - finished)
         if self._writer is None:
             placements = {**view.placements, **{placement.vm: placement for placement in missing}}
             return replace(view, placements=placements, hosts_read=view.hosts_read | inventory.hosts.keys())
@@ -163,6 +166,8 @@ class Session:
             # Placements first: a host counts as read only once all that was found on it is written down.
             adopt_marks(self._ledger, inventory, fleet, now, in_flight)
         is_news = note_sightings(self._ledger, view, inventory, fleet, in_flight)
+        for volume in finished:
+            self._ledger.finish_volume(volume.pool, volume.volume, volume.host)
         slower = self._new_speeds(view, inventory)
         if slower:
             self._ledger.note_host_read(slower)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import shutil
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from reconciler.ledger.database import LEDGER_FILE
@@ -54,12 +55,31 @@ def _ledger(stage: Stage, how: str) -> None:
         case "deleted":
             for part in file.parent.glob(f"{LEDGER_FILE}*"):
                 part.unlink()
+        case "saved":
+            _copy_ledger(file.parent, _backup(stage))
+        case "restored":
+            _copy_ledger(_backup(stage), file.parent)
         case "torn":
             file.write_bytes(b"\0" * 4096)
         case _:
             with file.open("r+b") as content:
                 content.seek(_SCHEMA_VERSION_AT)
                 content.write((9999).to_bytes(4, "big"))
+
+
+def _backup(stage: Stage) -> Path:
+    """Where a user keeps a copy of the ledger: outside of the state directory."""
+    folder = stage.root / "backup"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _copy_ledger(source: Path, target: Path) -> None:
+    """The database and its journal as they are at this instant, in place of what is there."""
+    for part in target.glob(f"{LEDGER_FILE}*"):
+        part.unlink()
+    for part in source.glob(f"{LEDGER_FILE}*"):
+        shutil.copy(part, target)
 
 
 def _pause(stage: Stage, target: str = "fleet") -> None:
@@ -82,7 +102,7 @@ CONTROLLER_VERBS: Final = (
     Verb("crash-before METHOD [N]", "kill -9 before the n-th such call from now; any is every method", _crash_at),
     Verb("crash-during METHOD [N]", "kill -9 in the middle of an upload", _crash_during),
     Verb("crash-after METHOD [N]", "kill -9 once it was applied", _crash_after),
-    Verb("ledger full|roomy|deleted|torn|newer", "what happens to the ledger's file", _ledger),
+    Verb("ledger full|roomy|deleted|torn|newer|saved|restored", "what happens to the ledger's file", _ledger),
     Verb("clock-jump JUMP", "the wall clock is set forward or back", lambda stage, by: stage.clock.jump(by)),
     Verb("write FILE FILE", "a file of the specs becomes a copy of another of the scenario", _write),
     Verb("write-half FILE FILE", "as write, seen half-way", _write_half),
