@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec import Struct
 
-from reconciler.model.identity import disk_volume
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Sign, Why
 from reconciler.model.resource import ObjectRef
@@ -16,6 +13,7 @@ from reconciler.planner.collisions import report_disk_collision, report_mac_coll
 from reconciler.planner.disks import DiskPlanner
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.kept_disks import KeptDisks
 from reconciler.planner.placement import Room, Verdict, place, reject
 from reconciler.planner.vm_domain import desired_domain, marked
 from reconciler.planner.world import World
@@ -40,9 +38,19 @@ class Creation(Struct, frozen=True):
     def _sign(self) -> Sign:
         return "move" if self.lost else "create"
 
+    @property
+    def _kept(self) -> KeptDisks:
+        return KeptDisks(self.world, self.vm)
+
     def plan(self) -> None:
         """Place it and make it, or say why no host fits."""
-        verdict = self._place()
+        with_disks = () if self.lost is not None else self._kept.hosts
+        is_on_record = self.vm.name in self.world.ledger.placements
+        doubt = None if is_on_record else self._kept.doubt(with_disks)
+        if doubt is not None:
+            self.draft.unmet.append(doubt)
+            return
+        verdict = self._place(with_disks)
         if verdict.host is None:
             self.draft.wait(
                 self.target,
@@ -55,8 +63,8 @@ class Creation(Struct, frozen=True):
         self.rooms[verdict.host].take(self.vm)
         self._make(verdict.host)
 
-    def _place(self) -> Verdict:
-        """The host that it was on comes first: its disks may be there."""
+    def _place(self, with_disks: tuple[str, ...]) -> Verdict:
+        """The host that it was on comes first: its disks may be there; then one of those `with_disks` of it."""
         if self.lost is not None:
             # Better where nothing of an earlier life lies about; there, too, rather than nowhere.
             fresh = place(self.world, self.facilities, self.vm, self.rooms, barred=self._better_not())
@@ -69,7 +77,7 @@ class Creation(Struct, frozen=True):
                 return Verdict(before, ())
             if not self._all_shared():
                 return place(self.world, self.facilities, self.vm, self.rooms, only=before)
-        return place(self.world, self.facilities, self.vm, self.rooms, only=self._host_with_disks())
+        return place(self.world, self.facilities, self.vm, self.rooms, only=next(iter(with_disks), None))
 
     def _all_shared(self) -> bool:
         return all(
@@ -77,13 +85,9 @@ class Creation(Struct, frozen=True):
             for disk in self.vm.spec.disks
         )
 
-    def _host_with_disks(self) -> str | None:
-        """The host whose local pool still holds a disk of this VM, retained from before."""
-        return next((host for host, _disk in self._local_disks_left()), None)
-
     def _better_not(self) -> dict[str, str]:
         """Hosts that have disks of it, left before or by a recovery that was cut off, and hosts that refused it."""
-        left = {host: f"a disk {disk} of it is there already" for host, disk in self._local_disks_left()}
+        left = {host: f"a disk {disk} of it is there already" for host, disk in self._kept.left}
         ours = f"define-domain:{self.target}@"
         refused = [key.removeprefix(ours) for key in self.world.ledger.failures if key.startswith(ours)]
         return {**dict.fromkeys(refused, "it could not be defined there"), **left}
@@ -99,22 +103,9 @@ class Creation(Struct, frozen=True):
             return ()
         return tuple(
             FieldChange(f"disks[{disk}]", f"on {self.lost}", f"as it is on {host}", "data-loss")
-            for where, disk in self._local_disks_left()
+            for where, disk in self._kept.left
             if where == host
         )
-
-    def _local_disks_left(self) -> Iterator[tuple[str, str]]:
-        """Hosts whose local pools hold a finished disk of this VM, and the disk's name."""
-        for disk in self.vm.spec.disks:
-            if self.world.is_shared(disk.pool):
-                continue
-            volume = disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
-            for host in self.world.pool_hosts.get(disk.pool, ()):
-                observed = self.world.inventory.hosts[host].pools.get(disk.pool)
-                if observed is None or not observed.volumes or volume not in observed.volumes:
-                    continue
-                if not self.world.is_unfinished(disk.pool, volume, host):
-                    yield host, disk.name
 
     def _make(self, host: str) -> None:
         before = self.world.ledger.placements.get(self.vm.name)

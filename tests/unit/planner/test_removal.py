@@ -11,7 +11,6 @@ from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, RemovedVm, VolumeIntent
 from reconciler.model.outcome import action_inputs
-from reconciler.model.steps import DefineDomain, StopDomain
 from tests.support.fleets import (
     DIGEST,
     NOW,
@@ -116,42 +115,6 @@ def test_all_old_copies_of_a_removed_vm_go_and_then_their_seed() -> None:
         ("undefine-domain", "h2"),
     }
     assert [name.rpartition(".")[2] for name in deleted(old.applied())] == ["iso"]
-
-
-# -- VMs that come back ------------------------------------------------------------------------------------------------
-def test_a_vm_that_comes_back_has_an_epoch_above_all_that_it_had() -> None:
-    gone = removed().converged()
-
-    define = gone.with_specs(vm()).action("define-domain")
-
-    assert isinstance(define.step, DefineDomain)
-    assert define.step.config.mark is not None
-    assert define.step.config.mark.epoch == 2
-
-
-def test_an_old_copy_of_a_vm_that_comes_back_goes_before_it_is_made_anew_and_its_guest_is_asked() -> None:
-    fleet = removed(shared=True).with_ledger(placements={}, removed={"web": RemovedVm("web", "h2", 2)})
-    back = fleet.with_specs(vm())
-
-    assert [(action.kind, action.host) for action in back.plan().actions] == [
-        ("stop-domain", "h1"),
-        ("undefine-domain", "h1"),
-    ]
-    assert isinstance(stop := back.action("stop-domain").step, StopDomain)
-    assert stop.timeout > 0
-    assert back.applied().kinds(WEB) == ["define-domain", "start-domain"]
-
-
-def test_an_old_copy_that_comes_back_beside_the_new_one_goes() -> None:
-    before = removed(shared=True).with_ledger(placements={}, removed={"web": RemovedVm("web", "h2", 2)})
-    back = before.without_domain().with_specs(vm(placement={"hosts": ["h2"]})).converged()
-
-    returned = back.with_domain(before.domain(), on="h1")
-
-    assert [(action.kind, action.host) for action in returned.plan().actions] == [
-        ("stop-domain", "h1"),
-        ("undefine-domain", "h1"),
-    ]
 
 
 def test_the_seed_of_a_removed_vm_goes_even_where_its_disks_stay() -> None:
