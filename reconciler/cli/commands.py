@@ -39,6 +39,7 @@ def _file(name: str, help_text: str, **extra: Any) -> click.Option:
 
 
 _PROBLEM_FORMATS: Final = ["text", "json", "github", "gitlab", "sarif", "junit"]
+_LISTS: Final = ["hosts", "vms", "pools", "networks", "images"]
 _CONFIG: Final = PlainGroup(
     name="config",
     help="The configuration of the controller.",
@@ -145,7 +146,8 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
     command(
         "status",
         "status:run",
-        "Hosts, VMs and images: health, sync, what waits and why.\n\nExit: 0 healthy and in sync, 2 not, 1 error.",
+        "Hosts, VMs, pools, networks and images: health, sync, what waits and why.\n\n"
+        "Exit: 0 healthy and in sync, 2 not, 1 error.",
         [
             _directory(),
             _flag("--json", "As JSON; the same as -f json."),
@@ -154,7 +156,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
             click.Option(
                 ["-c", "--columns"], metavar="A,B,…", help="Columns of the list.", shell_complete=complete_column
             ),
-            _choice(["--only"], ["hosts", "vms", "images"], "One list alone; csv and --columns take vms."),
+            _choice(["--only"], _LISTS, "One list alone; csv and --columns take vms."),
         ],
     ),
     command(

@@ -9,11 +9,21 @@ from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
-from reconciler.cli.words import age, count, moment, revision
+from reconciler.cli.words import age, count, moment, names, revision
 from reconciler.model.health import DEVICE_DOUBTFUL
 from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
-from reconciler.model.status import FleetStatus, HostCondition, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+from reconciler.model.resource import ObjectRef
+from reconciler.model.status import (
+    FacilityStatus,
+    FleetStatus,
+    HostCondition,
+    HostStatus,
+    ImageStatus,
+    Sync,
+    VmHealth,
+    VmStatus,
+)
 
 _HOST_STYLE: Final[dict[HostCondition, Style]] = {
     "online": "good",
@@ -53,6 +63,9 @@ def render_status(status: FleetStatus, terminal: Terminal, commands: CommandLine
         blocks.append(table(sorted_hosts(status), _columns_worth_showing(status), terminal))
     if status.vms:
         blocks.append(table(sorted_vms(status), vm_columns(status.at), terminal))
+    for noun, facilities in (("pool", status.pools), ("network", status.networks)):
+        if facilities:
+            blocks.append(table(sorted_facilities(facilities), facility_columns(noun), terminal))
     if status.images:
         blocks.append(table(sorted_images(status), image_columns(), terminal))
     hints = _hints(status, terminal, commands)
@@ -92,11 +105,17 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
         ),
         *_some(sum(vm.health == "unknown" for vm in status.vms), "VM unknown", "VMs unknown"),
         *_some(sum(vm.sync not in {"in-sync", "unknown"} for vm in status.vms), "VM not in sync", "VMs not in sync"),
+        *_some(_not_ready(status.pools), "pool not ready", "pools not ready"),
+        *_some(_not_ready(status.networks), "network not ready", "networks not ready"),
         *_some(sum(image.sync != "in-sync" for image in status.images), "image not ready", "images not ready"),
     ]
     running = sum(vm.health == "running" for vm in status.vms)
     parts.append(f"{running} of {count(len(status.vms), 'VM')} running")
     return terminal.paint(f"✗ {' · '.join(parts)}", "bad", "bold")
+
+
+def _not_ready(facilities: Sequence[FacilityStatus]) -> int:
+    return sum(facility.sync not in {"in-sync", "unknown"} for facility in facilities)
 
 
 def _held(status: FleetStatus) -> list[str]:
@@ -118,10 +137,14 @@ def _problem_lines(status: FleetStatus, terminal: Terminal) -> str:
 
 
 def _hints(status: FleetStatus, terminal: Terminal, commands: CommandLine) -> str:
-    """The next command for the first VM that needs one, else for the first host that would not be fenced."""
+    """The next command for what VMs stand on, else the first VM that needs one, else the first host not armed."""
+    blocked = [ObjectRef("StoragePool", pool.name) for pool in status.pools if pool.sync == "blocked"]
+    blocked += [ObjectRef("Network", network.name) for network in status.networks if network.sync == "blocked"]
     troubled = [vm for vm in sorted_vms(status) if _vm_rank(vm) < _IN_ORDER]
     unarmed = [host.name for host in status.hosts if host.armed is False]
-    if troubled:
+    if blocked:
+        why = NextCommand("why", str(blocked[0]))
+    elif troubled:
         why = NextCommand("why", f"VirtualMachine/{troubled[0].name}")
     elif unarmed:
         why = NextCommand("fence", "test", unarmed[0] if len(unarmed) == 1 else "--all")
@@ -158,6 +181,11 @@ def sorted_hosts(status: FleetStatus) -> tuple[HostStatus, ...]:
 def sorted_images(status: FleetStatus) -> tuple[ImageStatus, ...]:
     """Those that are not ready first, then by name."""
     return tuple(sorted(status.images, key=lambda image: (image.sync == "in-sync", image.name)))
+
+
+def sorted_facilities(facilities: Sequence[FacilityStatus]) -> tuple[FacilityStatus, ...]:
+    """Those that are not as in the specs first, then by name."""
+    return tuple(sorted(facilities, key=lambda facility: (facility.sync == "in-sync", facility.name)))
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
@@ -206,6 +234,16 @@ def image_columns() -> tuple[Column[ImageStatus], ...]:
         Column("pools", lambda image: ",".join(image.pools)),
         Column("digest", lambda image: "" if image.digest is None else image.digest[:19], lambda _: ("dim",)),
         Column("message", lambda image: image.message),
+    )
+
+
+def facility_columns(noun: str) -> tuple[Column[FacilityStatus], ...]:
+    """Pools or networks, and where they are to be."""
+    return (
+        Column("name", lambda facility: facility.name, lambda _: ("bold",), noun),
+        Column("sync", lambda facility: facility.sync, lambda facility: (_SYNC_STYLE[facility.sync],)),
+        Column("hosts", lambda facility: names(facility.hosts)),
+        Column("message", lambda facility: facility.message),
     )
 
 

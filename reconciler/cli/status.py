@@ -17,9 +17,11 @@ from reconciler.cli.command_line import BARE, CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.outside import Session
 from reconciler.cli.render_status import (
+    facility_columns,
     host_columns,
     image_columns,
     render_status,
+    sorted_facilities,
     sorted_hosts,
     sorted_images,
     sorted_vms,
@@ -30,7 +32,7 @@ from reconciler.cli.terminal import Terminal, stdout_terminal
 from reconciler.errors import UsageError
 from reconciler.model.status import FleetStatus
 
-Section = Literal["hosts", "vms", "images"]
+Section = Literal["hosts", "vms", "pools", "networks", "images"]
 T = TypeVar("T")
 
 NOT_HEALTHY = 2
@@ -110,6 +112,10 @@ def status_text(
     if section == "hosts":
         columns_of_hosts = host_columns(status.at, bars=format == "table")
         return _List(sorted_hosts(status), columns_of_hosts, status_data.host_data).text(format, keys, terminal)
+    if section in ("pools", "networks"):
+        facilities = status.pools if section == "pools" else status.networks
+        columns = facility_columns(section.removesuffix("s"))
+        return _List(sorted_facilities(facilities), columns, status_data.facility_data).text(format, keys, terminal)
     if section == "images":
         return _List(sorted_images(status), image_columns(), status_data.image_data).text(format, keys, terminal)
     return _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data).text(format, keys, terminal)
@@ -126,6 +132,8 @@ def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal, command
             for title, text in (
                 ("Hosts", markdown_table(sorted_hosts(status), host_columns(status.at))),
                 ("VMs", markdown_table(sorted_vms(status), vm_columns(status.at))),
+                ("Pools", markdown_table(sorted_facilities(status.pools), facility_columns("pool"))),
+                ("Networks", markdown_table(sorted_facilities(status.networks), facility_columns("network"))),
                 ("Images", markdown_table(sorted_images(status), image_columns())),
             )
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
-from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, VmStatus
+from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmStatus
 
 
 def status_data(status: FleetStatus) -> dict[str, Any]:
@@ -21,6 +21,8 @@ def status_data(status: FleetStatus) -> dict[str, Any]:
         "problems": list(status.problems),
         "hosts": [host_data(host) for host in status.hosts],
         "vms": [vm_data(vm) for vm in status.vms],
+        "pools": [facility_data(pool) for pool in status.pools],
+        "networks": [facility_data(network) for network in status.networks],
         "images": [image_data(image) for image in status.images],
     }
 
@@ -62,6 +64,16 @@ def vm_data(vm: VmStatus) -> dict[str, Any]:
         "message": vm.message,
         "held": vm.is_held,
         "unmet": [unmet_json(item) for item in vm.unmet],
+    }
+
+
+def facility_data(facility: FacilityStatus) -> dict[str, Any]:
+    """One pool or network."""
+    return {
+        "name": facility.name,
+        "sync": facility.sync,
+        "hosts": list(facility.hosts),
+        "message": facility.message,
     }
 
 

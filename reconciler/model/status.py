@@ -84,6 +84,17 @@ class ImageStatus(Struct, frozen=True):
     message: str
 
 
+class FacilityStatus(Struct, frozen=True):
+    """One storage pool or network, on all its hosts."""
+
+    name: str
+    sync: Sync
+    """`unknown` where none of its hosts could be read."""
+    hosts: tuple[str, ...]
+    """Hosts that the specs give it to."""
+    message: str
+
+
 class FleetStatus(Struct, frozen=True):
     """Everything `status` shows."""
 
@@ -99,6 +110,8 @@ class FleetStatus(Struct, frozen=True):
     """Who holds the state directory, if anybody."""
     is_held: bool = False
     """Whether the fleet as a whole is paused."""
+    pools: tuple[FacilityStatus, ...] = ()
+    networks: tuple[FacilityStatus, ...] = ()
 
     @property
     def healthy(self) -> bool:
@@ -106,5 +119,6 @@ class FleetStatus(Struct, frozen=True):
         return (
             not self.problems
             and all(host.well for host in self.hosts)
+            and all(facility.sync in ("in-sync", "unknown") for facility in (*self.pools, *self.networks))
             and all(vm.sync == "in-sync" and vm.health in ("running", "stopped") for vm in self.vms)
         )

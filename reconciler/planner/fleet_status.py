@@ -16,6 +16,7 @@ from reconciler.model.plan import UNSEEN, Action, Plan, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
 from reconciler.planner.ownership import Copy
@@ -52,6 +53,7 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
     for action in plan.actions:
         actions[action.target].append(action)
     leaving = {name for name in world.copies if name not in desired.vms}
+    pools, networks = facilities(world, actions, reasons)
     return FleetStatus(
         fleet=world.fleet,
         generation=desired.generation,
@@ -64,6 +66,8 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
         images=tuple(_image(world, name, actions[ObjectRef("Image", name)]) for name in sorted(desired.images)),
         problems=_problems(world),
         is_held="fleet" in world.ledger.paused,
+        pools=pools,
+        networks=networks,
     )
 
 
@@ -237,8 +241,17 @@ def _image(world: World, name: str, actions: list[Action]) -> ImageStatus:
         digest=digest,
         virtual_size=facts.virtual_size if facts else None,
         pools=pools,
-        message=error or ", ".join(action.detail for action in actions) or ("" if pools else "not used yet"),
+        message=error or ", ".join(action.detail for action in actions) or ("" if pools else _why_nowhere(world, name)),
     )
+
+
+def _why_nowhere(world: World, image: str) -> str:
+    """Why no pool is known to hold the image: what can't be read may hold it."""
+    pools = {disk.pool for vm in world.desired.vms.values() for disk in vm.spec.disks if disk.image == image}
+    hosts = [host for pool in pools for host in world.desired.hosts if world.pool_serves(pool, host)]
+    observed = [world.observed_pool(pool, host) for pool in pools for host in world.pool_hosts.get(pool, ())]
+    can_all_be_read = len(observed) == len(hosts) and all(seen and seen.volumes is not None for seen in observed)
+    return "not used yet" if can_all_be_read else "not in any pool that can be read"
 
 
 def _pools_with(world: World, base: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from typing import Literal
 
 import pytest
 import yaml
@@ -61,6 +62,21 @@ def test_programs_are_told_who_is_held_and_who_armed() -> None:
     assert [vm["held"] for vm in told["vms"]] == [False, True]
 
 
+def test_a_pool_that_failed_is_in_the_first_line_and_is_what_to_look_at_next() -> None:
+    text = render_status(TROUBLED, _PLAIN)
+
+    assert "1 pool not ready · 1 network not ready" in text.splitlines()[0]
+    assert "→ reconciler why StoragePool/vms" in text
+    assert not replace(HEALTHY, pools=TROUBLED.pools).healthy
+
+
+@pytest.mark.parametrize(("section", "names"), [("pools", ["vms", "backup"]), ("networks", ["lan"])])
+def test_pools_and_networks_can_be_listed_alone(section: Literal["pools", "networks"], names: list[str]) -> None:
+    rows = csv.DictReader(io.StringIO(status_text(TROUBLED, "csv", [], section, _PLAIN)))
+
+    assert [row["name"] for row in rows] == names
+
+
 def test_problems_come_first_in_every_list() -> None:
     text = render_status(TROUBLED, _PLAIN)
 
@@ -113,7 +129,8 @@ def test_json_and_yaml_say_the_same() -> None:
 def test_markdown_has_a_table_for_each_list() -> None:
     text = status_text(TROUBLED, "markdown", [], None, _PLAIN)
 
-    assert [line for line in text.splitlines() if line.startswith("####")] == ["#### Hosts", "#### VMs", "#### Images"]
+    titles = [line.removeprefix("#### ") for line in text.splitlines() if line.startswith("####")]
+    assert titles == ["Hosts", "VMs", "Pools", "Networks", "Images"]
 
 
 def test_no_line_ends_in_spaces() -> None:

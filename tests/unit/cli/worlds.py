@@ -22,7 +22,7 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView, Placement
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan
-from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, VmStatus
+from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmStatus
 from reconciler.specfiles.loader import load
 from tests.unit.cli.plans import EVERY_REASON, GENERATION, GIB, NOW, UNREAD, plan, ref
 
@@ -72,6 +72,8 @@ HEALTHY: Final = FleetStatus(
     images=(IMAGE,),
     problems=(),
     controller="`reconciler run` (pid 4711, since 2026-11-20 08:00:00)",
+    pools=(FacilityStatus("vms", "in-sync", ("h1", "h2"), ""),),
+    networks=(FacilityStatus("lan", "in-sync", ("h1", "h2"), ""),),
 )
 
 TROUBLED: Final = FleetStatus(
@@ -120,6 +122,16 @@ TROUBLED: Final = FleetStatus(
     ),
     images=(IMAGE, ImageStatus("alpine", "out-of-sync", None, None, (), "not fetched yet")),
     problems=("h4 could not be read: no connection to 10.0.0.14:16509",),
+    pools=(
+        FacilityStatus("backup", "in-sync", ("h1",), ""),
+        FacilityStatus(
+            "vms",
+            "blocked",
+            ("h1", "h2", "h4", "h5"),
+            "failed on h1, h2: start: cannot open directory '/srv/vms' (2 tries, next in 579 s); h4, h5 not seen",
+        ),
+    ),
+    networks=(FacilityStatus("lan", "out-of-sync", ("h1", "h2"), "start on h1"),),
 )
 
 
