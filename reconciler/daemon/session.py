@@ -16,6 +16,7 @@ from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import controller, controller_holder
 from reconciler.ledger.finished import finished_volumes
+from reconciler.ledger.old_copy import is_old_copy
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
 from reconciler.ledger.sightings import note_sightings
 from reconciler.ledger.store import Ledger
@@ -156,6 +157,10 @@ class Session:
         """The ledger, completed from the marks on the hosts; written down by the one controller only."""
         view, now, fleet = self._ledger.view(), self._clock.now(), self._policy.fleet
         missing = unrecorded_placements(view, inventory, fleet, now, in_flight)
+        if is_old_copy(view, missing, inventory):
+            view = replace(view, hosts_read=frozenset())
+            if self._writer is not None:
+                self._ledger.forget_hosts_read()
         unknown = inventory.hosts.keys() - view.hosts_read
         finished = finished_volumes(view, inventory, desired, in_flight)
         view = replace(view, intents=view.intents - finished)

@@ -161,6 +161,11 @@ class Ledger(LedgerFile):
         with self._writing() as connection:
             connection.executemany("REPLACE INTO host_read (host, seconds) VALUES (?, ?)", tuple(seconds.items()))
 
+    def forget_hosts_read(self) -> None:
+        """Take no host for known any more: this ledger is an old copy, and there may be VMs that it has missed."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM host_read")
+
     # -- volumes ---------------------------------------------------------------------------------------------------
     def begin_volume(self, pool: str, volume: str, host: str) -> None:
         """Remember that the volume is being made and may be partial; written before it is created."""

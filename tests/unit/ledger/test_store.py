@@ -345,3 +345,14 @@ def test_a_state_directory_of_another_user_is_no_empty_ledger(tmp_path: Path, mo
     with pytest.raises(LedgerError, match="Permission denied") as caught:
         Ledger.open_readonly(tmp_path)
     assert "run as the user that owns" in caught.value.hint
+
+
+def test_hosts_that_were_read_can_be_forgotten_and_placements_stay(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record_placement("web", "h1", 1, 0.0)
+        ledger.note_host_read({"h1": 1.0, "h2": 1.0})
+
+        ledger.forget_hosts_read()
+
+        assert ledger.view().hosts_read == frozenset()
+        assert set(ledger.view().placements) == {"web"}
