@@ -99,7 +99,9 @@ def _spec(story: Story) -> list[str]:
     broken = desired.unusable.get(story.target)
     generation = f"specs {revision(desired.generation)}"
     if broken is not None:
-        return [f"{broken.where} · unusable: {broken.message}", "its last good form stands; nothing of it is removed"]
+        stands = "its last good form stands; nothing of it is removed"
+        left = stands if source is not None else "nothing of it is changed or removed until that is mended"
+        return [f"{broken.where} · unusable: {broken.message}", left]
     if source is None:
         return [f"not in the specs · {generation}"]
     return [f"{source} · {generation}"]

@@ -46,6 +46,11 @@ class SpecProblem(Struct, frozen=True, order=True):
     suggestion: str = ""
     """A name that was probably meant."""
 
+    @property
+    def needs_images(self) -> bool:
+        """Whether it is found only where images are opened, which `validate` does not."""
+        return self.code == "S033"
+
 
 class DesiredState(Struct, frozen=True):
     """One generation of specs; objects are by name."""

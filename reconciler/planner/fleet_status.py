@@ -77,10 +77,11 @@ def _problems(world: World) -> tuple[str, ...]:
         found.append(f"nothing is removed: {world.desired.removal_hold}")
     if "fleet" in world.ledger.paused:
         found.append("the fleet is paused: nothing is changed, and nobody is fenced (reconciler resume)")
-    errors = sum(problem.severity == "error" for problem in world.desired.problems)
+    errors = world.desired.errors
     if errors:
-        mistakes = "mistake" if errors == 1 else "mistakes"
-        found.append(f"the specs have {errors} {mistakes}; last good forms stand (reconciler validate)")
+        mistakes = "mistake" if len(errors) == 1 else "mistakes"
+        shown_by = "plan" if all(error.needs_images for error in errors) else "validate"
+        found.append(f"the specs have {len(errors)} {mistakes}; last good forms stand (reconciler {shown_by})")
     return tuple(found)
 
 

@@ -65,10 +65,16 @@ def _report_unusable(world: World, draft: Draft) -> None:
         draft.wait(
             ref,
             "spec-invalid",
-            f"{problem.where}: {problem.message}; until that is mended the last good form stands",
+            f"{problem.where}: {problem.message}; {_what_stands(world, ref)}",
             severity="blocked",
-            hint=NextCommand("validate"),
+            hint="" if problem.needs_images else NextCommand("validate"),
         )
+
+
+def _what_stands(world: World, ref: ObjectRef) -> str:
+    if _is_desired(world, ref):
+        return "until that is mended the last good form stands"
+    return "nothing of it is changed or removed until that is mended"
 
 
 def _unmet_order(unmet: Unmet) -> tuple[object, ...]:
@@ -114,6 +120,7 @@ def _is_desired(world: World, ref: ObjectRef) -> bool:
     kind, name = ref
     desired = world.desired
     return name in {
+        "Host": desired.hosts,
         "StoragePool": desired.pools,
         "Network": desired.networks,
         "Image": desired.images,

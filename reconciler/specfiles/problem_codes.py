@@ -75,7 +75,8 @@ _TABLE: Final = (
     CodeInfo("S031", "MAC address claimed twice", "error",
              "Two network cards would have the same hardware address. All VMs that claim it are refused."),
     CodeInfo("S032", "Reference to nothing", "error", "The object that is named is not in the specs."),
-    CodeInfo("S033", "Disk smaller than its image", "error", "A disk that starts as an image must hold all of it."),
+    CodeInfo("S033", "Disk smaller than its image", "error", "A disk that starts as an image must hold all of it."
+             " It is found by whatever opens the image, such as plan; validate opens none."),
     CodeInfo("S034", "No host can run the VM", "error",
              "No host has all of the VM's pools and networks, is among its placement.hosts and has the labels of its"
              " placement.nodeSelector."),

@@ -70,7 +70,7 @@ _ALL: Final = (
     ReasonInfo(
         "spec-invalid",
         "the spec or what it needs has a mistake; the last good form stands",
-        "`reconciler validate`; for an image file: see that it is there",
+        "`reconciler validate`; for an image: see that it is there, and no larger than its disks",
     ),
     ReasonInfo(
         "paused",
@@ -83,7 +83,7 @@ _ALL: Final = (
     ReasonInfo(
         "backoff",
         "failed in a way that may pass; tried again after 5 s, 10 s … 10 min",
-        "wait, or `apply`, which tries at once",
+        "wait; once it is mended, `reconciler resume KIND/NAME` or `apply` tries at once",
     ),
     ReasonInfo(
         "disk-locked",
@@ -93,7 +93,7 @@ _ALL: Final = (
     ReasonInfo(
         "failed",
         "failed in a way that needs somebody; the text has the remedy",
-        "mend it; tried every 10 min, and at once by `apply` or after a change of it",
+        "mend it, then `reconciler resume KIND/NAME` or `apply`, which try at once; else every 10 min",
     ),
     ReasonInfo(
         "removal-held",

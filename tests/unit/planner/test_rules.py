@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.ledger import Failure
 from reconciler.model.steps import DefineDomain
+from reconciler.planner.fleet_status import fleet_status
 from tests.support.fleets import (
     Story,
     host,
@@ -342,4 +343,22 @@ def test_a_vm_with_an_unusable_spec_is_neither_changed_nor_removed() -> None:
 
     assert fleet.plan().empty
     told = fleet.unmet()["spec-invalid"].detail
-    assert told == "web.yaml:7:3: unknown field; until that is mended the last good form stands"
+    assert told == "web.yaml:7:3: unknown field; nothing of it is changed or removed until that is mended"
+
+
+def test_the_last_good_form_of_a_spec_is_spoken_of_where_there_is_one() -> None:
+    problem = SpecProblem(SourceRef("web.yaml", 7, 3), "S014", "VirtualMachine/web", "spec.cpus", "unknown field")
+    found = running().with_specs(unusable={ref("VirtualMachine/web"): problem}).unmet()["spec-invalid"]
+
+    assert found.detail.endswith("until that is mended the last good form stands")
+    assert found.hint == "reconciler validate"
+
+
+def test_a_mistake_that_only_a_look_at_the_image_finds_does_not_send_anybody_to_validate() -> None:
+    message = "32MiB is less than the 64MiB of Image/debian; write 1GiB or more, or leave size out"
+    problem = SpecProblem(SourceRef("web.yaml", 7, 3), "S033", "VirtualMachine/web", "spec.disks[0].size", message)
+    fleet = story(vm("other")).with_specs(unusable={ref("VirtualMachine/web"): problem}, problems=(problem,))
+
+    assert fleet.unmet()["spec-invalid"].hint == ""
+    told = fleet_status(fleet.specs, fleet.inventory, fleet.ledger, fleet.policy, fleet.plan(), fleet.now).problems
+    assert told == ("the specs have 1 mistake; last good forms stand (reconciler plan)",)
