@@ -54,7 +54,7 @@ class InPlace(OneCopy, frozen=True):
         if not changes and not mark_changes:
             return disks
         if not domain.active:
-            changes = tuple(replace(change, disruption="none") for change in changes)
+            changes = tuple(_while_off(change) for change in changes)
         generation = self.world.desired.generation
         redefine = self.draft.act(
             RedefineDomain(
@@ -68,7 +68,8 @@ class InPlace(OneCopy, frozen=True):
             host=self.copy.host,
             sign="change",
             why=self._why(config) if changes else "spec-change",
-            detail=self._redefine_detail(changes),
+            detail=self._redefine_detail(changes) + ("; it boots from another disk then" if _rebuilds(changes) else ""),
+            disruption="rebuild" if _rebuilds(changes) else "none",
             changes=(*changes, *mark_changes),
             after=(*disks, *self._facilities_first(config)),
         )
@@ -140,6 +141,16 @@ class InPlace(OneCopy, frozen=True):
             host=self.copy.host,
             hint=NextCommand("why", f"StoragePool/{pool}"),
         )
+
+
+def _rebuilds(changes: tuple[FieldChange, ...]) -> bool:
+    """Whether the VM has another system after its next boot."""
+    return any(change.disruption == "rebuild" for change in changes)
+
+
+def _while_off(change: FieldChange) -> FieldChange:
+    """A VM that is off needs no reboot; that its system is another one then stays true."""
+    return change if change.disruption == "rebuild" else replace(change, disruption="none")
 
 
 def _yes_no(value: bool) -> str:

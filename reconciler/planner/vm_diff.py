@@ -67,7 +67,7 @@ def diff(desired: DomainConfig, observed: DomainConfig, *, live: bool = False) -
     """Changes that bring `observed` to `desired`, in a fixed order, without autostart and mark.
 
     With `live`, fields that libvirt rewrites in the live XML (CPU model) are left out. Every field here takes effect
-    when the guest next boots, so each change's disruption is `reboot`.
+    when the guest next boots, so each change's disruption is `reboot`, or `rebuild` where its boot disk goes.
     """
     return tuple(_changes(desired, observed, live=live))
 
@@ -106,8 +106,24 @@ def _disk_changes(desired: tuple[DiskConfig, ...], observed: tuple[DiskConfig, .
     there = {disk.path: disk for disk in observed}
     for path in sorted(wanted.keys() | there.keys()):
         new, old = wanted.get(path), there.get(path)
-        if new != old:
+        if new is None:
+            yield _disk_gone(path, old, is_boot_disk=path == observed[0].path)
+        elif new != old:
             yield _change(f"disks[{_disk_name(path)}]", _disk(old, new), _disk(new, old))
+
+
+def _disk_gone(path: str, old: DiskConfig | None, *, is_boot_disk: bool) -> FieldChange:
+    """With its boot disk a guest loses its system: what comes up next is another one. Somebody's disk is just gone."""
+    name = f"disks[{_disk_name(path)}]"
+    if not _is_of_a_vm(path):
+        return _change(name, _disk(old, None), "none")
+    kept = f"unplugged, kept as {path.rsplit('/', 1)[-1]}"
+    return _change(name, _disk(old, None), kept, "rebuild" if is_boot_disk else "reboot")
+
+
+def _is_of_a_vm(path: str) -> bool:
+    """Whether the file is named as a disk of a VM, `fleet.vm.disk.format`."""
+    return path.rsplit("/", 1)[-1].count(".") == 3
 
 
 def _disk_name(path: str) -> str:
