@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import datetime
 
 import structlog
 
@@ -20,7 +21,7 @@ def configure_logs(settings: Settings, *, daemon: bool = False) -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=settings.log_format == "json"),
+        structlog.processors.TimeStamper(fmt="iso", utc=True) if settings.log_format == "json" else _local_time,
         structlog.processors.StackInfoRenderer(),
     ]
     handler = logging.StreamHandler(sys.stderr)
@@ -41,6 +42,12 @@ def configure_logs(settings: Settings, *, daemon: bool = False) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _local_time(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Local time with its distance from UTC: logs of several hosts are read side by side."""
+    event["timestamp"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    return event
 
 
 def _level(verbosity: int, *, daemon: bool) -> int:

@@ -65,6 +65,8 @@ class PassLog:
         now = {(str(unmet.target), unmet.reason): unmet for unmet in view.plan.unmet}
         for key in sorted(now.keys() - self._unmet):
             log.warning("spec.unmet", object=key[0], reason=key[1], host=now[key].host, detail=now[key].detail)
+        still_unmet = {target for target, _ in now}
         for target, reason in sorted(self._unmet - now.keys()):
-            log.info("spec.met", object=target, reason=reason)
+            if target not in still_unmet:
+                log.info("spec.met", object=target, reason=reason)
         self._unmet = frozenset(now)

@@ -229,10 +229,10 @@ class Collector:
         if isinstance(result, HostError):
             return UnreadHost(name, result.message, result.hint, self._last_seen.get(name))
         since = self._pending.get(name)
-        waited = "" if since is None else f" within {max(0.1, self._clock.now() - since):.1f} s"
+        asked = "" if since is None else f" (asked {max(0.1, self._clock.now() - since):.1f} s ago)"
         return UnreadHost(
             name,
-            f"has not answered{waited}",
+            f"does not answer{asked}",
             f"look at libvirtd on {name}, or wait: it is asked again in every pass",
             self._last_seen.get(name),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 
@@ -29,3 +31,16 @@ def test_traceback_in_the_log_shows_no_values_of_variables(form: str) -> None:
 
     assert "ZeroDivisionError" in done.stderr
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize(("form", "zone"), [("json", "Z"), ("console", "+05:30")])
+def test_times_in_the_log_name_their_zone(form: str, zone: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BREAK_OFF.replace("{form}", form)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TZ": "Asia/Kolkata"},
+    )
+
+    assert re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,6}" + re.escape(zone), done.stderr)
