@@ -11,7 +11,9 @@ from reconciler.ledger.restarts import Restarts
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
-PLACEMENTS: Final = "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy FROM placement"
+PLACEMENTS: Final = (
+    "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy, marked_epoch FROM placement"
+)
 
 
 def read_view(connection: sqlite3.Connection) -> LedgerView:
@@ -44,10 +46,12 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     )
 
 
-def placement_of(row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None]) -> Placement:
+def placement_of(
+    row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None, int | None],
+) -> Placement:
     """Of a row as PLACEMENTS gives it."""
-    vm, host, epoch, since, ran, came_from, autostart, policy = row
-    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy)
+    vm, host, epoch, since, ran, came_from, autostart, policy, marked = row
+    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy, marked)
 
 
 def failure_of(row: tuple[str, int, str, int, float, str]) -> Failure:

@@ -26,6 +26,8 @@ def unrecorded_placements(
     What is older than a VM's removal is left of a life that is over.
 
     A VM that people moved is where it is now, with an epoch of its own, so that an older copy that comes back loses.
+    Its mark gets that later: moved once more before that, while it is held, it still has the mark of before.
+
     VMs of `in_flight` (`Kind/name`) are left out: what was observed of them may be outdated already.
     """
     found: dict[str, Placement] = {}
@@ -44,9 +46,9 @@ def unrecorded_placements(
             if not others_run:
                 found[vm] = placement
         elif how_many[vm] == 1 and (
-            _was_moved(placement, domain, recorded, inventory) or _never_left(placement, recorded, inventory)
+            _was_moved(placement, domain, recorded, inventory, view) or _never_left(placement, recorded, inventory)
         ):
-            found[vm] = replace(placement, epoch=recorded.epoch + 1)
+            found[vm] = replace(placement, epoch=recorded.epoch + 1, marked_epoch=placement.epoch)
     return tuple(found[vm] for vm in sorted(found))
 
 
@@ -56,7 +58,9 @@ def adopt_marks(
     """Record `unrecorded_placements`, and return them."""
     adopted = unrecorded_placements(ledger.view(), inventory, fleet, now, in_flight)
     for placement in adopted:
-        ledger.record_placement(placement.vm, placement.host, placement.epoch, placement.since)
+        ledger.record_placement(
+            placement.vm, placement.host, placement.epoch, placement.since, marked_epoch=placement.marked_epoch
+        )
     return adopted
 
 
@@ -85,13 +89,16 @@ def _never_left(copy: Placement, recorded: Placement, inventory: Inventory) -> b
     return recorded.came_from == copy.host and put is not None and copy.vm not in put.domains
 
 
-def _was_moved(copy: Placement, domain: ObservedDomain, recorded: Placement, inventory: Inventory) -> bool:
+def _was_moved(
+    copy: Placement, domain: ObservedDomain, recorded: Placement, inventory: Inventory, view: LedgerView
+) -> bool:
     """Whether people moved the VM: of two hosts with equal epochs, the recorded one surely does not run it.
 
     That is so where it was read and has no such domain, and where the VM runs in sight: a guest that is still being
-    migrated is paused at its destination.
+    migrated is paused at its destination. What a lost host brings back with the mark of before a move was left there.
     """
-    if recorded.epoch != copy.epoch or recorded.host == copy.host:
+    is_marked = copy.epoch == recorded.marked_epoch and copy.host not in view.incidents
+    if not (is_marked or recorded.epoch == copy.epoch) or recorded.host == copy.host:
         return False
     before = inventory.hosts.get(recorded.host)
     if before is None:

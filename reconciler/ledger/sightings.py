@@ -24,6 +24,10 @@ def note_sightings(
         if placement.came_from is not None and domain.active:
             ledger.note_arrival(placement.vm)
             is_news = True
+        mark = domain.config.mark
+        if placement.marked_epoch is not None and mark is not None and mark.epoch >= placement.epoch:
+            ledger.note_mark(placement.vm)
+            is_news = True
     return is_news
 
 

@@ -87,6 +87,7 @@ class Ledger(LedgerFile):
         ran: bool = True,
         came_from: str | None = None,
         autostart: bool = False,
+        marked_epoch: int | None = None,
     ) -> None:
         """Remember that `vm` is put on `host`; written before the domain is defined there.
 
@@ -109,9 +110,9 @@ class Ledger(LedgerFile):
                 removed = RemovedVms(connection).of(vm)
                 policy = known[2] if known else removed.deletion_policy if removed else None
                 connection.execute(
-                    "REPLACE INTO placement (vm, host, epoch, since, ran, came_from, autostart, deletion_policy)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (vm, host, epoch, at, ran, came_from, autostart, policy),
+                    "REPLACE INTO placement (vm, host, epoch, since, ran, came_from, autostart,"
+                    " deletion_policy, marked_epoch) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (vm, host, epoch, at, ran, came_from, autostart, policy, marked_epoch),
                 )
                 RemovedVms(connection).drop(vm)
 
@@ -136,6 +137,11 @@ class Ledger(LedgerFile):
         """Remember that `vm` was seen to run where it was put: where it was before does not matter any more."""
         with self._writing() as connection:
             connection.execute("UPDATE placement SET came_from = NULL WHERE vm = ?", (vm,))
+
+    def note_mark(self, vm: str) -> None:
+        """Remember that the mark of `vm`, which people had moved, has the epoch that is on record."""
+        with self._writing() as connection:
+            connection.execute("UPDATE placement SET marked_epoch = NULL WHERE vm = ?", (vm,))
 
     def forget_restarts(self, vm: str) -> None:
         """Count restarts of `vm` anew: we stopped it ourselves, so what was before says nothing any more."""

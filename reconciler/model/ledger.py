@@ -29,6 +29,14 @@ class Placement(Struct, frozen=True):
     """Whether the domain, as last seen, is started by its host."""
     deletion_policy: DeletionPolicy | None = None
     """What the specs last said about its disks; None where they have not named it since this ledger began."""
+    marked_epoch: int | None = None
+    """Where people moved it: the epoch in its mark, until that was brought to `epoch`; marks don't tell moves apart."""
+
+    def reached_by(self, mark: int | None) -> int:
+        """The epoch below which copies elsewhere are surely old; `mark` is that of the copy here, if it is in sight."""
+        if self.marked_epoch is None or (mark is not None and mark >= self.epoch):
+            return self.epoch
+        return self.marked_epoch
 
 
 class RemovedVm(Struct, frozen=True):

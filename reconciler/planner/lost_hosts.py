@@ -66,13 +66,15 @@ def stale_copies(copies: tuple[Copy, ...], placement: Placement, incidents: Mapp
     That is certain where the true copy is in sight with its epoch, or where the old ones are on hosts that were lost:
     the VM was placed elsewhere because of that. It is not where marks have equal epochs, which only people can make.
     """
-    old = tuple(copy for copy in copies if copy.host != placement.host and copy.mark.epoch < placement.epoch)
+    true = next((copy.mark.epoch for copy in copies if copy.host == placement.host), None)
+    reached = placement.reached_by(true)
+    old = tuple(copy for copy in copies if copy.host != placement.host and copy.mark.epoch < reached)
     others = [copy for copy in copies if copy not in old]
     in_place = [copy for copy in others if copy.host == placement.host]
     if len(in_place) != len(others):
         return ()
     if in_place:
-        return old if in_place[0].mark.epoch >= placement.epoch else ()
+        return old if in_place[0].mark.epoch >= reached else ()
     return old if all(copy.host in incidents for copy in old) else ()
 
 

@@ -61,12 +61,16 @@ class Subject:
         if mark is not None and placement is None:
             removed = self.ledger.removed.get(mark.vm)
             return removed is not None and (mark.epoch, host == removed.host) < (removed.epoch, True)
-        if mark is None or placement is None or placement.host == host or mark.epoch >= placement.epoch:
+        if mark is None or placement is None or placement.host == host:
             return False
         newer = self.domain(placement.host, uuid)
+        newer_mark = newer.config.mark if newer is not None else None
+        reached = placement.reached_by(newer_mark.epoch if newer_mark is not None else None)
+        if mark.epoch >= reached:
+            return False
         if newer is None:
             return host in self.ledger.incidents
-        return newer.config.mark is not None and newer.config.mark.epoch >= placement.epoch
+        return newer_mark is not None and newer_mark.epoch >= reached
 
     def is_ours(self, domain: ObservedDomain) -> bool:
         mark = domain.config.mark

@@ -8,8 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.ledger.rebuild import adopt_marks
+from reconciler.ledger.sightings import note_sightings
 from reconciler.ledger.store import Ledger
 from reconciler.model.domain import DomainState, OwnershipMark
+from reconciler.model.health import Incident
 from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import HostFacts, HostInventory, Inventory, ObservedDomain
 from reconciler.model.ledger import Placement
@@ -125,7 +127,42 @@ def test_vm_that_was_moved_by_hand_is_where_it_is_now_and_an_older_copy_loses(tm
 
         adopt_marks(ledger, inventory(h1=[], h2=[domain("a", 1, state="running")]), "f", 5.0)
 
-        assert ledger.placement("a") == Placement("a", "h2", 2, 5.0)
+        assert ledger.placement("a") == Placement("a", "h2", 2, 5.0, marked_epoch=1)
+
+
+def moved_to_h2(ledger: Ledger) -> None:
+    """By hand, from h1; its mark is still that of before."""
+    ledger.record_placement("a", "h1", 1, 0.0)
+    adopt_marks(ledger, inventory(h1=[], h2=[domain("a", 1, state="running")]), "f", 5.0)
+
+
+@pytest.mark.parametrize("state", ["running", "shutoff"])
+@pytest.mark.parametrize("host", ["h1", "h3"])
+def test_vm_that_was_moved_again_with_the_same_mark_is_where_it_is_now(
+    tmp_path: Path, host: str, state: DomainState
+) -> None:
+    with Ledger(tmp_path) as ledger:
+        moved_to_h2(ledger)
+
+        adopt_marks(ledger, inventory(h2=[], **{host: [domain("a", 1, state=state)]}), "f", 9.0)
+
+        assert ledger.placement("a") == Placement("a", host, 3, 9.0, marked_epoch=1)
+
+
+def test_copy_that_a_lost_host_brings_back_is_not_the_vm_that_was_moved_from_it(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        moved_to_h2(ledger)
+        ledger.open_incident(Incident("i1", "h1", 6.0, None))
+
+        assert adopt_marks(ledger, inventory(h1=[domain("a", 1)], h2=[]), "f", 9.0) == ()
+
+
+def test_copy_left_behind_is_not_the_vm_once_that_has_a_mark_of_its_own(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        moved_to_h2(ledger)
+        note_sightings(ledger, ledger.view(), inventory(h2=[domain("a", 2)]), "f")
+
+        assert adopt_marks(ledger, inventory(h1=[domain("a", 1)], h2=[]), "f", 9.0) == ()
 
 
 @pytest.mark.parametrize("state", ["shutoff", "paused"])
@@ -142,7 +179,7 @@ def test_vm_that_runs_in_sight_was_moved_from_a_host_that_is_not_read(tmp_path: 
 
         adopt_marks(ledger, inventory(h2=[domain("a", 1, state="running")]), "f", 5.0)
 
-        assert ledger.placement("a") == Placement("a", "h2", 2, 5.0)
+        assert ledger.placement("a") == Placement("a", "h2", 2, 5.0, marked_epoch=1)
 
 
 def test_vm_is_not_taken_for_moved_while_the_host_that_it_was_on_has_a_copy(tmp_path: Path) -> None:

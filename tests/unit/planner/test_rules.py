@@ -248,25 +248,6 @@ def test_a_stale_copy_is_never_started() -> None:
     assert "the copy on h1 (epoch 1, shutoff) is stale" in stale.unmet()["conflict"].detail
 
 
-def test_a_vm_moved_by_hand_is_converged_where_it_is_now() -> None:
-    fleet = running()
-    moved = fleet.without_domain().with_domain(fleet.domain(), on="h2").edited(on="h2", memory=1 << 29).noticed()
-
-    assert moved.action("redefine-domain").host == "h2"
-
-
-def test_a_vm_moved_by_hand_gets_an_epoch_that_a_copy_left_behind_does_not_have() -> None:
-    fleet = running()
-    moved = fleet.without_domain().with_domain(fleet.domain(), on="h2").noticed().converged()
-    back = moved.with_domain(fleet.domain(), on="h1")
-
-    assert moved.domain(on="h2").config.mark.epoch == 2  # type: ignore[union-attr]
-    assert [(action.kind, action.host) for action in back.plan().actions] == [
-        ("stop-domain", "h1"),
-        ("undefine-domain", "h1"),
-    ]
-
-
 def test_a_vm_that_may_be_on_its_recorded_host_too_is_left_alone() -> None:
     fleet = running()
     unmarked = replace(fleet.domain(), config=replace(fleet.domain().config, mark=None))
