@@ -117,4 +117,9 @@ spec:
   memory: 256MiB
   disks:
     - {disk}
-{network}"""
+{network}  # How a running VM is changed: live does at once what it can, and the rest with the next boot; stage waits for that with
+  # all; restart shuts the VM down where a change needs it.
+  # updatePolicy: live
+  # What becomes of its disks once it leaves these files: retain, or delete.
+  # deletionPolicy: retain
+"""

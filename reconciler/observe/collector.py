@@ -232,7 +232,7 @@ class Collector:
         asked = "" if since is None else f" (asked {max(0.1, self._clock.now() - since):.1f} s ago)"
         return UnreadHost(
             name,
-            f"does not answer{asked}",
+            f"has not answered{asked}",
             f"look at libvirtd on {name}, or wait: it is asked again in every pass",
             self._last_seen.get(name),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from reconciler.daemon.view import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.desired_state import SourceRef, SpecProblem
+from reconciler.specfiles.loader import load
 from tests.unit.cli.calling import CHANGES, EMPTY, invoke
 from tests.unit.cli.plans import NOW, SECRET, plan
 from tests.unit.cli.worlds import NO_HOST, TROUBLED, FakeSession, doors, look, remember
@@ -219,6 +221,20 @@ def test_init_writes_a_fleet_that_validates(tmp_path: Path) -> None:
         file.read_text().startswith("# yaml-language-server: $schema=./schema.json\n")
         for file in directory.glob("*.yaml")
     )
+
+
+def test_init_shows_what_decides_over_running_guests_and_kept_disks(tmp_path: Path) -> None:
+    directory = tmp_path / "new"
+    invoke("init", directory)
+    file = directory / "vms.yaml"
+
+    shown = file.read_text()
+    file.write_text(re.sub(r"# (\w+Policy: \w+)$", r"\1", shown, flags=re.MULTILINE))
+    spec = load(directory, fleet="default").vms["hello"].spec
+
+    assert "# updatePolicy: live" in shown
+    assert "# deletionPolicy: retain" in shown
+    assert {"update_policy", "deletion_policy"} <= spec.model_fields_set
 
 
 def test_init_with_an_image_declares_the_format_that_it_has(tmp_path: Path) -> None:
