@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 from reconciler.model import steps
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.domain import DiskConfig, NicConfig
+from reconciler.model.live_edit import Plug, Replug, SetMemory, SetVcpus, Unplug
 from reconciler.model.plan import Action
 from reconciler.model.quantities import approximate_size, format_duration
 
@@ -118,6 +120,25 @@ def _(step: steps.GrowVolume) -> str:
 @_words.register
 def _(step: steps.GrowDisk) -> str:
     return f"grow {_volume_words(step.path.rpartition('/')[2])} to {approximate_size(step.capacity)} while it runs"
+
+
+@_words.register
+def _(step: steps.EditLive) -> str:
+    match step.edit:
+        case SetMemory(memory):
+            return f"memory {approximate_size(memory)} while it runs"
+        case SetVcpus(vcpus):
+            return f"{vcpus} CPUs while it runs"
+        case Plug(device):
+            return f"plug {_device_words(device)} in"
+        case Unplug(device):
+            return f"unplug {_device_words(device)}"
+        case Replug(nic):
+            return f"plug {nic.mac} into {nic.network}"
+
+
+def _device_words(device: DiskConfig | NicConfig) -> str:
+    return f"disk {device.target}" if isinstance(device, DiskConfig) else f"card {device.mac}"
 
 
 @_words.register

@@ -9,6 +9,7 @@ from reconciler.errors import HostError, ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_amend import amend
+from reconciler.hypervisor.domain_parts import render_disk, render_nic
 from reconciler.hypervisor.domain_xml import render
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.libvirt_errors import (
@@ -20,11 +21,14 @@ from reconciler.hypervisor.libvirt_errors import (
     OPERATION_INVALID,
 )
 from reconciler.hypervisor.libvirt_values import state_name
-from reconciler.model.domain import DomainConfig, DomainState
+from reconciler.hypervisor.xml_nodes import to_text
+from reconciler.model.domain import DiskConfig, DomainConfig, DomainState, NicConfig
 from reconciler.model.inventory import ObservedDomain
+from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug
 
 T = TypeVar("T")
 _AGENT_SECONDS: Final = 5
+_KIB: Final = 1 << 10
 _NO_AGENT: Final = (AGENT_UNRESPONSIVE, AGENT_UNSYNCED, ARGUMENT_UNSUPPORTED)
 
 
@@ -124,6 +128,9 @@ class HostDomains:
     def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
         self._with_domain(uuid, lambda domain: domain.blockResize(path, capacity, lv.BLOCK_RESIZE_BYTES))
 
+    def edit_live(self, uuid: str, edit: LiveEdit) -> None:
+        self._with_domain(uuid, lambda domain: _edit(domain, edit))
+
     def _with_domain(self, uuid: str, work: Callable[[Any], T], *, changes: bool = True) -> T:
         """What `work` returns for the domain; errors name it as people do."""
         names = [uuid]
@@ -140,6 +147,25 @@ class HostDomains:
         except HostError as error:
             error.target = f"VirtualMachine/{names[-1]}"
             raise
+
+
+def _edit(domain: Any, edit: LiveEdit) -> None:
+    match edit:
+        case SetMemory():
+            domain.setMemoryFlags(edit.memory // _KIB, lv.AFFECT_LIVE)
+        case SetVcpus():
+            domain.setVcpusFlags(edit.vcpus, lv.AFFECT_LIVE)
+        case Plug():
+            domain.attachDeviceFlags(_device(edit.device), lv.AFFECT_LIVE)
+        case Unplug():
+            domain.detachDeviceFlags(_device(edit.device), lv.AFFECT_LIVE)
+        case Replug():
+            domain.updateDeviceFlags(_device(edit.nic), lv.AFFECT_LIVE)
+
+
+def _device(device: DiskConfig | NicConfig) -> str:
+    """Libvirt knows a disk by its target and a NIC by its MAC."""
+    return to_text(render_disk(device) if isinstance(device, DiskConfig) else render_nic(device))
 
 
 def _lookup(connection: lv.Connection, uuid: str) -> Any | None:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.live_edit import LiveEdit
 from reconciler.model.steps import NetworkConfig, PoolConfig
 
 Progress = Callable[[int], None]
@@ -190,6 +191,14 @@ class Hypervisor(Protocol):
 
     def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
         """Grow a disk of a running domain; bytes."""
+        ...
+
+    def edit_live(self, uuid: str, edit: LiveEdit) -> None:
+        """Change a running domain alone, not its definition.
+
+        A guest that is asked to give something up may not have done so yet. HostRefused for a domain that is off, or
+        what its machine has no room for.
+        """
         ...
 
     # -- life ------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress, 
 from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.live_edit import LiveEdit
 from reconciler.model.steps import NetworkConfig, PoolConfig
 
 
@@ -144,6 +145,9 @@ class LibvirtHost:
 
     def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
         self._domains.grow_disk(uuid, path, capacity)
+
+    def edit_live(self, uuid: str, edit: LiveEdit) -> None:
+        self._domains.edit_live(uuid, edit)
 
     # -- life ------------------------------------------------------------------------------------------------------
     def subscribe(self, notify: Callable[[HostEvent], None]) -> None:

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from reconciler.errors import HostError, HostFault, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
-from reconciler.model.domain import DiskConfig, DomainConfig
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
+from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug, edited
 
 _MACHINES: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
 """Unversioned machine types, and what libvirt writes instead when a domain is defined."""
@@ -150,6 +151,40 @@ def grow_disk(host: HostState, uuid: str, path: str, capacity: int) -> None:
     file.capacity = capacity
 
 
+def edit_live(world: World, host: HostState, uuid: str, edit: LiveEdit) -> None:
+    """Change a running domain alone; a deaf guest keeps what it has."""
+    entry = find(host, uuid)
+    name = entry.config.name
+    if entry.live is None:
+        raise _refused(host, name, "domain is not running")
+    _check_edit(world, host, entry, entry.live, edit)
+    gives_up = isinstance(edit, Unplug | SetMemory) or (isinstance(edit, SetVcpus) and edit.vcpus < entry.live.vcpus)
+    if not (gives_up and name in host.deaf_guests):
+        entry.live = edited(entry.live, edit)
+        world.emit(host.name, "domain", name, "device added")
+
+
+def _check_edit(world: World, host: HostState, entry: DomainEntry, live: DomainConfig, edit: LiveEdit) -> None:
+    name = entry.config.name
+    match edit:
+        case SetMemory() if edit.memory > live.max_memory:
+            raise _refused(host, name, "cannot set memory higher than max memory")
+        case SetVcpus() if edit.vcpus > live.max_vcpus:
+            raise _refused(host, name, "requested vcpus is greater than max allowable vcpus for the live domain")
+        case Plug(DiskConfig() as disk):
+            if any(disk.target == other.target for other in _all_disks(live)):
+                raise _refused(host, name, f"target {disk.target} already exists")
+            _check_disk(world, host, name, disk)
+        case Plug(NicConfig() as nic) | Replug(nic):
+            _check_network(host, name, nic)
+        case Unplug(DiskConfig() as disk) if all(disk.target != other.target for other in live.disks):
+            raise _refused(host, name, f"no device matching disk {disk.target}")
+        case Unplug(NicConfig() as nic) if all(nic.mac != other.mac for other in live.nics):
+            raise _refused(host, name, f"no device matching MAC address {nic.mac}")
+        case _:
+            return
+
+
 def _check_needs(world: World, host: HostState, entry: DomainEntry) -> None:
     _check_networks(host, entry)
     _check_memory(host, entry)
@@ -159,15 +194,16 @@ def _check_needs(world: World, host: HostState, entry: DomainEntry) -> None:
 
 def _check_networks(host: HostState, entry: DomainEntry) -> None:
     for nic in entry.config.nics:
-        network = host.networks.get(nic.network)
-        if network is None:
-            raise ObjectNotFound(
-                f"no network with matching name '{nic.network}'",
-                host=host.name,
-                target=f"VirtualMachine/{entry.config.name}",
-            )
-        if not network.active:
-            raise _refused(host, entry.config.name, f"network '{nic.network}' is not active")
+        _check_network(host, entry.config.name, nic)
+
+
+def _check_network(host: HostState, name: str, nic: NicConfig) -> None:
+    network = host.networks.get(nic.network)
+    if network is None:
+        target = f"VirtualMachine/{name}"
+        raise ObjectNotFound(f"no network with matching name '{nic.network}'", host=host.name, target=target)
+    if not network.active:
+        raise _refused(host, name, f"network '{nic.network}' is not active")
 
 
 def _check_memory(host: HostState, entry: DomainEntry) -> None:

@@ -22,6 +22,7 @@ from reconciler.model.inventory import (
     ObservedPool,
     ObservedVolume,
 )
+from reconciler.model.live_edit import LiveEdit
 from reconciler.model.steps import NetworkConfig, PoolConfig
 
 _CHUNK: Final = 1 << 20
@@ -251,6 +252,10 @@ class SimulatedHost:
     def grow_disk(self, uuid: str, path: str, capacity: int) -> None:
         with self._mutation("grow_disk", uuid):
             domains.grow_disk(self._state, uuid, path, capacity)
+
+    def edit_live(self, uuid: str, edit: LiveEdit) -> None:
+        with self._mutation("edit_live", uuid):
+            domains.edit_live(self._world, self._state, uuid, edit)
 
     # -- life ------------------------------------------------------------------------------------------------------
     def close(self) -> None:

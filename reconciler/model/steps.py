@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig
 from reconciler.model.image import Image
+from reconciler.model.live_edit import LiveEdit
 
 
 class PoolConfig(Struct, frozen=True):
@@ -188,6 +189,14 @@ class UndefineDomain(Struct, frozen=True):
     keep_nvram: bool
 
 
+class EditLive(Struct, frozen=True):
+    """Change the running guest alone; its definition is as it should be already. Expects it to run."""
+
+    domain: str
+    uuid: str
+    edit: LiveEdit
+
+
 class FenceHost(Struct, frozen=True):
     """Have the host's power cut and confirmed off; expects that `incident` is open, unproven, and the host silent."""
 
@@ -210,6 +219,7 @@ Step = (
     | CreateVolume
     | GrowVolume
     | GrowDisk
+    | EditLive
     | WriteSeed
     | DeleteVolume
     | DefineDomain

@@ -9,6 +9,7 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
 from reconciler.model.steps import RedefineDomain, SetAutostart
 from reconciler.planner.disks import DiskPlanner
+from reconciler.planner.live_changes import plan_live, staged
 from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.power import Power
 from reconciler.planner.vm_diff import diff
@@ -53,8 +54,10 @@ class InPlace(OneCopy, frozen=True):
         mark_changes = self._mark_changes(config)
         if not changes and not mark_changes:
             return disks
-        if not domain.active:
+        if domain.live is None:
             changes = tuple(_while_off(change) for change in changes)
+        else:
+            changes = staged(changes, plan_live(config, domain.live, self.vm.spec.update_policy))
         generation = self.world.desired.generation
         redefine = self.draft.act(
             RedefineDomain(
@@ -80,7 +83,7 @@ class InPlace(OneCopy, frozen=True):
             return "note what was applied"
         if not self.copy.domain.persistent:
             return "define it persistently"
-        if self.copy.domain.active and self.vm.spec.update_policy != "restart":
+        if any(change.disruption == "reboot" for change in changes) and self.vm.spec.update_policy != "restart":
             return "stage for the next boot"
         return "redefine"
 

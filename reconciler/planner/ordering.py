@@ -34,6 +34,7 @@ _RANK: Final = {
             "define-domain",
             "redefine-domain",
             "set-autostart",
+            "edit-live",
             "stop-domain",
             "start-domain",
             "undefine-domain",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.domain import DomainConfig
+from reconciler.model.live_edit import Plug, Replug
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
-from reconciler.model.steps import StartDomain, StopDomain
+from reconciler.model.steps import EditLive, StartDomain, StopDomain
 from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.guest_liveness import silence_of
+from reconciler.planner.live_changes import plan_live
 from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.restarts import ended_by_itself, how_it_ended, why_not_yet
 from reconciler.planner.vm_diff import diff
+from reconciler.planner.vm_domain import spec_hash
 
 _PASSING: Final = frozenset({"starting-up", "migration", "save", "dump", "from-snapshot", "snapshot", "shutting-down"})
 """Reasons of being paused that end by themselves."""
@@ -138,14 +141,13 @@ class Power(OneCopy, frozen=True):
                 hint=f"virsh -c {self._uri()} resume {self.vm.name}",
             )
             return
-        pending = self._pending(config)
+        pending = self._edit_live(config, after)
         if not pending:
             return
-        if self._may_restart() and not self._can_start(config):
-            return
         if self._may_restart():
-            stop = self._stop(after, changes=pending, restart=True)
-            self._start((stop,), why="spec-change")
+            if self._can_start(config):
+                stop = self._stop(after, changes=pending, restart=True)
+                self._start((stop,), why="spec-change")
             return
         self.draft.wait(
             self.target,
@@ -199,10 +201,32 @@ class Power(OneCopy, frozen=True):
     def _may_restart(self) -> bool:
         return self.vm.spec.update_policy == "restart"
 
-    def _pending(self, config: DomainConfig) -> tuple[FieldChange, ...]:
-        """What the running guest does not have yet."""
+    def _edit_live(self, config: DomainConfig, after: tuple[str, ...]) -> tuple[FieldChange, ...]:
+        """Change the running guest as far as that goes; return what is left for its next boot."""
         live = self.copy.domain.live
-        return () if live is None else diff(config, live, live=True)
+        if live is None:
+            return ()
+        planned = plan_live(config, live, self.vm.spec.update_policy)
+        if any(isinstance(change.edit, Plug | Replug) for change in planned.changes) and not self._can_start(config):
+            return ()
+        for change in planned.changes:
+            self.draft.act(
+                EditLive(domain=self.vm.name, uuid=self.copy.domain.uuid, edit=change.edit),
+                target=self.target,
+                host=self.copy.host,
+                sign="change",
+                why=self._why_edited(config),
+                detail=f"{change.part.replace("-", " ", 1)} while it runs",
+                disruption="live",
+                changes=change.changes,
+                after=after,
+                part=change.part,
+            )
+        return planned.pending
+
+    def _why_edited(self, config: DomainConfig) -> Why:
+        """As for the definition: the mark says what was applied."""
+        return "drift" if self.copy.mark.spec_hash == spec_hash(config) else "spec-change"
 
     def _uri(self) -> str:
         return self.world.desired.hosts[self.copy.host].spec.uri

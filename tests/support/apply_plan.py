@@ -24,6 +24,7 @@ from reconciler.model.inventory import (
     ObservedVolume,
 )
 from reconciler.model.ledger import LedgerView, Placement, RemovedVm, VolumeIntent
+from reconciler.model.live_edit import edited, is_done
 from reconciler.model.plan import Action, Plan
 
 _VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
@@ -119,6 +120,8 @@ class _World:
                 self._undefine(host, step)
             case steps.GrowDisk():
                 self._grow_disk(host, step)
+            case steps.EditLive():
+                self._edit_live(host, step)
             case _:
                 self._volume_step(host, step)
 
@@ -279,6 +282,19 @@ class _World:
         for nic in domain.config.nics:
             assert self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, state="running", live=domain.config, reason="booted"))
+
+    def _edit_live(self, host: str, step: steps.EditLive) -> None:
+        domain = self._find(host, step.uuid)
+        assert domain.live is not None
+        assert not is_done(domain.live, step.edit)
+        live = edited(domain.live, step.edit)
+        self._check_disks(host, live)
+        assert len({disk.target for disk in live.disks}) == len(live.disks)
+        assert live.memory <= live.max_memory
+        assert live.vcpus <= live.max_vcpus
+        for nic in live.nics:
+            assert self.hosts[host].networks[nic.network].active
+        self._set(host, replace(domain, live=live))
 
     def _undefine(self, host: str, step: steps.UndefineDomain) -> None:
         domain = self._find(host, step.uuid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.executor.context import ActionContext
-from reconciler.executor.handlers import domains, facilities, fencing, power, transfers, volumes
+from reconciler.executor.handlers import domains, facilities, fencing, live, power, transfers, volumes
 from reconciler.model import steps
 
 
@@ -46,6 +46,8 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a
             domains.set_autostart(step, context, context.host())
         case steps.GrowDisk() as step:
             domains.grow_disk(step, context, context.host())
+        case steps.EditLive() as step:
+            live.edit_live(step, context, context.host())
         case steps.UndefineDomain() as step:
             domains.undefine_domain(step, context, context.host())
         case steps.StartDomain() as step:

@@ -1,0 +1,111 @@
+"""Which differences between a running guest and its spec can go without a reboot, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
+from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug, edited
+from reconciler.model.plan import FieldChange
+from reconciler.model.virtual_machine import UpdatePolicy
+from reconciler.planner.vm_diff import diff
+
+_NOT_TOLD_LIVE: Final = frozenset({"cpu.model"})
+"""Fields that libvirt rewrites in the live XML, so whether the guest has them is not known."""
+_HOT_BUSES: Final = frozenset({"virtio", "scsi"})
+
+
+class LiveChange(Struct, frozen=True):
+    """One thing to do to the running guest, the fields that it is for, and a short name that tells it from others."""
+
+    edit: LiveEdit
+    changes: tuple[FieldChange, ...]
+    part: str
+
+
+class LivePlan(Struct, frozen=True):
+    """What can be done now, and what needs a reboot."""
+
+    changes: tuple[LiveChange, ...]
+    pending: tuple[FieldChange, ...]
+
+
+def plan_live(desired: DomainConfig, live: DomainConfig, policy: UpdatePolicy) -> LivePlan:
+    """Split what differs, each field to the least disruptive way that works; both in a fixed order.
+
+    `stage` leaves all for the next boot; so does `restart` where something needs one, as that brings about everything.
+    """
+    made: list[LiveChange] = []
+    now = live
+    for edit, part in _edits(desired, live):
+        after = edited(now, edit)
+        gone = _gone(desired, before=now, after=after)
+        made.append(LiveChange(edit, tuple(replace(change, disruption="live") for change in gone), part))
+        now = after
+    pending = diff(desired, now, live=True)
+    if policy == "stage" or (policy == "restart" and pending):
+        return LivePlan((), diff(desired, live, live=True))
+    return LivePlan(tuple(made), pending)
+
+
+def staged(changes: tuple[FieldChange, ...], planned: LivePlan) -> tuple[FieldChange, ...]:
+    """Of what differs in the definition of a running VM, what is not told by an edit, with how much that hurts.
+
+    What the guest has already, as somebody changed it alone, costs nothing.
+    """
+    edited_fields = {change.field for made in planned.changes for change in made.changes}
+    pending = {change.field for change in planned.pending} | _NOT_TOLD_LIVE
+    left = (change for change in changes if change.field not in edited_fields)
+    return tuple(change if change.field in pending else replace(change, disruption="none") for change in left)
+
+
+def _gone(desired: DomainConfig, *, before: DomainConfig, after: DomainConfig) -> Iterator[FieldChange]:
+    """What differs before an edit and no more after it: the fields that the edit is for."""
+    left = {change.field for change in diff(desired, after, live=True)}
+    yield from (change for change in diff(desired, before, live=True) if change.field not in left)
+
+
+def _edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
+    if desired.memory != live.memory and live.balloon and desired.memory <= live.max_memory:
+        yield SetMemory(desired.memory), "memory"
+    if desired.vcpus != live.vcpus and desired.vcpus <= live.max_vcpus:
+        yield SetVcpus(desired.vcpus), "cpu"
+    yield from _disk_edits(desired, live)
+    yield from _nic_edits(desired, live)
+
+
+def _disk_edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
+    wanted, there = {disk.path: disk for disk in desired.disks}, {disk.path: disk for disk in live.disks}
+    gone = [there[path] for path in sorted(there.keys() - wanted.keys()) if there[path].bus in _HOT_BUSES]
+    taken = {disk.target for disk in (*live.disks, live.seed) if disk is not None} - {disk.target for disk in gone}
+    for disk in gone:
+        yield Unplug(disk), f"unplug-{disk.target}"
+    for path in sorted(wanted.keys() - there.keys()):
+        disk = wanted[path]
+        if disk.target not in taken and _has_port(disk, live):
+            yield Plug(disk), f"plug-{disk.target}"
+
+
+def _has_port(disk: DiskConfig, live: DomainConfig) -> bool:
+    """Virtio disks have spare ports; a SCSI disk needs the controller that the first one brought at boot."""
+    return disk.bus == "virtio" or (disk.bus == "scsi" and any(other.bus == "scsi" for other in live.disks))
+
+
+def _nic_edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
+    wanted, there = {nic.mac: nic for nic in desired.nics}, {nic.mac: nic for nic in live.nics}
+    for mac in sorted(there.keys() - wanted.keys()):
+        yield Unplug(there[mac]), f"unplug-{mac}"
+    for mac in sorted(wanted.keys()):
+        nic, old = wanted[mac], there.get(mac)
+        if old is None:
+            yield Plug(nic), f"plug-{mac}"
+        elif old != nic and _same_card(old, nic):
+            yield Replug(nic), f"replug-{mac}"
+
+
+def _same_card(old: NicConfig, new: NicConfig) -> bool:
+    return replace(old, network=new.network) == new
