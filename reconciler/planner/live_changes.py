@@ -26,6 +26,11 @@ class LiveChange(Struct, frozen=True):
     changes: tuple[FieldChange, ...]
     part: str
 
+    @property
+    def detail(self) -> str:
+        """`plug vdb while it runs`."""
+        return f"{self.part.replace('-', ' ', 1)} while it runs"
+
 
 class LivePlan(Struct, frozen=True):
     """What can be done now, and what needs a reboot."""

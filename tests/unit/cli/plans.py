@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.model.image import Image
 from reconciler.model.inventory import UnreadHost
+from reconciler.model.live_edit import SetVcpus
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import (
     Action,
@@ -26,6 +27,7 @@ from reconciler.model.steps import (
     DefineNetwork,
     DefinePool,
     DeleteVolume,
+    EditLive,
     FenceHost,
     FetchImage,
     GrowDisk,
@@ -191,6 +193,14 @@ EVERY_ACTION: Final = (
         why="spec-change",
         disruption="live",
         changes=(FieldChange("disks[root].size", "4GiB", "8GiB", "live"),),
+    ),
+    action(
+        "VirtualMachine/web-2",
+        EditLive("web-2", UUID, SetVcpus(4)),
+        sign="change",
+        why="spec-change",
+        disruption="live",
+        changes=(FieldChange("cpu.count", "2", "4", "live"),),
     ),
     action("VirtualMachine/web-4", StartDomain("web-4", UUID, resume=True), sign="change", why="run-strategy"),
     action(

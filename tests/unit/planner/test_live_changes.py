@@ -16,6 +16,10 @@ _ROOT = {"name": "root", "size": "10GiB", "pool": "vms"}
 _DATA = {"name": "data", "size": "20GiB", "pool": "vms"}
 
 
+def _memory(now: str) -> dict[str, Any]:
+    return {"memory": now, "maxMemory": "4GiB"}
+
+
 def running(**spec: Any) -> Story:
     return story(vm(**spec)).converged()
 
@@ -45,7 +49,12 @@ def pending(fleet: Story) -> list[str]:
 @pytest.mark.parametrize(
     ("before", "after", "edit", "field"),
     [
-        ({"memory": "1GiB", "maxMemory": "4GiB"}, {"memory": "2GiB", "maxMemory": "4GiB"}, SetMemory(2 * GIB), "memory"),
+        (
+            {"memory": "1GiB", "maxMemory": "4GiB"},
+            {"memory": "2GiB", "maxMemory": "4GiB"},
+            SetMemory(2 * GIB),
+            "memory",
+        ),
         ({"memory": "2GiB", "maxMemory": "4GiB"}, {"memory": "1GiB", "maxMemory": "4GiB"}, SetMemory(GIB), "memory"),
         ({"cpu": {"count": 1, "max": 4}}, {"cpu": {"count": 3, "max": 4}}, SetVcpus(3), "cpu.count"),
         ({"cpu": {"count": 3, "max": 4}}, {"cpu": {"count": 1, "max": 4}}, SetVcpus(1), "cpu.count"),
