@@ -118,7 +118,7 @@ def test_a_device_that_does_not_answer_keeps_nobody_from_confirming(lost: World,
     result = lost.call("confirm", "h1", "--reason", "x", "--yes")
 
     assert result.exit_code == 0, result.output
-    assert "asking 1 fence device of h1 for its power, for 5 s at the most" in result.stderr
+    assert "asking 1 fence device of h1 for its power, for 4 s at the most" in result.stderr
     assert "does not tell its power: " in result.stderr
 
 

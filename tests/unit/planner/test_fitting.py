@@ -111,4 +111,4 @@ def test_a_halted_vm_may_have_any_size_that_its_host_could_ever_give() -> None:
 def test_a_vm_that_shrinks_on_a_full_host_is_changed() -> None:
     fleet = story(vm(memory="8GiB"), hosts=1).converged().with_specs(host("h1", reserved={"memory": "12GiB"}))
 
-    assert grown(fleet, memory="6GiB").kinds() == ["redefine-domain"]
+    assert grown(fleet, memory="6GiB").kinds() == ["redefine-domain", "edit-live"]
