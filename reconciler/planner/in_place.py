@@ -54,10 +54,7 @@ class InPlace(OneCopy, frozen=True):
         mark_changes = self._mark_changes(config)
         if not changes and not mark_changes:
             return disks
-        if domain.live is None:
-            changes = tuple(_while_off(change) for change in changes)
-        else:
-            changes = staged(changes, plan_live(config, domain.live, self.vm.spec.update_policy))
+        differs, changes = bool(changes), self._told_of(changes, config)
         generation = self.world.desired.generation
         redefine = self.draft.act(
             RedefineDomain(
@@ -70,22 +67,30 @@ class InPlace(OneCopy, frozen=True):
             target=self.target,
             host=self.copy.host,
             sign="change",
-            why=self._why(config) if changes else "spec-change",
-            detail=self._redefine_detail(changes) + ("; it boots from another disk then" if _rebuilds(changes) else ""),
+            why=self._why(config) if differs else "spec-change",
+            detail=self._redefine_detail(changes) if differs else "note what was applied",
             disruption="rebuild" if _rebuilds(changes) else "none",
             changes=(*changes, *mark_changes),
             after=(*disks, *self._facilities_first(config)),
         )
         return (*disks, redefine)
 
+    def _told_of(self, changes: tuple[FieldChange, ...], config: DomainConfig) -> tuple[FieldChange, ...]:
+        """With what each costs; without what the running guest is told by itself."""
+        live = self.copy.domain.live
+        if live is None:
+            return tuple(_while_off(change) for change in changes)
+        return staged(changes, plan_live(config, live, self.vm.spec.update_policy))
+
     def _redefine_detail(self, changes: tuple[FieldChange, ...]) -> str:
         if not changes:
-            return "note what was applied"
+            return "for its next boot too"
         if not self.copy.domain.persistent:
             return "define it persistently"
-        if any(change.disruption == "reboot" for change in changes) and self.vm.spec.update_policy != "restart":
-            return "stage for the next boot"
-        return "redefine"
+        is_staged = any(change.disruption in ("reboot", "rebuild") for change in changes)
+        waits = is_staged and self.copy.domain.active and self.vm.spec.update_policy != "restart"
+        words = "stage for the next boot" if waits else "redefine"
+        return f"{words}; it boots from another disk then" if _rebuilds(changes) else words
 
     def _kept_machine(self, config: DomainConfig) -> str:
         """An unversioned machine type keeps the version that it got first."""

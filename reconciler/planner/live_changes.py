@@ -65,7 +65,10 @@ def staged(changes: tuple[FieldChange, ...], planned: LivePlan) -> tuple[FieldCh
     edited_fields = {change.field for made in planned.changes for change in made.changes}
     pending = {change.field for change in planned.pending} | _NOT_TOLD_LIVE
     left = (change for change in changes if change.field not in edited_fields)
-    return tuple(change if change.field in pending else replace(change, disruption="none") for change in left)
+    return tuple(
+        change if change.field in pending or change.disruption == "rebuild" else replace(change, disruption="none")
+        for change in left
+    )
 
 
 def _gone(desired: DomainConfig, *, before: DomainConfig, after: DomainConfig) -> Iterator[FieldChange]:
@@ -77,15 +80,22 @@ def _gone(desired: DomainConfig, *, before: DomainConfig, after: DomainConfig) -
 def _edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
     if desired.memory != live.memory and live.balloon and desired.memory <= live.max_memory:
         yield SetMemory(desired.memory), "memory"
-    if desired.vcpus != live.vcpus and desired.vcpus <= live.max_vcpus:
+    if desired.vcpus != live.vcpus and desired.vcpus <= live.max_vcpus and _may_set_vcpus(desired, live):
         yield SetVcpus(desired.vcpus), "cpu"
     yield from _disk_edits(desired, live)
     yield from _nic_edits(desired, live)
 
 
+def _may_set_vcpus(desired: DomainConfig, live: DomainConfig) -> bool:
+    """Under emulation a CPU that the guest lets go of takes QEMU with it (seen with 7.2)."""
+    return desired.vcpus > live.vcpus or live.domain_type == "kvm"
+
+
 def _disk_edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
     wanted, there = {disk.path: disk for disk in desired.disks}, {disk.path: disk for disk in live.disks}
-    gone = [there[path] for path in sorted(there.keys() - wanted.keys()) if there[path].bus in _HOT_BUSES]
+    boot_disk = live.disks[0].path if live.disks else ""  # a guest does not live on without its system
+    leaving = sorted(there.keys() - wanted.keys() - {boot_disk})
+    gone = [there[path] for path in leaving if there[path].bus in _HOT_BUSES]
     taken = {disk.target for disk in (*live.disks, live.seed) if disk is not None} - {disk.target for disk in gone}
     for disk in gone:
         yield Unplug(disk), f"unplug-{disk.target}"

@@ -63,7 +63,7 @@ def _wish(edit: LiveEdit) -> str:
         case SetMemory():
             return f"gone to {format_size(edit.memory)} of memory"
         case SetVcpus():
-            return f"gone to {edit.vcpus} CPUs"
+            return f"gone to {edit.vcpus} CPU{'s' if edit.vcpus > 1 else ''}"
         case Unplug():
             device = edit.device
             return f"let go of {f'disk {device.target}' if isinstance(device, DiskConfig) else f'card {device.mac}'}"

@@ -72,6 +72,16 @@ def test_what_is_below_its_ceiling_is_changed_while_the_guest_runs(
     assert fleet.plan().worst == "live"
 
 
+def test_under_emulation_a_cpu_is_taken_away_at_the_next_boot() -> None:
+    """QEMU would not survive it."""
+    fleet = running(cpu={"count": 3, "max": 4}, domainType="qemu")
+
+    after = changed(fleet, cpu={"count": 1, "max": 4}, domainType="qemu")
+
+    assert edits(after) == []
+    assert pending(after.applied()) == ["cpu.count"]
+
+
 def test_the_definition_comes_first_so_that_the_guest_does_not_lose_it_at_its_next_boot() -> None:
     fleet = changed(running(cpu={"count": 1, "max": 2}), cpu={"count": 2, "max": 2})
 
@@ -179,3 +189,10 @@ def test_what_the_guest_has_already_costs_nothing_in_its_definition() -> None:
 
     assert edits(after) == []
     assert told(after) == [("cpu.count", "2", "4", "none")]
+
+
+def test_the_disk_that_a_guest_booted_from_is_never_taken_while_it_runs() -> None:
+    fleet = changed(running(disks=[_ROOT, _DATA]), disks=[_DATA])
+
+    assert edits(fleet) == []
+    assert fleet.action("redefine-domain").disruption == "rebuild"
