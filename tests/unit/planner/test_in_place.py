@@ -382,10 +382,9 @@ def test_a_vm_whose_boot_disk_is_renamed_is_rebuilt_and_the_old_disk_is_kept(sta
 def test_a_disk_that_is_taken_out_is_kept_and_said_to_be() -> None:
     fleet = running(**with_disks("root", "data")).with_specs(vm(**with_disks("root")), without=["VirtualMachine/web"])
 
-    redefine = fleet.action("redefine-domain")
-    changes = {change.field: (change.new, change.disruption) for change in redefine.changes}
-    assert changes["disks[data]"] == ("unplugged, kept as prod.web.data.qcow2", "reboot")
-    assert redefine.disruption == "none"
+    unplug = fleet.action("edit-live")
+    changes = {change.field: (change.new, change.disruption) for change in unplug.changes}
+    assert changes["disks[data]"] == ("unplugged, kept as prod.web.data.qcow2", "live")
 
 
 def test_a_disk_of_somebody_else_is_just_taken_out() -> None:
