@@ -117,8 +117,8 @@ spec:
   memory: 256MiB
   disks:
     - {disk}
-{network}  # How a running VM is changed: live does at once what it can, and the rest with the next boot; stage waits for that with
-  # all; restart shuts the VM down where a change needs it.
+{network}  # How it is changed while it runs: live does at once what it can, the rest with the next boot;
+  # stage waits for that with all; restart shuts it down where a change needs it.
   # updatePolicy: live
   # What becomes of its disks once it leaves these files: retain, or delete.
   # deletionPolicy: retain

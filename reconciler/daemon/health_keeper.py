@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.daemon.host_watch import HostWatch
+from reconciler.daemon.last_seen import newer
 from reconciler.ledger import records
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
@@ -201,6 +202,8 @@ class HealthKeeper:
         """The verdict as it is written down, if it is another than the last."""
         name, before, now = verdict.host, hearing.view.health.get(verdict.host), self._clock.now()
         if before is not None and (before.state, before.rule) == (verdict.state, verdict.rule):
+            if verdict.state == "online":
+                yield from newer(before, hearing.last_seen(now))
             return
         is_same_state = before is not None and before.state == verdict.state
         since = before.since if before is not None and is_same_state else now

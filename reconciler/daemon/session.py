@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.config import Settings
+from reconciler.daemon.last_seen import note_seen
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import controller, controller_holder
@@ -197,10 +198,12 @@ class Session:
             if holder is not None and holder.command == "run":
                 # For the eye only, so the time of day will do.
                 return replace(view, quiet=self._clock.now() - holder.since < self._policy.ha.quiet_period)
-        elif view.incidents:
-            note = import_module("reconciler.daemon.health_keeper").note_those_that_answer
-            note(self._ledger, inventory, view, self._policy.fleet, self._clock.now())
-            view = replace(self._ledger.view(), in_flight=view.in_flight)
+        else:
+            note_seen(self._ledger, inventory, view)
+            if view.incidents:
+                note = import_module("reconciler.daemon.health_keeper").note_those_that_answer
+                note(self._ledger, inventory, view, self._policy.fleet, self._clock.now())
+                view = replace(self._ledger.view(), in_flight=view.in_flight)
         # Nobody has looked since: what a device said may hold no more. Whoever confirmed it answers for that.
         human = {host: proof for host, proof in view.proofs.items() if proof.kind == "human"}
         return replace(view, health={}, proofs=human)
