@@ -15,7 +15,7 @@ START: Final = 1_767_225_600.0
 """2026-01-01 00:00 UTC: wall time at the beginning, the same in every run."""
 
 
-class Aside(Struct):
+class Aside(Struct, eq=False):
     """Time that passes for one reader while the others read too."""
 
     seconds: float = 0.0
