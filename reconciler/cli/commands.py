@@ -180,7 +180,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "explain",
         "schema:run_explain",
         "Tell what a field means, such as VirtualMachine.spec.memory.",
-        [click.Argument(["path"], metavar="KIND[.FIELD]…", shell_complete=complete_kind)],
+        [click.Argument(["path"], required=False, metavar="[KIND[.FIELD]…]", shell_complete=complete_kind)],
     ),
     command(
         "pause",

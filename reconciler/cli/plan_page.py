@@ -23,6 +23,7 @@ def page_of(view: View, commands: CommandLine) -> PlanPage:
         images=disk_images(view.desired),
         unread=unread,
         commands=commands,
+        is_held="fleet" in view.ledger.paused,
         dead=dead_hosts(view.ledger, view.inventory.unread),
     )
 

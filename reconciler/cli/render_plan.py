@@ -32,6 +32,7 @@ from reconciler.cli.step_words import DiskImages, chain, phrase
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, names, revision
 from reconciler.model.inventory import UnreadHost
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Plan, Sign, Unmet
 from reconciler.model.resource import ObjectRef
 
@@ -48,6 +49,8 @@ class PlanPage(Struct, frozen=True):
     commands: CommandLine = BARE
     dead: Mapping[str, str] = {}
     """By host that is proven dead: what became of its VMs."""
+    is_held: bool = False
+    """Whether the fleet as a whole is paused."""
 
 
 def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal") -> str:
@@ -61,6 +64,8 @@ def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal"
     ]
     if detail == "verbose":
         blocks.append(_action_lines(page, terminal))
+    if page.is_held:
+        blocks.append(_held_lines(page, terminal))
     blocks.append([summary_line(page.plan, terminal)])
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -111,6 +116,12 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
         if hint and detail != "short":
             lines += hint_lines(hint, terminal, page.commands)
     return lines
+
+
+def _held_lines(page: PlanPage, terminal: Terminal) -> list[str]:
+    mark = terminal.paint("!", "warn", "bold")
+    told = f"{mark} the fleet is paused: nothing is changed, and nobody is fenced"
+    return [told, *hint_lines(NextCommand("resume"), terminal, page.commands)]
 
 
 # -- every action, and the end -----------------------------------------------------------------------------------------

@@ -211,7 +211,7 @@ def host_columns(at: float, *, bars: bool = True) -> tuple[Column[HostStatus], .
         Column("health", lambda host: host.health, lambda host: (_HOST_STYLE[host.health],)),
         Column("state", lambda host: host.state, lambda host: () if host.state == "active" else ("warn",)),
         Column("memory", lambda host: _memory(host, bars=bars), _stale),
-        Column("cpus", _share(lambda host: (host.vcpus_promised, host.cpus)), _stale),
+        Column("cpus", _share(lambda host: (host.vcpus_promised, host.vcpus_allowed)), _stale),
         Column("armed", _armed, lambda host: ("warn",) if _armed(host) in {"no", "held"} else ()),
         Column("vms", lambda host: "" if host.vms is None else str(host.vms), _stale),
         Column("seen", lambda host: _seen(host, at), _stale),

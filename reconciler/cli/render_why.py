@@ -110,7 +110,7 @@ def _spec(story: Story) -> list[str]:
 def _placed(story: Story) -> list[str]:
     placement = story.view.ledger.placements.get(story.target.name)
     if placement is None:
-        return ["never, as far as the ledger knows"]
+        return ["not placed now"]
     since = f"since {moment(placement.since)} ({age(story.view.at - placement.since)} ago)"
     return [f"on {placement.host} {since} · epoch {placement.epoch}"]
 

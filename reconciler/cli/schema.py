@@ -7,7 +7,7 @@ import click
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.references import parse_kind
 from reconciler.cli.tables import json_text
-from reconciler.specfiles.explain import explain
+from reconciler.specfiles.explain import explain, overview
 from reconciler.specfiles.json_schema import schema
 
 
@@ -17,7 +17,7 @@ def run(_invocation: Invocation, *, kind: str | None) -> int:
     return 0
 
 
-def run_explain(_invocation: Invocation, *, path: str) -> int:
-    """Print what a field means."""
-    click.echo(explain(path), nl=False)
+def run_explain(_invocation: Invocation, *, path: str | None) -> int:
+    """Print what a field means; without `path`, what can be asked for."""
+    click.echo(explain(path) if path else overview(), nl=False)
     return 0

@@ -39,6 +39,7 @@ def host_data(host: HostStatus) -> dict[str, Any]:
         "memoryPromised": host.memory_promised,
         "cpus": host.cpus,
         "vcpusPromised": host.vcpus_promised,
+        "vcpusAllowed": host.vcpus_allowed,
         "vms": host.vms,
         "unmanaged": host.unmanaged,
         "since": host.since,

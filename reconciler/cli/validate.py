@@ -28,7 +28,9 @@ def run(invocation: Invocation, *, directory: Path | None, output_format: str, s
         *_too_few_hosts(desired, settings.policy.host_failures_to_tolerate),
     )
     if output_format == "text":
-        click.echo(render_problems(problems, colour=stdout_terminal().colour), nl=False)
+        is_quiet = settings.verbosity < 0 and not strict
+        shown = tuple(problem for problem in problems if problem.severity == "error" or not is_quiet)
+        click.echo(render_problems(shown, colour=stdout_terminal().colour), nl=False)
     else:
         click.echo(FORMATS[output_format](problems), nl=False)
     invalid = any(strict or problem.severity == "error" for problem in problems)

@@ -30,12 +30,13 @@ _BACK: Final = 200
 
 def run(invocation: Invocation, *, target: str, directory: Path | None, events: int, json: bool = False) -> int:
     """Look, and tell what is behind one object."""
-    reference = parse_reference(target)
     settings = invocation.settings(directory)
     settings.specs_directory()
     doors = invocation.doors()
+    named = parse_reference(target) if "/" in target else None
     with doors.open_session(settings, None) as session:
         view = session.look()
+    reference = named or _the_one_called(target, view)
     with doors.read_ledger(settings.state_dir) as ledger:
         # Twice as many are read, for beginnings are left out where their end is told.
         past = without_beginnings(ledger.events(str(reference), 2 * events))[:events] if events else []
@@ -63,6 +64,16 @@ def _timeline(reference: ObjectRef, ledger: LedgerBook) -> Sequence[LedgerEvent]
     own = ledger.events(str(reference), _BACK)
     host = lost_host(own)
     return timeline_of_vm(own, ledger.events(f"Host/{host}", _BACK)) if host else ()
+
+
+def _the_one_called(name: str, view: View) -> ObjectRef:
+    """The object of that name, whatever its kind; raises UsageError if there is none, or more than one."""
+    known = {*view.desired.sources, *view.desired.unusable}
+    known |= {ObjectRef("VirtualMachine", vm.name) for vm in view.status.vms}
+    found = sorted(str(item) for item in known if item.name == name)
+    if len(found) > 1:
+        raise UsageError(f"{name!r} is the name of {' and of '.join(found)}", hint=f"write {found[0]}")
+    return parse_reference(found[0] if found else name)
 
 
 def _refuse_unknown(reference: ObjectRef, view: View, past: Sequence[LedgerEvent], commands: CommandLine) -> None:

@@ -44,6 +44,8 @@ class HostStatus(Struct, frozen=True):
     """Whether it, or the whole fleet, is paused: nothing on it is changed, and it is not fenced."""
     armed: bool | None = None
     """Whether its fence devices passed their test as they are now; None where it has none."""
+    vcpus_allowed: int | None = None
+    """Virtual CPUs that may be promised, with overcommit and without what is reserved."""
 
     @property
     def well(self) -> bool:

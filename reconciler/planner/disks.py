@@ -149,13 +149,19 @@ class DiskPlanner(Struct, frozen=True):
     def _report_lost(self, disk: Disk, volume: str, storage: str) -> None:
         hint = f"look whether the storage is mounted: virsh -c {self._uri(storage)} vol-list {disk.pool}"
         if self.domain is not None:
-            hint += f"; to have it made anew: virsh -c {self._uri(self.host)} undefine {self.vm.name}"
+            hint += f"; to have it made anew, its data lost: {self._away_with_it()}"
         self._wait(
             "pool-unavailable",
             f"disk {disk.name} is part of the VM, but its volume {volume} is not in pool {disk.pool};"
             " an empty one is not put in its place",
             hint=hint,
         )
+
+    def _away_with_it(self) -> str:
+        """What takes the domain away, so that the VM and its disks are made anew."""
+        virsh = f"virsh -c {self._uri(self.host)}"
+        runs = self.domain is not None and self.domain.active
+        return f"{f'{virsh} destroy {self.vm.name}, then ' if runs else ''}{virsh} undefine {self.vm.name}"
 
     def _keep(self, disk: Disk, there: ObservedVolume, storage: str) -> tuple[str, ...]:
         if disk.image is not None and there.backing_path is not None:

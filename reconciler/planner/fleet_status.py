@@ -20,6 +20,7 @@ from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
 from reconciler.planner.ownership import Copy
+from reconciler.planner.placement import vcpus_to_give
 from reconciler.planner.world import World, make_world
 
 _HEALTH: dict[str, VmHealth] = {
@@ -154,6 +155,7 @@ def _read_host(world: World, host: Host, observed: HostInventory) -> HostStatus:
         cpus=observed.facts.cpus,
         vcpus_promised=sum((domain.live or domain.config).vcpus for domain in active),
         vms=managed,
+        vcpus_allowed=int(vcpus_to_give(host, observed)),
         unmanaged=len(observed.domains) - managed,
     )
 

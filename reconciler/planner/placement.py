@@ -65,7 +65,7 @@ def make_rooms(world: World) -> dict[str, Room]:
 def _room(world: World, host: Host, observed: HostInventory) -> Room:
     spec = host.spec
     memory = observed.facts.memory * spec.overcommit.memory - spec.reserved.memory
-    cpus = max(0, observed.facts.cpus - spec.reserved.cpus) * spec.overcommit.cpu
+    cpus = vcpus_to_give(host, observed)
     room = Room(host, memory, cpus, memory, cpus, [])
     for domain in observed.domains.values():
         mark = domain.config.mark
@@ -77,6 +77,11 @@ def _room(world: World, host: Host, observed: HostInventory) -> Room:
         if vm is not None:
             room.labels_there.append(vm.metadata.labels)
     return room
+
+
+def vcpus_to_give(host: Host, observed: HostInventory) -> float:
+    """Virtual CPUs that all VMs of the host may have together."""
+    return max(0, observed.facts.cpus - host.spec.reserved.cpus) * host.spec.overcommit.cpu
 
 
 def has_all(labels: Labels, wanted: Labels) -> bool:

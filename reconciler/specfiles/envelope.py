@@ -17,6 +17,9 @@ _OURS: Final = API_VERSION.partition("/")[0]
 _ANY: Final[Kind] = KINDS[0]
 """A kind to check what all of them have in common."""
 
+_SHORT: Final = {"vm": "VirtualMachine", "pool": "StoragePool", "net": "Network"}
+"""What people call the kinds on the command line."""
+
 
 class Envelope(Struct, frozen=True):
     """A document that is no object as it stands."""
@@ -86,6 +89,6 @@ def _about_kind(data: Mapping[str, Any]) -> Finding | None:
     kind = data["kind"]
     if kind_of(data) is not None:
         return None
-    suggestion = closest(kind, KINDS) if isinstance(kind, str) else ""
+    suggestion = (_SHORT.get(kind.lower()) or closest(kind, KINDS)) if isinstance(kind, str) else ""
     ending = did_you_mean(suggestion, f"the kinds are {', '.join(KINDS)}")
     return Finding("S012", ("kind",), f"unknown kind {shown(kind)}{ending}", suggestion=suggestion)

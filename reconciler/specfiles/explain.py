@@ -42,6 +42,22 @@ def explain(path: str) -> str:
     return "\n".join(_lines(".".join([kind, *names]), field, kind, required=required)).rstrip() + "\n"
 
 
+def overview() -> str:
+    """What `explain` knows: the kinds, the codes of problems and the reasons of specs that are not met."""
+    groups = (
+        ("kinds", (*KINDS,), "explain VirtualMachine, explain VirtualMachine.spec.disks"),
+        ("codes", (f"{min(CODES)} to {max(CODES)}",), f"explain {min(CODES)}"),
+        ("reasons", (*REASONS,), "explain no-host-fits"),
+    )
+    lines = [
+        textwrap.fill(
+            f"{', '.join(words)}  ({example})", _WIDTH, initial_indent=f"{label:<9}", subsequent_indent=" " * 9
+        )
+        for label, words, example in groups
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _code_text(info: CodeInfo) -> str:
     body = textwrap.fill(info.explanation, _WIDTH, initial_indent="  ", subsequent_indent="  ")
     return f"{info.code}  {info.title}  ({info.severity})\n\n{body}\n"

@@ -154,6 +154,46 @@ def test_plan_without_any_directory_says_how_to_name_one() -> None:
     assert "RECONCILER_SPECS" in result.stderr
 
 
+def test_plan_of_a_paused_fleet_says_so_though_nothing_is_to_do(specs: Path) -> None:
+    result = invoke("plan", specs, onto=FakeSession([look(paused=frozenset({"fleet"}))]))
+
+    assert "! the fleet is paused: nothing is changed, and nobody is fenced\n    → reconciler resume" in result.stdout
+
+
+def test_why_finds_the_kind_of_a_name_that_only_one_object_has(specs: Path) -> None:
+    view = look(sources={"VirtualMachine/web-1": "web.yaml:1:1", "Host/h1": "h.yaml:1:1", "Network/h1": "n.yaml:1:1"})
+
+    assert invoke("why", "web-1", specs, onto=FakeSession([view])).stdout.startswith("VirtualMachine/web-1")
+    assert (
+        "'h1' is the name of Host/h1 and of Network/h1" in invoke("why", "h1", specs, onto=FakeSession([view])).stderr
+    )
+    assert "'db' names no object" in invoke("why", "db", specs, onto=FakeSession([view])).stderr
+
+
+def test_explain_of_nothing_lists_what_can_be_explained() -> None:
+    result = invoke("explain")
+
+    assert result.exit_code == 0
+    assert "Host, StoragePool, Network, Image, VirtualMachine" in result.stdout
+    assert "no-host-fits" in result.stdout
+
+
+def test_validate_is_quiet_about_warnings_where_asked_to_be(specs: Path) -> None:
+    (specs / "h.yaml").write_text(
+        "apiVersion: reconciler/v1\nkind: Host\nmetadata: {name: h1}\nspec: {uri: 'qemu+tcp://h1/system'}\n"
+    )
+
+    assert "S042" in invoke("validate", specs).stdout
+    assert invoke("validate", specs, "-q").output == ""
+    assert "S042" in invoke("validate", specs, "-q", "--strict").stdout
+
+
+def test_validate_knows_what_people_call_the_kinds(specs: Path) -> None:
+    (specs / "a.yaml").write_text("apiVersion: reconciler/v1\nkind: VM\nmetadata: {name: a}\nspec: {}\n")
+
+    assert "did you mean `VirtualMachine`?" in invoke("validate", specs).stdout
+
+
 # -- apply -------------------------------------------------------------------------------------------------------------
 
 

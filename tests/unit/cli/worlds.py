@@ -55,6 +55,7 @@ def host(name: str, **changes: Any) -> HostStatus:
         memory_promised=6 * GIB,
         cpus=8,
         vcpus_promised=12,
+        vcpus_allowed=32,
         vms=2,
         unmanaged=0,
     )
@@ -99,6 +100,7 @@ TROUBLED: Final = FleetStatus(
             memory_promised=None,
             cpus=None,
             vcpus_promised=None,
+            vcpus_allowed=None,
             vms=None,
             unmanaged=None,
         ),
