@@ -19,16 +19,36 @@ _REASONS_SHOWN: Final = 6
 def unmet_lines(unmet: Sequence[Unmet], terminal: Terminal, detail: Detail, commands: CommandLine) -> list[str]:
     """All of them: those that somebody must act on first, then by kind and name."""
     ordered = sorted(unmet, key=lambda item: (_SEVERITIES.index(item.severity), in_order(item.target), item.reason))
-    rows = [(str(item.target), item.host or "-", _reason(item)) for item in ordered]
+    groups = [(item,) for item in ordered] if detail == "verbose" else _alike(ordered)
+    rows = [(_targets(group), _hosts(group), _reason(group[0])) for group in groups]
     widths = column_widths(rows)
     lines: list[str] = []
-    for item, row in zip(ordered, rows, strict=True):
+    for (item, *_), row in zip(groups, rows, strict=True):
         cells = padded(row, widths)
         painted = [unmet_sign(item, terminal), " ", terminal.paint(cells[0], "bold"), *cells[1:]]
         lines += with_text(painted, 2 + sum(map(len, cells)), unmet_text(item, detail), terminal)
         if detail != "short":
             lines += unmet_details(item, terminal, commands, detail)
     return lines
+
+
+def _alike(ordered: Sequence[Unmet]) -> list[tuple[Unmet, ...]]:
+    """What is only worth knowing, and is the same of many objects, together: a new image has news of every VM."""
+    groups: dict[tuple[object, ...], tuple[Unmet, ...]] = {}
+    for item in ordered:
+        same = (item.target.kind, item.reason, item.detail, item.hint, item.changes)
+        key = same if item.severity == "info" else (item.target, item.host, *same)
+        groups[key] = (*groups.get(key, ()), item)
+    return list(groups.values())
+
+
+def _targets(group: Sequence[Unmet]) -> str:
+    named = names(dict.fromkeys(item.target.name for item in group))
+    return f"{group[0].target.kind}/{named}"
+
+
+def _hosts(group: Sequence[Unmet]) -> str:
+    return names(dict.fromkeys(item.host or "-" for item in group))
 
 
 def unmet_sign(item: Unmet, terminal: Terminal) -> str:

@@ -15,7 +15,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
 from reconciler.model.steps import Step
 from tests.conftest import Golden
-from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, plan
+from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, plan, unmet
 
 _PLAIN = Terminal()
 _IMAGES = {("web-3", "root"): "debian-12"}
@@ -125,3 +125,22 @@ def test_control_characters_from_hosts_never_reach_the_terminal() -> None:
     assert "\x1b" not in text
     assert "\r" not in text
     assert "no [2Jspace left" in text
+
+
+def test_the_same_news_of_many_objects_is_one_entry_unless_all_is_asked_for() -> None:
+    change = FieldChange("disks[root].image", "old", "new", "rebuild")
+    made_before = "disk root was made from another image than tiny is now, and stays as it is"
+    news = [
+        unmet(f"VirtualMachine/web-{n}", "immutable", made_before, severity="info", host=f"h{n % 2}", changes=(change,))
+        for n in range(8)
+    ]
+    blocked = [unmet(f"VirtualMachine/db-{n}", "no-room", "full", severity="blocked", host="h1") for n in range(2)]
+
+    text = render_plan(page(plan(unmet=(*news, *blocked))), _PLAIN)
+
+    assert text.count("was made from another image") == 1
+    assert text.count("disks[root].image") == 1
+    assert "· VirtualMachine/web-0,web-1,… (8)  h0,h1  immutable" in text
+    assert text.count("blocked: no room") == 2
+    told_in_full = render_plan(page(plan(unmet=(*news, *blocked))), _PLAIN, detail="verbose")
+    assert told_in_full.count("was made from another image") == 8
