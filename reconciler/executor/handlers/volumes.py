@@ -54,6 +54,7 @@ def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) 
     volume = find_volume(context, host, step.pool, step.volume)
     if volume is not None:
         check_unused(context, host, step.pool, volume)
+        check_still_removed(context)  # asking all hosts of the pool takes its time
         context.settle(
             lambda: host.delete_volume(step.pool, step.volume),
             lambda: find_volume(context, host, step.pool, step.volume) is None,
