@@ -36,6 +36,12 @@ class AcceptedDeletion(Promise):
         wishes = self.scene.wishes
         if vm not in wishes.disposable or wishes.policies.get(vm, "retain") != "delete":
             yield f"{call.target} on {call.host} was deleted, and nobody asked for that"
+        elif not self._is_left(call.target):
+            self._used.discard(call.target)  # the next one of that name is another disk
+
+    def _is_left(self, name: str) -> bool:
+        directories = (each for host in self.scene.world.hosts.values() for each in host.directories.values())
+        return any(name in directory.files for directory in directories)
 
 
 class SoundDisks(Promise):
