@@ -75,7 +75,8 @@ def production() -> Outside:
     """The real ones, each imported at its first use: libvirt alone takes 50 ms."""
 
     def open_session(settings: Settings, writer: str | None) -> AbstractContextManager[Session]:
-        dialled = import_module("reconciler.daemon.dialling").dial_ahead(settings.specs_directory())
+        dial_ahead = import_module("reconciler.daemon.dialling").dial_ahead
+        dialled = dial_ahead(settings.specs_directory(), listens=writer is not None)
         session: AbstractContextManager[Session] = import_module("reconciler.daemon.opening").open_session(
             settings, writer=writer, dialled=dialled
         )

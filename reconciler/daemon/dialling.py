@@ -18,13 +18,16 @@ class Dialled(Struct, frozen=True):
     at: float
 
 
-def dial_ahead(directory: Path, clock: Clock | None = None) -> Dialled | None:
-    """Begin to connect to the hosts that `directory` seems to name; None where it names none at a glance."""
+def dial_ahead(directory: Path, clock: Clock | None = None, *, listens: bool = True) -> Dialled | None:
+    """Begin to connect to the hosts that `directory` seems to name; None where it names none at a glance.
+
+    For `listens` see LibvirtFleet: a command that looks once has nothing to hear.
+    """
     clock = clock or SystemClock()
     hosts = likely_hosts(directory)
     if not hosts:
         return None
-    fleet = LibvirtFleet(hosts, clock=clock)
+    fleet = LibvirtFleet(hosts, clock=clock, listens=listens)
     at = clock.monotonic()
     fleet.dial()
     return Dialled(fleet, at)

@@ -39,7 +39,7 @@ def open_session(
         if writer is not None:
             stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
         ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
-        fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock)
+        fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock, listens=writer is not None)
         stack.callback(fleet.close)
         images = ImageStore(settings.state_dir, settings.policy, clock=clock)
         power = _fence_devices(settings, clock, stack) if writer == "run" else None

@@ -45,6 +45,8 @@ class Limits(Struct, frozen=True):
     open_deadline: float
     keepalive: tuple[int, int]
     threads: int
+    listens: bool = True
+    """Whether libvirt's event loop tells of events and of the end of the connection; each call costs it two turns."""
 
     def deadline(self, pace: Pace) -> float:
         """Seconds that a call of that pace may take."""
@@ -69,7 +71,7 @@ class HostConnection:
         self.uri: Final = uri
         self._limits: Final = limits
         self._clock: Final = clock
-        self._dialler: Final = Dialler(name, uri, limits.open_deadline, limits.keepalive, clock)
+        self._dialler: Final = Dialler(name, uri, limits.open_deadline, limits.keepalive, clock, listens=limits.listens)
         self._quick: Final = Workers(limits.threads, f"{name}-call")
         self._long: Final = Workers(_LONG_CALLS_AT_ONCE, f"{name}-long")
         self._quickest_call = inf

@@ -51,11 +51,21 @@ class _Outage(Struct, frozen=True):
 class Dialler:
     """Gives out the line to one host; safe to use from several threads."""
 
-    def __init__(self, name: str, uri: str, open_deadline: float, keepalive: tuple[int, int], clock: Clock) -> None:
+    def __init__(
+        self,
+        name: str,
+        uri: str,
+        open_deadline: float,
+        keepalive: tuple[int, int],
+        clock: Clock,
+        *,
+        listens: bool = True,
+    ) -> None:
         self._name: Final = name
         self._uri: Final = uri
         self._open_deadline: Final = open_deadline
         self._keepalive: Final = keepalive
+        self._listens: Final = listens
         self._clock: Final = clock
         self._transport: Final = Transport.of(uri)
         self._workers: Final = Workers(_THREADS, f"{name}-open")
@@ -184,7 +194,7 @@ class Dialler:
         return line
 
     def _open(self) -> Session:
-        session = Session.open(self._uri, self._closed)
+        session = Session.open(self._uri, self._closed if self._listens else None)
         if self._tell is not None:
             session.watch(self._tell)
         return session

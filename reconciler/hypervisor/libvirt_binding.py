@@ -70,6 +70,15 @@ def ping_agent(domain: Any, seconds: int) -> None:
     libvirt_qemu.qemuAgentCommand(domain, '{"execute": "guest-ping"}', seconds, 0)
 
 
+def silence_libvirt() -> None:
+    """By default libvirt prints every error on stderr, besides raising it."""
+    libvirt.registerErrorHandler(_say_nothing, None)
+
+
+def _say_nothing(*_: object) -> None:
+    """In place of printing it."""
+
+
 class EventLoop:
     """libvirt's event loop: one a process, in a daemon thread, started when it is first needed.
 
@@ -86,8 +95,7 @@ class EventLoop:
         """Start the loop unless it runs; has to happen before the first connection."""
         with cls._lock:
             if cls._thread is None:
-                # By default libvirt prints every error on stderr, besides raising it.
-                libvirt.registerErrorHandler(lambda *_: None, None)
+                silence_libvirt()
                 libvirt.virEventRegisterDefaultImpl()
                 cls._thread = threading.Thread(target=cls._run, name="libvirt-events", daemon=True)
                 cls._thread.start()
@@ -111,11 +119,15 @@ class Session:
         self._undo: Final[list[Callable[[], object]]] = []
 
     @classmethod
-    def open(cls, uri: str, on_close: Callable[[Session, str], None]) -> Session:
+    def open(cls, uri: str, on_close: Callable[[Session, str], None] | None) -> Session:
         """Connect; may hang for ever, as libvirt gives this no deadline.
 
-        `on_close` is told the reason, from the event loop's thread. Raises `LibvirtError`.
+        `on_close` is told the reason, from the event loop's thread; without it there is no loop, and the end of the
+        connection shows in the next call. Raises `LibvirtError`.
         """
+        if on_close is None:
+            silence_libvirt()
+            return cls(libvirt.open(unattended(uri)))
         EventLoop.start()
         session = cls(connection := libvirt.open(unattended(uri)))
 

@@ -27,7 +27,7 @@ class LibvirtFleet:
 
     Deadlines in seconds: `open_deadline` for connecting, `call_deadline` for calls that read or change little,
     `slow_call_deadline` for those that start or allocate something, `copy_deadline` for those that copy a disk;
-    keepalive as (seconds without an answer, count of them).
+    keepalive as (seconds without an answer, count of them). One that does not listen can't be subscribed to.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class LibvirtFleet:
         open_deadline: float = 6.0,
         keepalive: tuple[int, int] = (2, 2),
         clock: Clock | None = None,
+        listens: bool = True,
     ) -> None:
         self._limits: Final = Limits(
             call_deadline=call_deadline,
@@ -48,6 +49,7 @@ class LibvirtFleet:
             open_deadline=open_deadline,
             keepalive=keepalive,
             threads=_THREADS_A_HOST[-1],
+            listens=listens,
         )
         self._clock: Final[Clock] = clock or SystemClock()
         self._turnstile: Final = Turnstile(self._clock, size=_READ_AT_ONCE, patience=_READ_PATIENCE)

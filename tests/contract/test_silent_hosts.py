@@ -75,6 +75,15 @@ def test_the_first_read_after_libvirtd_was_restarted_works(fleet: LibvirtFleet, 
     assert fleet.host("h1").read().facts.hostname == "h1"
 
 
+def test_who_does_not_listen_notices_by_asking(fresh_lab: Lab) -> None:
+    """A command that looks once has no use for libvirt's event loop, which takes its share of every call."""
+    with closing(LibvirtFleet({"h1": fresh_lab.hosts[0].uri}, listens=False)) as fleet:
+        assert fleet.host("h1").read().facts.hostname == "h1"
+        fresh_lab.hosts[0].restart_libvirtd()
+
+        wait_for(lambda: _answers(fleet.host("h1")), _BACK_WITHIN_SECONDS, "h1 is not back")
+
+
 def test_subscribers_hear_that_a_host_went_and_came_back(fleet: LibvirtFleet, fresh_lab: Lab) -> None:
     seen: list[tuple[str, str]] = []
     fleet.subscribe(lambda event: seen.append((event.host, event.kind)))
