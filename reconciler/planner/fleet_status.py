@@ -14,8 +14,10 @@ from reconciler.model.inventory import HostInventory, Inventory
 from reconciler.model.ledger import LedgerView, Placement
 from reconciler.model.plan import UNSEEN, Action, Plan, Unmet
 from reconciler.model.policy import Policy
+from reconciler.model.quantities import format_duration
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
+from reconciler.model.steps import StopDomain
 from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
@@ -220,7 +222,14 @@ def _message(actions: list[Action], unmet: list[Unmet], *, in_specs: bool) -> st
         return worst.detail
     if not in_specs and actions:
         return "left the specs; will be removed"
-    return ", ".join(dict.fromkeys(action.detail for action in actions))
+    return ", ".join(dict.fromkeys(_still_to_do(action) for action in actions))
+
+
+def _still_to_do(action: Action) -> str:
+    """The action as something that is not over: a guest takes its time to shut down."""
+    if isinstance(action.step, StopDomain) and action.step.timeout > 0:
+        return f"{action.detail}: asked to, and forced off after {format_duration(action.step.timeout)}"
+    return action.detail
 
 
 def _why_it_stays_off(world: World, name: str, copy: Copy | None) -> str:

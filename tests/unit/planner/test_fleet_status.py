@@ -186,3 +186,9 @@ def test_of_two_copies_the_one_that_is_on_record_counts_whatever_their_epochs() 
     of_before = replace(running.domain(on=home(running)), state="shutoff", live=None, config=config)
 
     assert web(running.with_domain(of_before, on="h3").noticed()).state == "running"
+
+
+def test_a_vm_that_is_to_stop_is_not_said_to_be_off() -> None:
+    halted = fleet().with_specs(vm(runStrategy="Halted"), without=["VirtualMachine/web"])
+
+    assert web(halted).message == "shut down: asked to, and forced off after 2m"
