@@ -183,7 +183,7 @@ class LabHost:
         """Start it unless it runs."""
         if not self._libvirtd():
             self.exec(["libvirtd", "--daemon", "--listen"])
-            self.virsh("hostname")
+        self.virsh("hostname")
 
     def restart_libvirtd(self) -> None:
         """Kill -9 libvirtd and start it again; guests live on, clients see their connections end."""
@@ -191,7 +191,9 @@ class LabHost:
         self.start_libvirtd()
 
     def _libvirtd(self) -> list[int]:
-        return [pid for pid in processes_in(self.pid) if name_of(pid) == "libvirtd"]
+        """Those that live: one that was killed keeps its number until it is reaped."""
+        found = [pid for pid in processes_in(self.pid) if name_of(pid) == "libvirtd"]
+        return [pid for pid in found if state_of(pid) not in (None, "Z", "X")]
 
     def _signal_all(self, pids: Sequence[int], sent: signal.Signals) -> None:
         for pid in pids:
