@@ -164,6 +164,10 @@ def make_controller(lab: Lab, directory: Path, vms: Iterable[str] = (), *, image
     """A fleet of the lab's hosts with `vms` in its specs; they boot the tiny guest, or `image`."""
     controller = Controller(directory / "specs", directory / "state")
     controller.specs.mkdir(parents=True)
+    if image is not None:
+        # Who sits in the BIOS feels no power button, and would be waited for.
+        controller.config = directory / "config.yaml"
+        controller.config.write_text("shutdownTimeout: 1s\n")
     controller.write("hosts.yaml", host_specs(lab))
     controller.write("facilities.yaml", facility_specs(lab, image or tiny_image()))
     for name in vms:
