@@ -25,6 +25,8 @@ class LiveChange(Struct, frozen=True):
     edit: LiveEdit
     changes: tuple[FieldChange, ...]
     part: str
+    after: str = ""
+    """Part of the one that has to be done before."""
 
     @property
     def detail(self) -> str:
@@ -47,10 +49,10 @@ def plan_live(desired: DomainConfig, live: DomainConfig, policy: UpdatePolicy) -
     made: list[LiveChange] = []
     now = live
     for edit, part in _edits(desired, live):
-        after = edited(now, edit)
-        gone = _gone(desired, before=now, after=after)
-        made.append(LiveChange(edit, tuple(replace(change, disruption="live") for change in gone), part))
-        now = after
+        then = edited(now, edit)
+        gone = tuple(replace(change, disruption="live") for change in _gone(desired, before=now, after=then))
+        made.append(LiveChange(edit, gone, part, after=_unplugged_first(edit, made)))
+        now = then
     pending = diff(desired, now, live=True)
     if policy == "stage" or (policy == "restart" and pending):
         return LivePlan((), diff(desired, live, live=True))
@@ -69,6 +71,14 @@ def staged(changes: tuple[FieldChange, ...], planned: LivePlan) -> tuple[FieldCh
         change if change.field in pending or change.disruption == "rebuild" else replace(change, disruption="none")
         for change in left
     )
+
+
+def _unplugged_first(edit: LiveEdit, made: list[LiveChange]) -> str:
+    """The part that frees the name which a disk is to have; empty where none has to."""
+    if not (isinstance(edit, Plug) and isinstance(edit.device, DiskConfig)):
+        return ""
+    part = f"unplug-{edit.device.target}"
+    return part if any(change.part == part for change in made) else ""
 
 
 def _gone(desired: DomainConfig, *, before: DomainConfig, after: DomainConfig) -> Iterator[FieldChange]:

@@ -209,8 +209,9 @@ class Power(OneCopy, frozen=True):
         planned = plan_live(config, live, self.vm.spec.update_policy)
         if any(isinstance(change.edit, Plug | Replug) for change in planned.changes) and not self._can_start(config):
             return ()
+        acts: dict[str, str] = {}
         for change in planned.changes:
-            self.draft.act(
+            acts[change.part] = self.draft.act(
                 EditLive(domain=self.vm.name, uuid=self.copy.domain.uuid, edit=change.edit),
                 target=self.target,
                 host=self.copy.host,
@@ -219,7 +220,7 @@ class Power(OneCopy, frozen=True):
                 detail=change.detail,
                 disruption="live",
                 changes=change.changes,
-                after=after,
+                after=(*after, acts[change.after]) if change.after else after,
                 part=change.part,
             )
         return planned.pending

@@ -196,3 +196,16 @@ def test_the_disk_that_a_guest_booted_from_is_never_taken_while_it_runs() -> Non
 
     assert edits(fleet) == []
     assert fleet.action("redefine-domain").disruption == "rebuild"
+
+
+def test_a_disk_that_takes_anothers_place_is_plugged_in_once_that_one_is_out() -> None:
+    """The guest has not let go of it yet, and its name is free in the definition alone: QEMU would refuse the next."""
+    before = running(disks=[_ROOT, _DATA])
+    without = before.edited(disks=before.domain().config.disks[:1])
+
+    fleet = changed(without, disks=[_ROOT, {**_DATA, "name": "other"}])
+
+    live = {type(action.step.edit): action for action in fleet.plan().actions if isinstance(action.step, EditLive)}
+    assert live[Plug].step.edit.device.target == live[Unplug].step.edit.device.target
+    assert live[Unplug].id in live[Plug].after
+    assert pending(fleet.converged()) == []
