@@ -13,6 +13,7 @@ from reconciler.daemon.dialling import Dialled
 from reconciler.daemon.session import Session
 from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
+from reconciler.hypervisor.looking_fleet import LookingFleet
 from reconciler.images.catalog import ImageStore
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.ledger.store import Ledger
@@ -39,7 +40,7 @@ def open_session(
         if writer is not None:
             stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
         ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
-        fleet = dialled.fleet if dialled else LibvirtFleet({}, clock=clock, listens=writer is not None)
+        fleet = dialled.fleet if dialled else _fleet(writer, clock)
         stack.callback(fleet.close)
         images = ImageStore(settings.state_dir, settings.policy, clock=clock)
         power = _fence_devices(settings, clock, stack) if writer == "run" else None
@@ -55,6 +56,10 @@ def open_session(
             host_watch=_host_watch(fleet, power, settings, clock, stack) if power is not None else None,
             power=power,
         )
+
+
+def _fleet(writer: str | None, clock: Clock) -> LibvirtFleet:
+    return LookingFleet({}, clock=clock) if writer is None else LibvirtFleet({}, clock=clock)
 
 
 def _pass_inputs(settings: Settings, stack: ExitStack) -> PassInputs:

@@ -75,11 +75,7 @@ class LibvirtFleet:
         with self._lock:
             before = self._hosts
             kept = {name: host for name, host in before.items() if hosts.get(name) == host.uri}
-            fresh = {
-                name: LibvirtHost(name, uri, limits, self._clock, self._turnstile)
-                for name, uri in hosts.items()
-                if name not in kept
-            }
+            fresh = {name: self._make_host(name, uri, limits) for name, uri in hosts.items() if name not in kept}
             self._hosts = {**kept, **fresh}
             watched = bool(self._callbacks)
         for name, host in before.items():
@@ -87,6 +83,9 @@ class LibvirtFleet:
                 host.close()
         for host in fresh.values() if watched else ():
             host.subscribe(self._tell)
+
+    def _make_host(self, name: str, uri: str, limits: Limits) -> LibvirtHost:
+        return LibvirtHost(name, uri, limits, self._clock, self._turnstile)
 
     def subscribe(self, callback: Callable[[HostEvent], None]) -> None:
         with self._lock:

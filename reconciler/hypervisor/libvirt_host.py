@@ -49,6 +49,10 @@ class LibvirtHost:
     def ping(self, seconds: float) -> None:
         self._connection.ping(seconds)
 
+    def connect(self) -> None:
+        """Have the host connected; returns once it is. Raises HostUnreachable."""
+        self._connection.handle()
+
     # -- reading ---------------------------------------------------------------------------------------------------
     def read(self, *, pools_with_volumes: Iterable[str] = (), refresh: bool = False) -> HostInventory:
         return self._reader.read(frozenset(pools_with_volumes), refresh=refresh)
