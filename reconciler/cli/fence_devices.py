@@ -29,6 +29,8 @@ class HostDevices(Struct, frozen=True):
     incident: Incident | None
     proof: FenceProof | None
     attempts: tuple[FenceAttempt, ...]
+    held: bool = False
+    """Whether it is paused, or the whole fleet is: it is not fenced then."""
 
     @classmethod
     def of(
@@ -45,6 +47,7 @@ class HostDevices(Struct, frozen=True):
             incident=view.incidents.get(host.name),
             proof=view.proofs.get(host.name),
             attempts=attempts,
+            held=host.metadata.paused or not view.paused.isdisjoint({"fleet", f"Host/{host.name}"}),
         )
 
     @property

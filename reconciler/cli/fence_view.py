@@ -67,7 +67,7 @@ def device_rows(item: HostDevices, commands: CommandLine) -> Iterator[DeviceRow]
 
 
 def _about_host(item: HostDevices, commands: CommandLine) -> str:
-    notes = []
+    notes = ["held: not fenced whatever happens"] if item.held else []
     if item.proof is not None:
         notes.append(f"proven dead {moment(item.proof.at)} by {item.proof.by}: {item.proof.evidence}")
     elif item.incident is not None and any(answer.power == "on" for answer in item.answers):
@@ -99,6 +99,7 @@ def devices_data(item: HostDevices) -> dict[str, Any]:
         "host": item.host,
         "state": item.state or None,
         "armed": item.armed,
+        "held": item.held,
         "notArmed": None if item.armed or not item.answers else item.why_not_armed(),
         "levels": [
             {

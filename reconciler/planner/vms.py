@@ -147,7 +147,8 @@ class VmPlanner(Struct, frozen=True):
         idle = f"; the copy on {self.copies[0].host} is off and stays so" if self.copies else ""
         if placement.host in self.world.desired.hosts:
             unread = self.world.inventory.unread.get(placement.host)
-            detail = f"{placement.host} can't be read, so the VM is neither known to run nor known to be off{idle}"
+            seen = "is another machine now" if placement.host in self.world.strangers else "can't be read"
+            detail = f"{placement.host} {seen}, so the VM is neither known to run nor known to be off{idle}"
             hint = unread.hint if unread and unread.hint else NextCommand("why", f"Host/{placement.host}")
         elif ObjectRef("Host", placement.host) in self.world.desired.unusable:
             detail = f"it was placed on {placement.host}, whose spec can't be used{idle}"

@@ -146,6 +146,18 @@ def test_status_of_devices_that_were_never_tested_exits_1_with_the_command(world
     assert "no fence devices: never fenced" in result.stdout
 
 
+@pytest.mark.parametrize("held", ["Host/h1", "fleet"])
+def test_status_tells_that_a_host_is_held(world: World, held: str) -> None:
+    """Its devices may be well, and still nobody uses them."""
+    with world.ledger() as ledger:
+        ledger.pause(held)
+
+    shown, data = world.call("status", "h1"), world.call("status", "h1", "--json")
+
+    assert "held: not fenced whatever happens" in shown.stdout
+    assert json.loads(data.stdout)[0]["held"] is True
+
+
 def test_a_test_of_other_devices_counts_no_more(world: World) -> None:
     world.call("test", "h1")
     world.outlet = world.rack.outlet("2")

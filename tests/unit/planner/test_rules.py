@@ -161,6 +161,16 @@ def test_a_vm_whose_host_can_not_be_read_is_not_made_elsewhere() -> None:
     assert "h1 can't be read" in fleet.unmet()["host-unread"].detail
 
 
+def test_a_vm_whose_host_was_taken_over_by_another_machine_is_told_so() -> None:
+    """The host answers, so that it can't be read would send people to the network."""
+    fleet = running().in_state("h1", "quarantined")
+
+    plan = fleet.plan()
+
+    assert plan.empty
+    assert "h1 is another machine now, so the VM is neither known to run" in fleet.unmet()["host-unread"].detail
+
+
 def test_a_vm_whose_host_left_the_specs_is_not_made_elsewhere() -> None:
     fleet = running().with_specs(without=["Host/h1"])
 
