@@ -157,6 +157,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
                 ["-c", "--columns"], metavar="A,B,…", help="Columns of the list.", shell_complete=complete_column
             ),
             _choice(["--only"], _LISTS, "One list alone; csv and --columns take vms."),
+            _flag("--migratability", "Where each VM could be moved as it runs, and why not elsewhere."),
         ],
     ),
     command(

@@ -28,8 +28,11 @@ class Session(Protocol):
     @property
     def fleet(self) -> Fleet: ...
 
-    def look(self, *, meanwhile: Callable[[], None] | None = None) -> View:
-        """Observe and plan; changes nothing; `meanwhile` is done while the hosts answer."""
+    def look(self, *, meanwhile: Callable[[], None] | None = None, mobility: bool = False) -> View:
+        """Observe and plan; changes nothing; `meanwhile` is done while the hosts answer.
+
+        With `mobility` the status tells where each VM could go.
+        """
         ...
 
     def until_retry(self, view: View) -> float | None:

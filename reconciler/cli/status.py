@@ -16,6 +16,7 @@ from reconciler.cli import status_data
 from reconciler.cli.command_line import BARE, CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.outside import Session
+from reconciler.cli.render_mobility import mobility_columns
 from reconciler.cli.render_status import (
     facility_columns,
     host_columns,
@@ -32,7 +33,7 @@ from reconciler.cli.terminal import Terminal, stdout_terminal
 from reconciler.errors import UsageError
 from reconciler.model.status import FleetStatus
 
-Section = Literal["hosts", "vms", "pools", "networks", "images"]
+Section = Literal["hosts", "vms", "pools", "networks", "images", "mobility"]
 T = TypeVar("T")
 
 NOT_HEALTHY = 2
@@ -72,10 +73,12 @@ def run(
     format: TableFormat,
     columns: str | None,
     only: Section | None,
+    migratability: bool,
 ) -> int:
     """Look and print; 2 where something is not as it should be."""
     settings = invocation.settings(directory)
     settings.specs_directory()
+    only = _with_mobility(only, watch=watch) if migratability else only
     chosen_format: TableFormat = "json" if json else format
     keys = [key.strip() for key in columns.split(",")] if columns else []
     terminal = stdout_terminal()
@@ -92,9 +95,15 @@ def run(
     with invocation.doors().open_session(settings, None) as session:
         if watch:
             return _watch(session, page, terminal)
-        status = session.look().status
+        status = session.look(mobility=only == "mobility").status
     click.echo(page(status), nl=False)
     return 0 if status.healthy else NOT_HEALTHY
+
+
+def _with_mobility(only: Section | None, *, watch: bool) -> Section:
+    if only is not None or watch:
+        raise UsageError("--migratability is a list of its own", hint="leave --only and --watch out")
+    return "mobility"
 
 
 def status_text(
@@ -116,6 +125,8 @@ def status_text(
         facilities = status.pools if section == "pools" else status.networks
         columns = facility_columns(section.removesuffix("s"))
         return _List(sorted_facilities(facilities), columns, status_data.facility_data).text(format, keys, terminal)
+    if section == "mobility":
+        return _List(status.mobility, mobility_columns(), status_data.mobility_data).text(format, keys, terminal)
     if section == "images":
         return _List(sorted_images(status), image_columns(), status_data.image_data).text(format, keys, terminal)
     return _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data).text(format, keys, terminal)

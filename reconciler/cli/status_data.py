@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
-from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmStatus
+from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmMobility, VmStatus
 
 
 def status_data(status: FleetStatus) -> dict[str, Any]:
@@ -65,6 +65,20 @@ def vm_data(vm: VmStatus) -> dict[str, Any]:
         "message": vm.message,
         "held": vm.is_held,
         "unmet": [unmet_json(item) for item in vm.unmet],
+    }
+
+
+def mobility_data(vm: VmMobility) -> dict[str, Any]:
+    """Where one VM could go, and why not elsewhere."""
+    return {
+        "name": vm.vm,
+        "host": vm.host,
+        "targets": list(vm.targets),
+        "localDisks": list(vm.local_disks),
+        "hosts": [
+            {"name": verdict.host, "movable": not verdict.obstacle, "reason": verdict.obstacle}
+            for verdict in vm.verdicts
+        ],
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
@@ -9,19 +11,27 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.status import FleetStatus
 from reconciler.planner.fleet_status import status_of
+from reconciler.planner.migratability import mobility as where_to
 from reconciler.planner.plan_check import require_sound
 from reconciler.planner.planner import plan_of
 from reconciler.planner.world import make_world
 
 
 def decide(
-    desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float
+    desired: DesiredState,
+    inventory: Inventory,
+    ledger: LedgerView,
+    policy: Policy,
+    now: float,
+    *,
+    mobility: bool = False,
 ) -> tuple[Plan, FleetStatus]:
     """The plan, which keeps all invariants, and the status that follows from it.
 
-    Raises PlanRejected for a plan that breaks an invariant.
+    With `mobility` the status tells where each VM could go. Raises PlanRejected for a plan that breaks an invariant.
     """
     world = make_world(desired, inventory, ledger, policy, now)
     plan = plan_of(world)
     require_sound(plan, desired, inventory, ledger, policy)
-    return plan, status_of(world, plan)
+    status = status_of(world, plan)
+    return plan, replace(status, mobility=where_to(world)) if mobility else status

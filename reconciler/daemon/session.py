@@ -28,6 +28,7 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import UnmetReason
 from reconciler.model.policy import Policy
+from reconciler.observe.abilities import Abilities
 from reconciler.observe.collector import Collector
 from reconciler.observe.readers import Readers
 from reconciler.specfiles.loader import LoadedSpecs, load
@@ -79,6 +80,7 @@ class Session:
         self._inputs = inputs
         self._dialled_at = dialled_at
         self._collector = Collector(fleet, clock, readers)
+        self._abilities = Abilities(fleet, clock, readers)
         self._specs: LoadedSpecs | None = None
         self._executor: Executor | None = None
         self._host_watch = host_watch
@@ -100,12 +102,13 @@ class Session:
         refresh: bool = False,
         resync_after: float = 0.0,
         meanwhile: Callable[[], None] | None = None,
+        mobility: bool = False,
     ) -> View:
         """Load the specs, read every host, plan, and check the plan; changes nothing on any host.
 
-        `in_flight` are objects that an earlier pass is still at; `meanwhile` is done while the hosts answer. For
-        `refresh` and `resync_after` see Collector. Raises LedgerError, and PlanRejected for a plan that breaks an
-        invariant.
+        `in_flight` are objects that an earlier pass is still at; `meanwhile` is done while the hosts answer. With
+        `mobility` the status tells where each VM could go. For `refresh` and `resync_after` see Collector. Raises
+        LedgerError, and PlanRejected for a plan that breaks an invariant.
         """
         desired = self._load()
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
@@ -126,10 +129,14 @@ class Session:
         usual = known.read_seconds if self._writer is None else {}
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual, is_stranger=other)
+        asked = import_module("reconciler.planner.questions").questions(
+            desired, inventory, self._policy, everything=mobility
+        )
+        inventory = self._abilities.complete(inventory, asked)
         ledger = replace(self._remembered(desired, inventory, in_flight), in_flight=in_flight)
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
-        plan, status = decide(desired, inventory, ledger, self._policy, now)
+        plan, status = decide(desired, inventory, ledger, self._policy, now, mobility=mobility)
         status = replace(status, controller=controller_holder(self._state_dir) or "" if not self._writer else "")
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
 

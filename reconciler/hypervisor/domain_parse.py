@@ -10,9 +10,11 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
+from reconciler.hypervisor.cpu_xml import parse_cpu
 from reconciler.hypervisor.domain_mark import parse_mark
 from reconciler.hypervisor.domain_parts import AGENT_CHANNEL, SEED_ALIAS, WATCHDOG
 from reconciler.hypervisor.xml_nodes import Node, attribute, from_text, size_of, text_of
+from reconciler.model.abilities import GuestCpu
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -46,6 +48,13 @@ def parse_config(xml: str, *, autostart: bool = False) -> DomainConfig:
     """As `parse`, without the search for what no spec can express."""
     root, parts, devices = _opened(xml)
     return _config(root, parts, devices, autostart=autostart)
+
+
+def parse_live(xml: str, *, autostart: bool = False) -> tuple[DomainConfig, GuestCpu | None]:
+    """As `parse_config`, and the CPU that the running guest has."""
+    root, parts, devices = _opened(xml)
+    cpu = parts.get("cpu")
+    return _config(root, parts, devices, autostart=autostart), None if cpu is None else parse_cpu(cpu)
 
 
 def _opened(xml: str) -> tuple[Node, dict[str, Node], dict[str, list[Node]]]:

@@ -8,11 +8,12 @@ After HostTimeout the caller must read before it acts again: the call may have b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO, Protocol
 
 from msgspec import Struct
 
+from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
@@ -109,6 +110,22 @@ class Hypervisor(Protocol):
 
     def volume(self, pool: str, volume: str) -> ObservedVolume | None:
         """One volume; None if the pool surely has none of that name."""
+        ...
+
+    # -- what it can do --------------------------------------------------------------------------------------------
+    def abilities(self) -> HostAbilities:
+        """Machine types and CPUs that its hypervisor has for guests, without answers; they seldom change."""
+        ...
+
+    def cpu_lacks(self, question: CpuQuestion) -> str:
+        """What the host lacks to run a guest with that CPU; empty if nothing, as far as its libvirt can tell."""
+        ...
+
+    def cpu_baseline(self, cpus: Sequence[GuestCpu], domain_type: str) -> GuestCpu | None:
+        """The best CPU that hosts with `cpus` all have; None where libvirt's driver can't say.
+
+        Raises HostRefused where they have nothing in common.
+        """
         ...
 
     # -- pools and networks ----------------------------------------------------------------------------------------

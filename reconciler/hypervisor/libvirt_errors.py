@@ -48,6 +48,7 @@ _RULES_BY_CODE: Final[dict[int, type[HostError]]] = {
     90: ObjectConflict,  # VIR_ERR_STORAGE_VOL_EXIST
     97: HostBusy,  # VIR_ERR_AGENT_UNSYNCED
 }
+NO_SUPPORT: Final = 3
 NO_DOMAIN: Final = 42
 NO_NETWORK: Final = 43
 NO_STORAGE_POOL: Final = 49
@@ -56,6 +57,7 @@ OPERATION_INVALID: Final = 55
 INVALID_ARG: Final = 8
 ARGUMENT_UNSUPPORTED: Final = 74
 AGENT_UNRESPONSIVE: Final = 86
+CPU_INCOMPATIBLE: Final = 91
 AGENT_UNSYNCED: Final = 97
 # A missing network while a VM starts is a refusal; only the object that was asked for can be *not found*.
 _MISSING: Final = {

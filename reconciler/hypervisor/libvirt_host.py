@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Final
 
 from reconciler.clock import Clock
 from reconciler.hypervisor.connection import HostConnection, Limits
+from reconciler.hypervisor.host_abilities import HostCpus
 from reconciler.hypervisor.host_domains import HostDomains
 from reconciler.hypervisor.host_networks import HostNetworks
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.host_storage import HostStorage
 from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress, Pulse
 from reconciler.hypervisor.turnstile import Turnstile
+from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
@@ -28,6 +30,7 @@ class LibvirtHost:
         self._domains: Final = HostDomains(self._connection, self._reader)
         self._storage: Final = HostStorage(self._connection, self._reader)
         self._networks: Final = HostNetworks(self._connection)
+        self._cpus: Final = HostCpus(self._connection)
 
     @property
     def name(self) -> str:
@@ -74,6 +77,16 @@ class LibvirtHost:
 
     def volume(self, pool: str, volume: str) -> ObservedVolume | None:
         return self._storage.volume(pool, volume)
+
+    # -- what it can do --------------------------------------------------------------------------------------------
+    def abilities(self) -> HostAbilities:
+        return self._cpus.abilities()
+
+    def cpu_lacks(self, question: CpuQuestion) -> str:
+        return self._cpus.lacks(question)
+
+    def cpu_baseline(self, cpus: Sequence[GuestCpu], domain_type: str) -> GuestCpu | None:
+        return self._cpus.baseline(cpus, domain_type)
 
     # -- pools and networks ----------------------------------------------------------------------------------------
     def define_pool(self, config: PoolConfig) -> None:

@@ -163,6 +163,12 @@ class SimulatedFleet:
         directory = state.directory(path)
         directory.capacity = state.disk_capacity + sum(file.allocation for file in directory.files.values())
 
+    def set_cpu(self, name: str, *features: str, machines: Iterable[str] | None = None) -> None:
+        """Give the host another CPU, with these features, and other machine types if they are given."""
+        state = self.world.hosts[name]
+        state.cpu = replace(state.cpu, features=tuple(("require", feature) for feature in sorted(features)))
+        state.machines = state.machines if machines is None else tuple(machines)
+
     def replace_machine(self, name: str) -> None:
         """Have another machine, freshly installed, answer under the name: nothing of the old one is on it."""
         state = self.world.hosts[name]

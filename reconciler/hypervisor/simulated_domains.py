@@ -7,6 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from reconciler.errors import HostError, HostFault, HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.hypervisor import simulated_abilities as abilities
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
 from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug, edited
@@ -82,7 +83,7 @@ def start(world: World, host: HostState, uuid: str) -> None:
         raise
     if any(other.config.uuid == uuid for _host, other in world.active_domains()):
         world.violations.append(f"domain {name} was started on {host.name} while a copy of it runs elsewhere")
-    entry.live, entry.off_at = entry.config, None
+    entry.live, entry.off_at, entry.cpu = entry.config, None, abilities.given(host, entry.config)
     entry.state, entry.reason = "running", ""
     entry.boots += 1
     crashes_after = world.crashing_guests.get(name)

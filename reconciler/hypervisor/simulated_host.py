@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 from msgspec.structs import replace
 
 from reconciler.errors import HostTimeout, HostUnreachable, ObjectConflict, ObjectNotFound
+from reconciler.hypervisor import simulated_abilities
 from reconciler.hypervisor import simulated_domains as domains
 from reconciler.hypervisor import simulated_storage as storage
 from reconciler.hypervisor.interface import DomainSummary, Progress, Pulse
 from reconciler.hypervisor.simulated_world import FileState, HostState, MutatingCall, Phase, World
+from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import (
     HostInventory,
@@ -119,6 +121,19 @@ class SimulatedHost:
     def volume(self, pool: str, volume: str) -> ObservedVolume | None:
         with self._call("volume", volume):
             return storage.lookup(self._state, storage.find_active(self._state, pool), volume)
+
+    # -- what it can do --------------------------------------------------------------------------------------------
+    def abilities(self) -> HostAbilities:
+        with self._call("abilities"):
+            return simulated_abilities.abilities(self._state)
+
+    def cpu_lacks(self, question: CpuQuestion) -> str:
+        with self._call("cpu_lacks"):
+            return simulated_abilities.lacks(self._state, question)
+
+    def cpu_baseline(self, cpus: Sequence[GuestCpu], domain_type: str) -> GuestCpu | None:  # noqa: ARG002
+        with self._call("cpu_baseline"):
+            return simulated_abilities.baseline(self._state, cpus)
 
     # -- pools and networks ----------------------------------------------------------------------------------------
     def define_pool(self, config: PoolConfig) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -13,9 +13,12 @@ from msgspec.structs import replace
 from reconciler.clock import Clock
 from reconciler.errors import ReconcilerError
 from reconciler.hypervisor.interface import HostEvent
+from reconciler.model.abilities import GuestCpu
 from reconciler.model.domain import ACTIVE_STATES, DiskConfig, DomainConfig, DomainState
 from reconciler.model.inventory import HostFacts, HostInventory, ObservedDomain, ObservedNetwork, ObservedVolume
 
+COMMON_CPU: Final = GuestCpu("custom", "EPYC", "AMD", (("require", "avx2"), ("require", "ibpb")), "full")
+MACHINES: Final = ("pc", "pc-i440fx-7.1", "pc-i440fx-7.2", "pc-q35-7.1", "pc-q35-7.2", "q35")
 Phase = Literal["before", "during", "after"]
 
 
@@ -88,6 +91,8 @@ class DomainEntry(Struct):
     crash_at: float | None = None
     """When the guest will crash, in monotonic seconds."""
     boots: int = 0
+    cpu: GuestCpu | None = None
+    """What the running guest has."""
 
     @property
     def active(self) -> bool:
@@ -105,6 +110,7 @@ class DomainEntry(Struct):
             fingerprint=identity.hexdigest()[:16],
             reason=self.reason,
             restricted=self.restricted,
+            cpu=self.cpu if self.active else None,
         )
 
 
@@ -142,6 +148,9 @@ class HostState(Struct):
     """How long a guest takes to shut down."""
     deaf_guests: set[str] = field(default_factory=set)
     """Names of guests that ignore a request to shut down."""
+    cpu: GuestCpu = COMMON_CPU
+    """What `host-model` comes to."""
+    machines: tuple[str, ...] = MACHINES
     call_seconds: float = 0.0
     """How long a call that changes something takes."""
 

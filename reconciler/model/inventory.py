@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from reconciler.model.abilities import GuestCpu, HostAbilities
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 
 
@@ -40,6 +41,8 @@ class ObservedDomain(Struct, frozen=True):
     """libvirt's reason for the state, such as `shutdown`, `crashed`, `ioerror`, `user`; empty if not known."""
     restricted: tuple[str, ...] = ()
     """What the XML holds that a spec can't express (host devices, 9p ...), in libvirt's terms."""
+    cpu: GuestCpu | None = None
+    """The CPU that the running guest has, `host-model` resolved; None while it is off, or where it is not known."""
 
     @property
     def active(self) -> bool:
@@ -95,6 +98,8 @@ class HostInventory(Struct, frozen=True):
     """By name."""
     pools: Mapping[str, ObservedPool]
     networks: Mapping[str, ObservedNetwork]
+    abilities: HostAbilities | None = None
+    """What it can do for guests that come from elsewhere; None where nothing asks for that, or it did not answer."""
 
 
 class UnreadHost(Struct, frozen=True):

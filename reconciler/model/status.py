@@ -74,6 +74,31 @@ class VmStatus(Struct, frozen=True):
     """Whether it, or the whole fleet, is paused: nothing of it is changed."""
 
 
+class HostVerdict(Struct, frozen=True):
+    """Whether one host takes a VM as it runs."""
+
+    host: str
+    obstacle: str
+    """Why not; empty if it does."""
+
+
+class VmMobility(Struct, frozen=True):
+    """Where one VM could go now."""
+
+    vm: str
+    host: str
+    """Where it is."""
+    verdicts: tuple[HostVerdict, ...]
+    """Of all other hosts, in order."""
+    local_disks: tuple[str, ...]
+    """Disks that no other host sees: copies of them go along."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Hosts that take it."""
+        return tuple(verdict.host for verdict in self.verdicts if not verdict.obstacle)
+
+
 class ImageStatus(Struct, frozen=True):
     """One image; size in bytes."""
 
@@ -114,6 +139,8 @@ class FleetStatus(Struct, frozen=True):
     """Whether the fleet as a whole is paused."""
     pools: tuple[FacilityStatus, ...] = ()
     networks: tuple[FacilityStatus, ...] = ()
+    mobility: tuple[VmMobility, ...] = ()
+    """Where VMs could go, if that was asked for."""
 
     @property
     def healthy(self) -> bool:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.ledger.rebuild import unrecorded_placements
 from reconciler.model import identity
+from reconciler.model.abilities import HostAbilities
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
 from reconciler.model.fencing_devices import devices_hash
@@ -130,6 +131,7 @@ def observed_host(
         {domain.name: domain for domain in domains},
         {found.name: found for found in pools},
         {found.name: found for found in networks},
+        HostAbilities(),
     )
 
 
@@ -395,5 +397,4 @@ def story(*specs: Spec, hosts: int = 2, shared: bool = False, **host_fields: Any
 
 def ref(text: str) -> ObjectRef:
     """`Kind/name` as a reference."""
-    kind, _, name = text.partition("/")
-    return ObjectRef(kind, name)  # type: ignore[arg-type]
+    return ObjectRef(*text.split("/"))  # type: ignore[arg-type]

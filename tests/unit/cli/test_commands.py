@@ -17,9 +17,10 @@ from reconciler.daemon.view import View
 from reconciler.errors import HostUnreachable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.desired_state import SourceRef, SpecProblem
+from reconciler.model.status import HostVerdict, VmMobility
 from tests.unit.cli.calling import CHANGES, EMPTY, invoke
 from tests.unit.cli.plans import NOW, SECRET, plan
-from tests.unit.cli.worlds import NO_HOST, TROUBLED, FakeSession, doors, look, remember
+from tests.unit.cli.worlds import HEALTHY, NO_HOST, TROUBLED, FakeSession, doors, look, remember
 
 MISTAKE = SpecProblem(SourceRef("vms.yaml", 3), "S033", "VirtualMachine/web", "spec.disks[0].image", "unknown image")
 
@@ -200,9 +201,27 @@ def test_status_exits_2_where_anything_is_not_as_it_should_be(specs: Path, view:
     assert invoke("status", specs, onto=FakeSession([view])).exit_code == code  # type: ignore[list-item]
 
 
+def test_status_tells_where_vms_could_go_only_if_that_is_asked_for(specs: Path) -> None:
+    told = look(status=replace(HEALTHY, mobility=(VmMobility("web-1", "h1", (HostVerdict("h2", ""),), ()),)))
+
+    listed = invoke("status", "--migratability", specs, onto=FakeSession([told]))
+    whole = invoke("status", specs, onto=FakeSession([told]))
+
+    assert listed.output.splitlines()[1].split() == ["web-1", "h1", "yes", "h2", "-"]
+    assert "MOVABLE" not in whole.output
+
+
+@pytest.mark.parametrize("option", ["--watch", "--only=vms"])
+def test_status_refuses_what_does_not_go_with_migratability(option: str, specs: Path) -> None:
+    result = invoke("status", "--migratability", option, specs, onto=FakeSession([EMPTY]))
+
+    assert result.exit_code == 1
+    assert "--migratability is a list of its own" in result.stderr
+
+
 class _WatchedUntilCtrlC(FakeSession):
-    def look(self, *, meanwhile: Callable[[], None] | None = None) -> View:
-        del meanwhile
+    def look(self, *, meanwhile: Callable[[], None] | None = None, mobility: bool = False) -> View:
+        del meanwhile, mobility
         if not self.looks:
             raise KeyboardInterrupt
         return self.looks.pop(0)
@@ -309,8 +328,8 @@ def test_a_wrong_command_line_is_one_line_and_never_exit_2(arguments: list[str])
 
 
 class _Broken(FakeSession):
-    def look(self, *, meanwhile: Callable[[], None] | None = None) -> object:  # type: ignore[override]
-        del meanwhile
+    def look(self, *, meanwhile: Callable[[], None] | None = None, mobility: bool = False) -> object:  # type: ignore[override]
+        del meanwhile, mobility
         raise self.error
 
     error: Exception = HostUnreachable("no connection", host="h1", target="VirtualMachine/a", hint="start libvirtd")

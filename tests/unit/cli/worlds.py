@@ -161,10 +161,11 @@ class FakeSession:
     def fleet(self) -> Fleet:
         raise AssertionError("no host is behind this")
 
-    def look(self, *, meanwhile: Callable[[], None] | None = None) -> View:
+    def look(self, *, meanwhile: Callable[[], None] | None = None, mobility: bool = False) -> View:
         if meanwhile is not None:
             meanwhile()
-        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        found = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        return found if mobility else replace(found, status=replace(found.status, mobility=()))
 
     def until_retry(self, view: View) -> float | None:
         passing = any(unmet.reason == "in-progress" for unmet in view.plan.unmet)

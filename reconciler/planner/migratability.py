@@ -1,0 +1,148 @@
+"""Whether a VM can go to another host as it runs, or why not."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from reconciler.model.abilities import CpuQuestion, HostAbilities
+from reconciler.model.identity import disk_volume
+from reconciler.model.quantities import approximate_size
+from reconciler.model.status import HostVerdict, VmMobility
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.draft import Draft
+from reconciler.planner.facilities import Facilities
+from reconciler.planner.networks import plan_networks
+from reconciler.planner.ownership import Copy
+from reconciler.planner.placement import Room, make_rooms, reject
+from reconciler.planner.pools import plan_pools
+from reconciler.planner.world import World
+
+_BOUND_TO_ITS_HOST: Final = ("hostdev", "filesystem", "shmem", "disk ", "interface ", "os ", "smartcard", "redirdev")
+"""What of `ObservedDomain.restricted` is, or may be, on that host alone: devices, files, bridges."""
+_STATES: Final = {
+    "paused": "its guest is paused",
+    "shutdown": "its guest is shutting down",
+    "pmsuspended": "its guest sleeps",
+}
+
+
+def obstacle(world: World, facilities: Facilities, vm: VirtualMachine, copy: Copy, room: Room) -> str:
+    """Why `vm`, which is `copy`, can't go to the room's host; empty if it can. The first that says no is the reason."""
+    if room.host.name == copy.host:
+        return "it is there"
+    return (
+        bound(copy)
+        or reject(world, facilities, vm, room)
+        or _taken(world, vm, room.host.name)
+        or _route(world, copy.host, room.host.name)
+        or _hypervisor(world, copy, room.host.name)
+        or _local_disks(world, vm, copy.host, room.host.name)
+    )
+
+
+def as_it_runs(vm: VirtualMachine, copy: Copy) -> VirtualMachine:
+    """`vm` with the memory and CPUs that it has, where that is more than its spec wants from its next boot on."""
+    running, spec = copy.domain.live or copy.domain.config, vm.spec
+    memory, cpus = max(running.max_memory, spec.max_memory or spec.memory), max(running.vcpus, spec.cpu.count)
+    if (memory, cpus) == (spec.max_memory or spec.memory, spec.cpu.count):
+        return vm
+    cpu = spec.cpu.model_copy(update={"count": cpus, "max": max(cpus, spec.cpu.max or 0)})
+    return vm.model_copy(update={"spec": spec.model_copy(update={"max_memory": memory, "cpu": cpu})})
+
+
+def bound(copy: Copy) -> str:
+    """Why it can't leave its host, wherever it would go; empty if it can."""
+    if not copy.domain.active:
+        return "it is off: only running VMs are moved"
+    devices = [found for found in copy.domain.restricted if found.startswith(_BOUND_TO_ITS_HOST)]
+    if devices:
+        return f"{', '.join(devices)} can't be moved"
+    return _STATES.get(copy.domain.state, "")
+
+
+def _taken(world: World, vm: VirtualMachine, host: str) -> str:
+    return "another domain has its name there" if host in world.foreign.names.get(vm.name, ()) else ""
+
+
+def _route(world: World, source: str, target: str) -> str:
+    """Hosts speak to one another for a migration: an address that means the machine itself is of no use there."""
+    local = not urlsplit(world.desired.hosts[target].spec.uri).hostname
+    return f"{source} can't reach it: its uri is good on the controller alone" if local else ""
+
+
+def _hypervisor(world: World, copy: Copy, target: str) -> str:
+    there = world.inventory.hosts[target].abilities
+    if there is None:
+        return "it has not said what its hypervisor can do"
+    running = copy.domain.live or copy.domain.config
+    machines = there.machines.get(running.domain_type)
+    if machines and running.machine not in machines:
+        return f"no machine type {running.machine}"
+    return _cpu(world.inventory.hosts[copy.host].abilities, there, copy)
+
+
+def _cpu(here: HostAbilities | None, there: HostAbilities, copy: Copy) -> str:
+    kind, cpu = copy.domain.config.domain_type, copy.domain.cpu
+    if cpu is None:
+        return ""
+    if cpu.mode in ("host-passthrough", "maximum"):
+        same = here is not None and here.cpus.get(kind) == there.cpus.get(kind)
+        return "" if same else f"another CPU, and it has that of its host ({cpu.mode})"
+    return _asked(there, CpuQuestion(cpu, kind)) if cpu.is_bound else ""
+
+
+def _asked(host: HostAbilities, question: CpuQuestion) -> str:
+    lacking = host.lacks(question)
+    return "it has not said whether it has that CPU" if lacking is None else lacking
+
+
+def _local_disks(world: World, vm: VirtualMachine, source: str, target: str) -> str:
+    """They go along as copies: there has to be room for them, and nothing of their names."""
+    wanted: dict[str, int] = {}
+    for disk in vm.spec.disks:
+        if world.is_shared(disk.pool):
+            continue
+        here, there = world.observed_pool(disk.pool, source), world.observed_pool(disk.pool, target)
+        name = disk_volume(world.fleet, vm.name, disk.name, disk.format)
+        if there is None or there.volumes is None or here is None or here.volumes is None:
+            return f"pool {disk.pool} could not be looked at"
+        if name in there.volumes:
+            return f"a disk {disk.name} of it is there already"
+        known = here.volumes.get(name)
+        wanted[disk.pool] = wanted.get(disk.pool, 0) + (known.capacity if known else disk.size or 0)
+        lacking = wanted[disk.pool] - there.available
+        if lacking > 0:
+            return f"pool {disk.pool} −{approximate_size(lacking)}"
+    return ""
+
+
+def is_certain(world: World, host: str) -> bool:
+    """Whether what stands in the way of a host is known for sure: not so while it might just not have answered yet."""
+    spec, health = world.desired.hosts[host], world.ledger.health.get(host)
+    if spec.spec.state != "active":
+        return True
+    if host not in world.inventory.hosts:
+        return host in world.dead
+    return world.inventory.hosts[host].abilities is not None and (health is None or health.state != "suspect")
+
+
+def mobility(world: World) -> tuple[VmMobility, ...]:
+    """Where each VM of ours that is in sight could go now, and why not elsewhere."""
+    facilities, draft, rooms = Facilities(), Draft(), make_rooms(world)
+    plan_pools(world, facilities, draft)
+    plan_networks(world, facilities, draft)
+    found = []
+    for name, vm in sorted(world.desired.vms.items()):
+        copies = world.copies.get(name, ())
+        if len(copies) != 1:
+            continue
+        verdicts = [
+            HostVerdict(host, obstacle(world, facilities, as_it_runs(vm, copies[0]), copies[0], room))
+            for host, room in rooms.items()
+            if host != copies[0].host
+        ]
+        verdicts += [HostVerdict(host, "can't be read") for host in world.unread]
+        local = tuple(disk.name for disk in vm.spec.disks if not world.is_shared(disk.pool))
+        found.append(VmMobility(name, copies[0].host, tuple(sorted(verdicts, key=lambda each: each.host)), local))
+    return tuple(found)

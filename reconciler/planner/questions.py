@@ -1,0 +1,65 @@
+"""What hosts have to be asked before a plan may move VMs: nothing, as long as none has a reason to move."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from reconciler.model.abilities import CpuQuestion
+from reconciler.model.desired_state import DesiredState
+from reconciler.model.host import Host
+from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
+from reconciler.model.policy import Policy
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.placement import has_all
+
+_NONE: Mapping[str, frozenset[CpuQuestion]] = {}
+
+
+def questions(
+    desired: DesiredState, inventory: Inventory, policy: Policy, *, everything: bool = False
+) -> Mapping[str, frozenset[CpuQuestion]]:
+    """By host: the CPUs of the guests that may have to move; no host where none has to.
+
+    With `everything` those of all guests.
+    """
+    all_may_move = everything
+    movers = [
+        domain
+        for name, observed in inventory.hosts.items()
+        if (host := desired.hosts.get(name)) is not None
+        for domain in _movers(desired, policy.fleet, host, observed, all_may_move=all_may_move)
+    ]
+    if not movers:
+        return _NONE
+    asked = frozenset(
+        CpuQuestion(domain.cpu, domain.config.domain_type)
+        for domain in movers
+        if domain.cpu is not None and domain.cpu.is_bound
+    )
+    return dict.fromkeys(inventory.hosts, asked)
+
+
+def _movers(
+    desired: DesiredState, fleet: str, host: Host, observed: HostInventory, *, all_may_move: bool
+) -> Iterator[ObservedDomain]:
+    everybody = all_may_move or host.spec.state == "maintenance"
+    there = [
+        (vm, domain)
+        for domain in observed.domains.values()
+        if (mark := domain.config.mark) is not None
+        and mark.fleet == fleet
+        and (vm := desired.vms.get(domain.name)) is not None
+    ]
+    for vm, domain in there:
+        if domain.active and (everybody or _may_break_a_rule(vm, host, [other for other, _ in there])):
+            yield domain
+
+
+def _may_break_a_rule(vm: VirtualMachine, host: Host, there: Collection[VirtualMachine]) -> bool:
+    placement = vm.spec.placement
+    if placement.hosts and host.name not in placement.hosts:
+        return True
+    if placement.node_selector and not has_all(host.metadata.labels, placement.node_selector):
+        return True
+    wanted = placement.spread
+    return bool(wanted) and any(other is not vm and has_all(other.metadata.labels, wanted) for other in there)

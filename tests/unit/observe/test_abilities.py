@@ -1,0 +1,99 @@
+"""What hosts can do for guests from elsewhere is asked where a plan may need it, seldom, and never for long."""
+
+from __future__ import annotations
+
+from reconciler.errors import HostBusy
+from reconciler.hypervisor.simulated import SimulatedFleet
+from reconciler.hypervisor.simulated_clock import FakeClock
+from reconciler.model.abilities import CpuQuestion, GuestCpu
+from reconciler.model.inventory import Inventory
+from reconciler.observe.abilities import HOLD, Abilities
+
+_PLAIN = CpuQuestion(GuestCpu("custom", "EPYC", check="full"), "kvm")
+_BETTER = CpuQuestion(GuestCpu("custom", "EPYC", features=(("require", "avx512f"),), check="full"), "kvm")
+
+
+class Watched(SimulatedFleet):
+    """Two hosts; what they are asked fails for as long as they are told to."""
+
+    def __init__(self) -> None:
+        self.time = FakeClock()
+        super().__init__(self.time)
+        for name in ("h1", "h2"):
+            self.add_host(name)
+
+    def inventory(self) -> Inventory:
+        return Inventory(hosts={name: self.host(name).read() for name in self.names})
+
+    def refuse(self, name: str) -> None:
+        self.fail_next(name, "abilities", HostBusy("not now", host=name))
+
+
+def test_a_host_that_nobody_asks_about_is_not_asked() -> None:
+    fleet = Watched()
+    fleet.refuse("h1")
+
+    found = Abilities(fleet, fleet.time).complete(fleet.inventory(), {})
+
+    assert found == fleet.inventory()
+
+
+def test_each_host_answers_what_it_is_asked() -> None:
+    fleet = Watched()
+    fleet.set_cpu("h2", "avx2", "avx512f")
+
+    found = Abilities(fleet, fleet.time).complete(fleet.inventory(), dict.fromkeys(fleet.names, (_BETTER,)))
+
+    lacking = {name: known.abilities.lacks(_BETTER) for name, known in found.hosts.items() if known.abilities}
+    assert lacking == {"h1": "no CPU feature avx512f", "h2": ""}
+
+
+def test_what_a_host_said_is_not_asked_again_for_a_while() -> None:
+    fleet = Watched()
+    abilities = Abilities(fleet, fleet.time)
+    first = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}})
+    fleet.refuse("h1")
+
+    again = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}})
+    fleet.time.advance(HOLD + 1)
+    later = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}})
+
+    assert again.hosts["h1"].abilities == first.hosts["h1"].abilities
+    assert later.hosts["h1"].abilities is None
+
+
+def test_a_new_question_is_asked_and_the_old_answer_is_kept() -> None:
+    fleet = Watched()
+    abilities = Abilities(fleet, fleet.time)
+    abilities.complete(fleet.inventory(), {"h1": {_PLAIN}})
+
+    found = abilities.complete(fleet.inventory(), {"h1": {_BETTER}}).hosts["h1"].abilities
+
+    assert found is not None
+    assert (found.lacks(_PLAIN), found.lacks(_BETTER)) == ("", "no CPU feature avx512f")
+
+
+def test_another_machine_under_the_name_is_asked_anew() -> None:
+    fleet = Watched()
+    abilities = Abilities(fleet, fleet.time)
+    abilities.complete(fleet.inventory(), {"h1": {_BETTER}})
+    fleet.replace_machine("h1")
+    fleet.set_cpu("h1", "avx512f")
+
+    found = abilities.complete(fleet.inventory(), {"h1": {_BETTER}}).hosts["h1"].abilities
+
+    assert found is not None
+    assert found.lacks(_BETTER) == ""
+
+
+def test_a_host_that_fails_to_answer_has_said_nothing_and_is_asked_in_the_next_pass() -> None:
+    fleet = Watched()
+    abilities = Abilities(fleet, fleet.time)
+    fleet.refuse("h1")
+
+    failed = abilities.complete(fleet.inventory(), dict.fromkeys(fleet.names, (_PLAIN,)))
+    again = abilities.complete(fleet.inventory(), dict.fromkeys(fleet.names, (_PLAIN,)))
+
+    assert failed.hosts["h1"].abilities is None
+    assert failed.hosts["h2"].abilities is not None
+    assert again.hosts["h1"].abilities is not None
