@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from reconciler.errors import UsageError
-from reconciler.model.policy import HighAvailability, Limits, Policy
+from reconciler.model.policy import HighAvailability, Limits, Migration, Policy
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
 LogFormat = Literal["console", "json"]
@@ -24,7 +24,11 @@ Overrides = Mapping[str, str]
 DEFAULT_CONFIG_FILE: Final = Path("/etc/reconciler/config.yaml")
 DEFAULT_STATE_DIR: Final = Path("/var/lib/reconciler")
 _ENVIRONMENT_PREFIX: Final = "RECONCILER_"
-_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"limits": Limits, "ha": HighAvailability}
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
+    "limits": Limits,
+    "ha": HighAvailability,
+    "migration": Migration,
+}
 
 
 def _path(value: object) -> object:

@@ -20,6 +20,9 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "unused": "unused",
     "incomplete": "unfinished",
     "host-lost": "host lost",
+    "placement-rule": "placement",
+    "drain": "host to be emptied",
+    "balance": "balance",
 }
 SIGNS: Final[dict[Sign, str]] = {"create": "+", "change": "~", "destroy": "-", "move": "→"}
 _KIND_ORDER: Final = {kind: index for index, kind in enumerate(KINDS)}

@@ -70,6 +70,18 @@ def _(step: steps.FenceHost) -> str:
 
 
 @_words.register
+def _(step: steps.MigrateDomain) -> str:
+    disks = f" with {_disk_words(step)}" if step.disks else ""
+    follow = "follow its move" if step.begun else "move"
+    return f"{follow} from {step.source} while it runs{disks}"
+
+
+def _disk_words(step: steps.MigrateDomain) -> str:
+    size = approximate_size(sum(disk.capacity for disk in step.disks))
+    return f"its local disk{'s' if len(step.disks) > 1 else ''} ({size})"
+
+
+@_words.register
 def _(step: steps.DefinePool) -> str:
     return f"define {step.config.type} pool at {step.config.target}"
 

@@ -79,15 +79,15 @@ class _Pass:
     def __init__(
         self, executor: Executor, plan: Plan, desired: DesiredState, stop: threading.Event, pass_id: str
     ) -> None:
-        limits = executor.policy.limits
+        policy = executor.policy
         shared = frozenset(name for name, pool in desired.pools.items() if pool.spec.shared)
         self._executor = executor
         self._plan = plan
         self._desired = desired
         self._stop = stop
         self._pass_id = pass_id
-        self._workers = workers_for(limits)
-        self._schedule = Schedule(plan.actions, lambda action: slots_of(action, limits, shared), executor.occupancy)
+        self._workers = workers_for(policy)
+        self._schedule = Schedule(plan.actions, lambda action: slots_of(action, policy, shared), executor.occupancy)
         self._journal = Journal(executor.ledger, executor.clock, executor.on_event, pass_id)
         self._outcomes: dict[str, Outcome] = {}
         self._finished = executor.crew.results()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from reconciler.model.plan import Action
-from reconciler.model.policy import Limits
+from reconciler.model.policy import Limits, Policy
 from reconciler.model.steps import (
     CreateVolume,
     DefinePool,
@@ -14,6 +14,7 @@ from reconciler.model.steps import (
     FenceHost,
     FetchImage,
     GrowVolume,
+    MigrateDomain,
     StartDomain,
     StartPool,
     StopDomain,
@@ -34,19 +35,21 @@ class Slot(NamedTuple):
     capacity: int
 
 
-def slots_of(action: Action, limits: Limits, shared_pools: frozenset[str]) -> tuple[Slot, ...]:
+def slots_of(action: Action, policy: Policy, shared_pools: frozenset[str]) -> tuple[Slot, ...]:
     """Every slot that `action` holds while it runs."""
-    return (*_lane(action, limits), *_locks(action, shared_pools))
+    return (*_lane(action, policy), *_locks(action, shared_pools))
 
 
-def workers_for(limits: Limits) -> int:
+def workers_for(policy: Policy) -> int:
     """Threads that can be busy at once; one fleet-wide action at a time means one after the other, in plan order."""
+    limits = policy.limits
     if limits.actions_per_fleet == 1:
         return 1
-    return 2 * limits.actions_per_fleet + _TRANSFERS_PER_FLEET + _FENCINGS_PER_FLEET
+    return 2 * limits.actions_per_fleet + policy.migration.parallel_fleet + _TRANSFERS_PER_FLEET + _FENCINGS_PER_FLEET
 
 
-def _lane(action: Action, limits: Limits) -> Iterator[Slot]:
+def _lane(action: Action, policy: Policy) -> Iterator[Slot]:
+    limits, migration = policy.limits, policy.migration
     if limits.actions_per_fleet == 1:
         yield Slot("fleet", 1)
         return
@@ -54,6 +57,10 @@ def _lane(action: Action, limits: Limits) -> Iterator[Slot]:
         case FenceHost():
             # One host at a time, and behind nothing else: every VM of it waits for this.
             yield Slot("fencing", _FENCINGS_PER_FLEET)
+        case MigrateDomain(source=source):
+            # Minutes long, as transfers are; what is followed after a restart counts like what begins.
+            yield Slot("migrations", migration.parallel_fleet)
+            yield Slot(f"migrations from {source}", migration.parallel_per_source)
         case FetchImage() | UploadImage():
             # Minutes long and bound by the network: in a lane of their own they hold up nothing else.
             yield Slot("transfers", _TRANSFERS_PER_FLEET)

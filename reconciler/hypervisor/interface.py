@@ -13,11 +13,13 @@ from typing import BinaryIO, Protocol
 
 from msgspec import Struct
 
+from reconciler.errors import HostError
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
-from reconciler.model.steps import NetworkConfig, PoolConfig
+from reconciler.model.migration import MigrationJob
+from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
 
 Progress = Callable[[int], None]
 """Called with bytes done since the last call; may raise to cancel."""
@@ -53,6 +55,20 @@ class Pulse(Struct, frozen=True):
     """Seconds that the last cheap call took, or has been waiting."""
     error: str
     """Why it can't be asked now; empty while it is connected."""
+
+
+class MigrationCall(Protocol):
+    """A migration that this process has begun; where it is followed by another one, there is only the job."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether libvirt has answered; never waits."""
+        ...
+
+    @property
+    def error(self) -> HostError | None:
+        """What it answered; None while it lasts, and where it says that the VM has arrived."""
+        ...
 
 
 class Hypervisor(Protocol):
@@ -216,6 +232,31 @@ class Hypervisor(Protocol):
         A guest that is asked to give something up may not have done so yet. HostRefused for a domain that is off, or
         what its machine has no room for.
         """
+        ...
+
+    # -- migration -------------------------------------------------------------------------------------------------
+    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
+        """Have the running domain, which is here, go to the target of `step`; returns once that is under way.
+
+        It goes on by itself when the caller is gone: libvirt's daemon here does it. Raises what kept it from being
+        asked for; whatever it says, only the two hosts know where the domain is afterwards.
+        """
+        ...
+
+    def migration_job(self, uuid: str) -> MigrationJob | None:
+        """How far the domain is that leaves this host; None where it does not, or is gone. Never waits for its end."""
+        ...
+
+    def finished_migration(self, uuid: str) -> MigrationJob | None:
+        """How the migration went that brought the domain here; None where that is not known any more."""
+        ...
+
+    def abort_migration(self, uuid: str) -> None:
+        """Have the domain that leaves this host stay, and run on; where none does any more it is fine."""
+        ...
+
+    def suspend_domain(self, uuid: str) -> None:
+        """Have the guest stand still; one that migrates runs on once it has arrived, or is to stay after all."""
         ...
 
     # -- life ------------------------------------------------------------------------------------------------------

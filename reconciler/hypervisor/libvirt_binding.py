@@ -38,6 +38,31 @@ UNDEFINE_BASIC: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.
 UNDEFINE_ALL: Final[int] = UNDEFINE_BASIC | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
 UNDEFINE_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 UNDEFINE_KEEP_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+DOMAIN_XML_MIGRATABLE: Final[int] = libvirt.VIR_DOMAIN_XML_MIGRATABLE
+JOB_STATS_COMPLETED: Final[int] = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED
+JOB_UNDER_WAY: Final = frozenset({libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED})
+JOB_ENDED: Final = frozenset({libvirt.VIR_DOMAIN_JOB_COMPLETED})
+JOB_MIGRATIONS: Final = frozenset(
+    {libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT, libvirt.VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN}
+)
+MIGRATE_LIVE: Final[int] = (
+    libvirt.VIR_MIGRATE_LIVE
+    | libvirt.VIR_MIGRATE_PEER2PEER
+    | libvirt.VIR_MIGRATE_PERSIST_DEST
+    | libvirt.VIR_MIGRATE_UNDEFINE_SOURCE
+    | libvirt.VIR_MIGRATE_ABORT_ON_ERROR
+)
+MIGRATE_NON_SHARED_DISK: Final[int] = libvirt.VIR_MIGRATE_NON_SHARED_DISK
+MIGRATE_NON_SHARED_INC: Final[int] = libvirt.VIR_MIGRATE_NON_SHARED_INC
+MIGRATE_UNSAFE: Final[int] = libvirt.VIR_MIGRATE_UNSAFE
+MIGRATE_AUTO_CONVERGE: Final[int] = libvirt.VIR_MIGRATE_AUTO_CONVERGE
+MIGRATE_PARALLEL: Final[int] = libvirt.VIR_MIGRATE_PARALLEL
+PARAM_URI: Final[str] = libvirt.VIR_MIGRATE_PARAM_URI
+PARAM_DEST_XML: Final[str] = libvirt.VIR_MIGRATE_PARAM_DEST_XML
+PARAM_PERSIST_XML: Final[str] = libvirt.VIR_MIGRATE_PARAM_PERSIST_XML
+PARAM_DISKS: Final[str] = libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS
+PARAM_BANDWIDTH: Final[str] = libvirt.VIR_MIGRATE_PARAM_BANDWIDTH
+PARAM_CONNECTIONS: Final[str] = libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS
 
 _DOMAIN_EVENTS: Final = {
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: "lifecycle",
@@ -70,6 +95,11 @@ def ping_agent(domain: Any, seconds: int) -> None:
     import libvirt_qemu  # noqa: PLC0415  few specs ask for it
 
     libvirt_qemu.qemuAgentCommand(domain, '{"execute": "guest-ping"}', seconds, 0)
+
+
+def keep_alive(connection: Connection) -> None:
+    """Have a call on `connection` fail once its host has been silent for some seconds; needs the event loop."""
+    connection.setKeepAlive(2, 2)
 
 
 def silence_libvirt() -> None:

@@ -9,16 +9,18 @@ from reconciler.clock import Clock
 from reconciler.hypervisor.connection import HostConnection, Limits
 from reconciler.hypervisor.host_abilities import HostCpus
 from reconciler.hypervisor.host_domains import HostDomains
+from reconciler.hypervisor.host_migration import HostMigrations
 from reconciler.hypervisor.host_networks import HostNetworks
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.host_storage import HostStorage
-from reconciler.hypervisor.interface import DomainSummary, HostEvent, Progress, Pulse
+from reconciler.hypervisor.interface import DomainSummary, HostEvent, MigrationCall, Progress, Pulse
 from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
-from reconciler.model.steps import NetworkConfig, PoolConfig
+from reconciler.model.migration import MigrationJob
+from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
 
 
 class LibvirtHost:
@@ -31,6 +33,7 @@ class LibvirtHost:
         self._storage: Final = HostStorage(self._connection, self._reader)
         self._networks: Final = HostNetworks(self._connection)
         self._cpus: Final = HostCpus(self._connection)
+        self._migrations: Final = HostMigrations(self._connection)
 
     @property
     def name(self) -> str:
@@ -165,6 +168,22 @@ class LibvirtHost:
 
     def edit_live(self, uuid: str, edit: LiveEdit) -> None:
         self._domains.edit_live(uuid, edit)
+
+    # -- migration -------------------------------------------------------------------------------------------------
+    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
+        return self._migrations.begin(step)
+
+    def migration_job(self, uuid: str) -> MigrationJob | None:
+        return self._migrations.job(uuid)
+
+    def finished_migration(self, uuid: str) -> MigrationJob | None:
+        return self._migrations.finished(uuid)
+
+    def abort_migration(self, uuid: str) -> None:
+        self._migrations.abort(uuid)
+
+    def suspend_domain(self, uuid: str) -> None:
+        self._migrations.suspend(uuid)
 
     # -- life ------------------------------------------------------------------------------------------------------
     def subscribe(self, notify: Callable[[HostEvent], None]) -> None:

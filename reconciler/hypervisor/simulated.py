@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.errors import ReconcilerError
+from reconciler.hypervisor import simulated_migration as migration
 from reconciler.hypervisor.interface import HostEvent
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.hypervisor.simulated_domains import stop
@@ -92,6 +93,7 @@ class SimulatedFleet:
         """Cut the power: every guest is dead, what was not persistent is gone."""
         state = self.world.hosts[name]
         with self.world.lock:
+            migration.settle(self.world)
             state.faults.powered = False
             for entry in tuple(state.domains.values()):
                 stop(self.world, state, entry, "unknown")
@@ -100,6 +102,7 @@ class SimulatedFleet:
                 pool.seen = {}
             for network in tuple(state.networks):
                 self.people(name).set_network_active(network, active=False)
+            migration.settle(self.world)
 
     def power_on(self, name: str) -> None:
         """Boot: what is set to autostart comes up."""
@@ -119,7 +122,10 @@ class SimulatedFleet:
 
     def cut_network(self, name: str) -> None:
         """No packets to the host; its guests run on."""
-        self.world.hosts[name].faults.linked = False
+        with self.world.lock:
+            migration.settle(self.world)
+            self.world.hosts[name].faults.linked = False
+            migration.settle(self.world)
 
     def restore_network(self, name: str) -> None:
         self.world.hosts[name].faults.linked = True

@@ -77,7 +77,7 @@ def start(world: World, host: HostState, uuid: str) -> None:
     if entry.active:
         raise _refused(host, name, "domain is already running")
     try:
-        _check_needs(world, host, entry)
+        check_needs(world, host, entry)
     except HostError:
         entry.reason = "failed"
         raise
@@ -96,6 +96,8 @@ def resume(world: World, host: HostState, uuid: str) -> None:
     entry = find(host, uuid)
     if not entry.active:
         raise _refused(host, entry.config.name, "domain is not running")
+    if entry.is_incoming:
+        raise _refused(host, entry.config.name, "domain is being migrated")
     entry.state, entry.reason = "running", ""
     world.emit(host.name, "domain", entry.config.name, "resumed")
 
@@ -186,11 +188,12 @@ def _check_edit(world: World, host: HostState, entry: DomainEntry, live: DomainC
             return
 
 
-def _check_needs(world: World, host: HostState, entry: DomainEntry) -> None:
+def check_needs(world: World, host: HostState, entry: DomainEntry, *, locks: bool = True) -> None:
+    """Raise what QEMU or libvirt would say of the domain that is to run here; without `locks` its disks stay closed."""
     _check_networks(host, entry)
     _check_memory(host, entry)
     for disk in _all_disks(entry.config):
-        _check_disk(world, host, entry.config.name, disk)
+        _check_disk(world, host, entry.config.name, disk, locks=locks)
 
 
 def _check_networks(host: HostState, entry: DomainEntry) -> None:
@@ -213,7 +216,7 @@ def _check_memory(host: HostState, entry: DomainEntry) -> None:
         raise _refused(host, entry.config.name, "cannot set up guest memory 'pc.ram': Cannot allocate memory")
 
 
-def _check_disk(world: World, host: HostState, name: str, disk: DiskConfig) -> None:
+def _check_disk(world: World, host: HostState, name: str, disk: DiskConfig, *, locks: bool = True) -> None:
     path: str | None = disk.path
     while path is not None:
         file = host.file(path)
@@ -221,7 +224,7 @@ def _check_disk(world: World, host: HostState, name: str, disk: DiskConfig) -> N
             raise _refused(host, name, f"Could not open '{path}': No such file or directory")
         path = file.backing_path
     file = host.file(disk.path)
-    if file is not None and not disk.read_only:
+    if file is not None and locks and not disk.read_only:
         for owner, other in world.writers(file):
             raise HostFault(
                 "internal error: process exited while connecting to monitor: "

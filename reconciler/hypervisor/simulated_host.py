@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from reconciler.errors import HostTimeout, HostUnreachable, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import simulated_abilities
 from reconciler.hypervisor import simulated_domains as domains
+from reconciler.hypervisor import simulated_migration as migration
 from reconciler.hypervisor import simulated_storage as storage
-from reconciler.hypervisor.interface import DomainSummary, Progress, Pulse
+from reconciler.hypervisor.interface import DomainSummary, MigrationCall, Progress, Pulse
 from reconciler.hypervisor.simulated_world import FileState, HostState, MutatingCall, Phase, World
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
@@ -25,7 +26,8 @@ from reconciler.model.inventory import (
     ObservedVolume,
 )
 from reconciler.model.live_edit import LiveEdit
-from reconciler.model.steps import NetworkConfig, PoolConfig
+from reconciler.model.migration import MigrationJob
+from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
 
 _CHUNK: Final = 1 << 20
 
@@ -272,6 +274,27 @@ class SimulatedHost:
         with self._mutation("edit_live", uuid):
             domains.edit_live(self._world, self._state, uuid, edit)
 
+    # -- migration -------------------------------------------------------------------------------------------------
+    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
+        with self._mutation("begin_migration", step.domain):
+            return migration.begin(self._world, self._state, step)
+
+    def migration_job(self, uuid: str) -> MigrationJob | None:
+        with self._call("migration_job", uuid):
+            return migration.job(self._world, self._state, uuid)
+
+    def finished_migration(self, uuid: str) -> MigrationJob | None:
+        with self._call("finished_migration", uuid):
+            return migration.finished(self._world, self._state, uuid)
+
+    def abort_migration(self, uuid: str) -> None:
+        with self._mutation("abort_migration", uuid):
+            migration.abort(self._world, self._state, uuid)
+
+    def suspend_domain(self, uuid: str) -> None:
+        with self._mutation("suspend_domain", uuid):
+            migration.suspend(self._world, self._state, uuid)
+
     # -- life ------------------------------------------------------------------------------------------------------
     def close(self) -> None:
         """Nothing is held."""
@@ -302,6 +325,7 @@ class SimulatedHost:
         self._meet_faults(method, target)
         with self._world.lock:
             domains.settle(self._world, self._state)
+            migration.settle(self._world)
             yield
         if may_lose_reply and method in self._state.faults.lost_replies:
             self._state.faults.lost_replies.remove(method)

@@ -11,11 +11,13 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.clock import Clock
-from reconciler.errors import ReconcilerError
+from reconciler.errors import HostError, ReconcilerError
 from reconciler.hypervisor.interface import HostEvent
 from reconciler.model.abilities import GuestCpu
 from reconciler.model.domain import ACTIVE_STATES, DiskConfig, DomainConfig, DomainState
 from reconciler.model.inventory import HostFacts, HostInventory, ObservedDomain, ObservedNetwork, ObservedVolume
+from reconciler.model.migration import MigrationJob
+from reconciler.model.steps import MigrateDomain
 
 COMMON_CPU: Final = GuestCpu("custom", "EPYC", "AMD", (("require", "avx2"), ("require", "ibpb")), "full")
 MACHINES: Final = ("pc", "pc-i440fx-7.1", "pc-i440fx-7.2", "pc-q35-7.1", "pc-q35-7.2", "q35")
@@ -93,6 +95,8 @@ class DomainEntry(Struct):
     boots: int = 0
     cpu: GuestCpu | None = None
     """What the running guest has."""
+    is_incoming: bool = False
+    """It waits for a guest that is still running elsewhere, and has none of its disks open yet."""
 
     @property
     def active(self) -> bool:
@@ -112,6 +116,22 @@ class DomainEntry(Struct):
             restricted=self.restricted,
             cpu=self.cpu if self.active else None,
         )
+
+
+class Leaving(Struct):
+    """A migration under way, of which libvirt at the source knows. Bytes, and monotonic seconds."""
+
+    step: MigrateDomain
+    size: int
+    begun: float
+    at: float
+    """When it was last brought up to date."""
+    sent: float = 0.0
+    """Of `size`."""
+    done: float = 0.0
+    """In all, with what had to be sent again."""
+    ended: bool = False
+    error: HostError | None = None
 
 
 class Faults(Struct):
@@ -180,6 +200,16 @@ class World:
         self.violations: list[str] = []
         self.crashing_guests: dict[str, float] = {}
         """Names of guests that crash, wherever they run, and how many seconds after each start."""
+        self.leaving: dict[str, Leaving] = {}
+        """By UUID."""
+        self.arrived: dict[str, MigrationJob] = {}
+        """By UUID: how the last migration of each went."""
+        self.migration_rate = float(1 << 30)
+        """Bytes that one migration sends in a second."""
+        self.stalled: set[str] = set()
+        """Names of VMs of which no byte is sent."""
+        self.restless: set[str] = set()
+        """Names of guests that write as fast as their memory is sent."""
         self.on_mutation: MutationHook | None = None
         self.subscribers: list[Callable[[HostEvent], None]] = []
 
@@ -192,10 +222,10 @@ class World:
             subscriber(HostEvent(host, kind, target, detail))
 
     def active_domains(self) -> Iterator[tuple[HostState, DomainEntry]]:
-        """Every domain that runs, wherever it is."""
+        """Every domain that runs, wherever it is; one that is on its way does so at its source."""
         for host in self.hosts.values():
             for entry in host.domains.values():
-                if entry.active:
+                if entry.active and not entry.is_incoming:
                     yield host, entry
 
     def writers(self, file: FileState) -> Iterator[tuple[HostState, DomainEntry]]:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Final
 
 from reconciler.ledger.incidents import Incidents
+from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
 from reconciler.model.domain import DeletionPolicy
@@ -25,6 +26,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     placements = [placement_of(row) for row in connection.execute(PLACEMENTS)]
     failures = [failure_of(row) for row in connection.execute("SELECT * FROM failure")]
     lost = Incidents(connection)
+    moves = Moves(connection)
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
@@ -43,6 +45,8 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         fence_tests=lost.fence_tests(),
         identities=lost.identities(),
         addresses=lost.addresses(),
+        migrations=moves.by_vm(),
+        left_behind=moves.left_behind(),
     )
 
 

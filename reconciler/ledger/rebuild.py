@@ -28,7 +28,8 @@ def unrecorded_placements(
     A VM that people moved is where it is now, with an epoch of its own, so that an older copy that comes back loses.
     Its mark gets that later: moved once more before that, while it is held, it still has the mark of before.
 
-    VMs of `in_flight` (`Kind/name`) are left out: what was observed of them may be outdated already.
+    VMs of `in_flight` (`Kind/name`) are left out: what was observed of them may be outdated already. So are those that
+    are being migrated: where they are is settled by who does that.
     """
     found: dict[str, Placement] = {}
     copies = sorted(_marked(inventory, fleet, now), key=_weakest_first)
@@ -36,7 +37,7 @@ def unrecorded_placements(
     running = Counter(placement.vm for placement, domain in copies if domain.active)
     for placement, domain in copies:
         vm, recorded = placement.vm, view.placements.get(placement.vm)
-        if f"VirtualMachine/{vm}" in in_flight:
+        if f"VirtualMachine/{vm}" in in_flight or vm in view.migrations:
             continue
         others_run = running[vm] > domain.active
         if recorded is None:
@@ -69,7 +70,9 @@ def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Plac
         for domain in inventory.hosts[host].domains.values():
             mark = domain.config.mark
             # A copy made with virt-clone has our mark too, but never the UUID that follows from it.
-            if mark is not None and mark.fleet == fleet and domain.uuid == vm_uuid(fleet, mark.vm):
+            # What only waits for a guest to arrive is no copy yet: it may be given up any moment.
+            is_here = mark is not None and not domain.is_on_its_way
+            if mark is not None and is_here and mark.fleet == fleet and domain.uuid == vm_uuid(fleet, mark.vm):
                 yield Placement(mark.vm, host, mark.epoch, now), domain
 
 

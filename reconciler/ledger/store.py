@@ -12,12 +12,21 @@ from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.ledger_file import LedgerFile
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
+from reconciler.ledger.moves import Moves
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
-from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, RemovedVm
+from reconciler.model.ledger import (
+    DoomedVolume,
+    Failure,
+    LedgerView,
+    Migration,
+    MigrationProgress,
+    Placement,
+    RemovedVm,
+)
 
 FLEET_TARGET: Final = "fleet"
 
@@ -92,7 +101,8 @@ class Ledger(LedgerFile):
         """Remember that `vm` is put on `host`; written before the domain is defined there.
 
         `ran` is false for a domain that was surely never started; for the rest see Placement. Raises
-        PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one.
+        PreconditionFailed if a higher epoch is recorded, or this one elsewhere: that copy is the true one. A migration
+        that was on record is over with that: who places the VM anew knows that both of its hosts don't have it.
         """
         with self._writing() as connection:
             known = connection.execute(
@@ -115,6 +125,7 @@ class Ledger(LedgerFile):
                     (vm, host, epoch, at, ran, came_from, autostart, policy, marked_epoch),
                 )
                 RemovedVms(connection).drop(vm)
+                Moves(connection).forget(vm)
 
     def note_start(self, vm: str, *, again_at: float | None = None) -> None:
         """Remember that `vm` ran, and when it was started again after it had ended by itself; written before that."""
@@ -172,6 +183,38 @@ class Ledger(LedgerFile):
         with self._writing() as connection:
             connection.execute("DELETE FROM host_read")
 
+    # -- migrations ------------------------------------------------------------------------------------------------
+    def begin_migration(self, move: Migration) -> None:
+        """Remember that a VM may be at the target from now on; written before libvirt is asked to begin.
+
+        Raises PreconditionFailed beside another migration of it.
+        """
+        with self._writing() as connection:
+            Moves(connection).begin(move)
+
+    def migration(self, vm: str) -> Migration | None:
+        """The migration of the VM that is not known to have come to an end."""
+        with self._reading() as connection:
+            return Moves(connection).of(vm) if connection else None
+
+    def note_migration_progress(self, vm: str, progress: MigrationProgress) -> None:
+        """Remember how far the migration is, for whoever looks."""
+        with self._writing(durable=False) as connection:
+            Moves(connection).note_progress(vm, progress)
+
+    def note_arrived(self, move: Migration, at: float) -> None:
+        """The VM is at the target: that is its placement, and its local disks at the source are left behind."""
+        with self._writing() as connection:
+            Moves(connection).arrived(move, at)
+
+    def note_stayed(self, move: Migration, *, is_target_unseen: bool = False) -> None:
+        """The VM is at the source still, and surely not at the target.
+
+        With `is_target_unseen` that is so because the target is dead: what may come back with it is outdated.
+        """
+        with self._writing() as connection:
+            Moves(connection).stayed(move, is_target_unseen=is_target_unseen)
+
     # -- volumes ---------------------------------------------------------------------------------------------------
     def begin_volume(self, pool: str, volume: str, host: str) -> None:
         """Remember that the volume is being made and may be partial; written before it is created."""
@@ -181,7 +224,7 @@ class Ledger(LedgerFile):
     def finish_volume(self, pool: str, volume: str, host: str | None = None) -> None:
         """Remember that the volume is complete, or gone; on every host for None, as in a shared pool."""
         with self._writing() as connection:
-            for table in ("volume_intent", "doomed_volume"):
+            for table in ("volume_intent", "doomed_volume", "left_volume"):
                 connection.execute(
                     f"DELETE FROM {table} WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",  # noqa: S608  # ours
                     (pool, volume, host),

@@ -86,6 +86,9 @@ class HostSpec(Model):
     """libvirt URI: `qemu+ssh://…/system`, `qemu+tls://…/system`, `qemu:///system` or `qemu:///session`."""
     migration_address: Line | None = None
     """Address for migration traffic; the host of `uri` when absent."""
+    peer_uri: HostUri | None = None
+    """libvirt URI by which the other hosts reach this one, to migrate VMs to it; `uri` without its parameters when
+    absent."""
     state: Literal["active", "cordoned", "maintenance"] = "active"
     """`cordoned` takes no new VMs; `maintenance` is emptied."""
     reserved: Reserved = Reserved()

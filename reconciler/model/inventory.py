@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from reconciler.model.abilities import GuestCpu, HostAbilities
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
+
+_OF_MIGRATIONS: Final = frozenset({"migration", "starting-up", "postcopy"})
+"""libvirt's reasons for a pause that neither the guest nor a person asked for."""
 
 
 class HostFacts(Struct, frozen=True):
@@ -47,6 +50,11 @@ class ObservedDomain(Struct, frozen=True):
     @property
     def active(self) -> bool:
         return self.state in ACTIVE_STATES
+
+    @property
+    def is_on_its_way(self) -> bool:
+        """Whether it is one half of a migration, and stands still for that: the other half decides what follows."""
+        return self.state == "paused" and self.reason in _OF_MIGRATIONS
 
 
 class ObservedVolume(Struct, frozen=True):

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
+from reconciler.model.steps import MigrateDomain
 
 LONGEST_BACKOFF: Final = 600.0
 """Seconds after which whatever failed is tried again."""
@@ -79,6 +80,42 @@ class VolumeIntent(Struct, frozen=True):
     host: str
 
 
+class MigrationProgress(Struct, frozen=True):
+    """How far a migration was, `at` a wall time in seconds. Bytes."""
+
+    done: int
+    total: int
+    remaining: int
+    at: float
+
+
+class Migration(Struct, frozen=True):
+    """A VM on its way: it is at the source or at the target, and nowhere else. `since` is wall time in seconds.
+
+    Written before libvirt is asked to begin, and removed once it is known where the VM is: what is on record is never
+    issued a second time. Until then its placement is that of the source.
+    """
+
+    vm: str
+    since: float
+    step: MigrateDomain
+    why: str
+    progress: MigrationProgress | None = None
+
+    @property
+    def source(self) -> str:
+        return self.step.source
+
+    @property
+    def target(self) -> str:
+        return self.step.target
+
+    @property
+    def epoch(self) -> int:
+        """Of the copy at the target."""
+        return self.step.epoch
+
+
 class DoomedVolume(Struct, frozen=True):
     """A volume of a removed VM whose deletion was accepted and may not have happened yet."""
 
@@ -102,6 +139,10 @@ class LedgerView(Struct, frozen=True):
     intents: frozenset[VolumeIntent] = frozenset()
     doomed: frozenset[DoomedVolume] = frozenset()
     """To be deleted unless the VM is in the specs again, or anything refers to the volume."""
+    migrations: Mapping[str, Migration] = field(default_factory=dict)
+    """By VM: those that are not known to have come to an end."""
+    left_behind: frozenset[DoomedVolume] = frozenset()
+    """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     in_flight: frozenset[str] = frozenset()
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()

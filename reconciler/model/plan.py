@@ -30,6 +30,9 @@ Why = Literal[
     "unused",  # nothing refers to it any more
     "incomplete",  # its making was cut off
     "host-lost",  # the host that it was on is dead, or is to be proven dead
+    "placement-rule",  # the rules of its placement don't allow the host that it is on
+    "drain",  # its host is to be emptied
+    "balance",  # its host has too much to do
 ]
 Sign = Literal["create", "change", "destroy", "move"]
 
@@ -58,6 +61,8 @@ UnmetReason = Literal[
     "end-unknown",  # off, and whether it failed is not known any more
     "in-progress",  # an action of an earlier pass is still at it
     "not-wanted-here",  # it runs on a host that its placement no longer allows
+    "migrating",  # it is on its way to another host
+    "migration-unsettled",  # it was on its way, and one of the two hosts can't be asked where it is now
     "host-lost",  # its host is lost, and it waits for that one, or for a proof that it is dead
     "fencing-held",  # the host is to be fenced, but not now: quiet period, brakes, another one first
     "fencing-failed",  # no device could confirm that the host is off; tried again after a while

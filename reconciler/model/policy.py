@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from reconciler.model.quantities import Duration
+from reconciler.model.migration import Fallback, MigrationRules
+from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Model, Name
 
 DEFAULT_FENCE_AGENTS: Final = (
@@ -116,6 +117,41 @@ class HighAvailability(Model):
         )
 
 
+class Migration(Model):
+    """How VMs are moved between hosts while they run."""
+
+    parallel_fleet: int = Field(default=5, ge=1)
+    """VMs that are on their way at once in the fleet."""
+    parallel_per_source: int = Field(default=2, ge=1)
+    """VMs that leave one host at once."""
+    bandwidth: Size | None = None
+    """Bytes that one migration may send in a second, such as `100MiB`; as many as there is room for when absent."""
+    parallel_connections: int = Field(default=1, ge=1, le=64)
+    """TCP connections of one migration; more than one helps above 10 Gbit/s."""
+    auto_converge: bool = True
+    """Whether QEMU slows a guest down that writes faster than its memory can be sent."""
+    deadline_per_gib: Duration = 60.0
+    """How long a migration may take for each GiB of memory and of local disks."""
+    deadline_floor: Duration = 120.0
+    """How long it may take at the least."""
+    stall_after: Duration = 30.0
+    """Time without a byte sent after which it is given up."""
+    fallback: Fallback = "abort"
+    """What is done at the deadline: `abort` leaves the VM where it is and tries again later; `pause` has the guest
+    stand still until it is there, for as long as one deadline more, and gives up then."""
+
+    def rules(self, size: int) -> MigrationRules:
+        """What holds for a VM with `size` bytes of memory and local disks."""
+        return MigrationRules(
+            deadline=max(self.deadline_floor, self.deadline_per_gib * size / (1 << 30)),
+            stall_after=self.stall_after,
+            fallback=self.fallback,
+            bandwidth=self.bandwidth or 0,
+            connections=self.parallel_connections,
+            auto_converge=self.auto_converge,
+        )
+
+
 class Policy(Model):
     """Decisions that hold for the whole fleet."""
 
@@ -138,3 +174,5 @@ class Policy(Model):
     """Hosts that may fail at once with every HA VM still finding room; `plan` warns where that does not hold."""
     ha: HighAvailability = HighAvailability()
     """When a host is taken for lost, and what is done about it."""
+    migration: Migration = Migration()
+    """How VMs are moved between hosts while they run."""

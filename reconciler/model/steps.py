@@ -13,6 +13,7 @@ from msgspec import Struct
 from reconciler.model.domain import DomainConfig
 from reconciler.model.image import Image
 from reconciler.model.live_edit import LiveEdit
+from reconciler.model.migration import DiskCopy, MigrationRules
 
 
 class PoolConfig(Struct, frozen=True):
@@ -197,6 +198,34 @@ class EditLive(Struct, frozen=True):
     edit: LiveEdit
 
 
+class MigrateDomain(Struct, frozen=True):
+    """Move a running VM, its guest running on; the action's host is `target`.
+
+    Expects it to run on `source` with the epoch before, and nothing of its name or UUID on `target`; with `begun`, that
+    a migration with these very values is on record: that one is followed to its end, and never issued again. Its
+    definition on `target` carries `epoch`, the one on `source` is gone once it is there.
+    """
+
+    domain: str
+    uuid: str
+    source: str
+    target: str
+    epoch: int
+    """Above all that the VM ever had."""
+    peer_uri: str
+    """libvirt URI by which `source` reaches the libvirtd of `target`."""
+    rules: MigrationRules
+    address: str | None = None
+    """Where the target takes the guest's memory; None leaves that to libvirt."""
+    disks: tuple[DiskCopy, ...] = ()
+    """Local disks, which go with it; empty where all are shared."""
+    paths: tuple[tuple[str, str], ...] = ()
+    """Device and file of every disk that has another path on the target."""
+    trusts_sharing: bool = False
+    """It has disks in pools that the specs call shared: libvirt's own doubts about them are set aside."""
+    begun: bool = False
+
+
 class FenceHost(Struct, frozen=True):
     """Have the host's power cut and confirmed off; expects that `incident` is open, unproven, and the host silent."""
 
@@ -228,4 +257,5 @@ Step = (
     | StartDomain
     | StopDomain
     | UndefineDomain
+    | MigrateDomain
 )

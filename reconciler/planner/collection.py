@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from reconciler.model import identity
-from reconciler.model.inventory import ObservedVolume
+from reconciler.model.inventory import ObservedDomain, ObservedVolume
+from reconciler.model.ledger import DoomedVolume
 from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume
@@ -103,11 +104,25 @@ class _Collection(Struct, frozen=True):
         """
         if f"VirtualMachine/{vm}" in self.world.ledger.in_flight or self._may_be_out_of_sight(vm):
             return False
+        if not seed and self._is_of_a_move(vm, name):
+            return True
         wanted = self.world.desired.vms.get(vm)
         if seed and vm in self.world.copies:
             return wanted is None or name != seed_name(self.world.fleet, wanted)
         gone = wanted is None and vm not in self.world.copies
         return gone and (seed or self._is_doomed(vm, name) or self.world.is_unfinished(self.pool, name, self.host))
+
+    def _is_of_a_move(self, vm: str, name: str) -> bool:
+        """What a VM left here that was moved and runs with its disks elsewhere, or what a move here was to fill."""
+        ledger = self.world.ledger
+        if vm in ledger.migrations or self.world.is_shared(self.pool) or len(self.world.copies.get(vm, ())) != 1:
+            return False
+        copy = self.world.copies[vm][0]
+        placement = ledger.placements.get(vm)
+        if placement is None or placement.host != copy.host or copy.host == self.host:
+            return False
+        left = DoomedVolume(vm, self.pool, name, self.host) in ledger.left_behind
+        return (left and _has_disk(copy.domain, name)) or self.world.is_unfinished(self.pool, name, self.host)
 
     def _may_be_out_of_sight(self, vm: str) -> bool:
         """Placed on a host that could not be read, or that left the specs."""
@@ -144,6 +159,9 @@ class _Collection(Struct, frozen=True):
         complete = is_base and not marker_of and marker in self.volumes
         why: Why = "unused" if complete or marker_of or name.endswith(".iso") else "incomplete"
         what = "mark of a base" if marker_of else "base" if is_base else "seed" if name.endswith(".iso") else "disk"
+        left = self._left_by(name)
+        where = f", which VirtualMachine/{left} has on {self.world.copies[left][0].host} now" if left else ""
+        why = "unused" if left else why
         # The mark goes first: a base without one is never used, a mark without its base would vouch for nothing.
         marker_id = f"delete-volume:StoragePool/{self.pool}:{marker}@{self.host}"
         self.draft.act(
@@ -152,10 +170,15 @@ class _Collection(Struct, frozen=True):
             host=self.host,
             sign="destroy",
             why=why,
-            detail=f"delete {what} {name}",
+            detail=f"delete {what} {name}{where}",
             after=(marker_id,) if complete else (),
             part=name,
         )
+
+    def _left_by(self, name: str) -> str:
+        """The VM that was moved away and left the disk here; empty if none has."""
+        found = (left.vm for left in self.world.ledger.left_behind if (left.volume, left.host) == (name, self.host))
+        return next((vm for vm in found if self.world.copies.get(vm)), "")
 
     def _finish_removal(self, name: str) -> None:
         ref = ObjectRef("VirtualMachine", name.split(".")[1])
@@ -173,6 +196,10 @@ class _Collection(Struct, frozen=True):
             disruption="destroy" if name.endswith(".iso") else "data-loss",
             part=name,
         )
+
+
+def _has_disk(domain: ObservedDomain, volume: str) -> bool:
+    return volume in _names(disk.path for disk in domain.config.disks)
 
 
 def _names(paths: Iterable[str]) -> Iterable[str]:

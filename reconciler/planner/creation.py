@@ -112,6 +112,9 @@ class Creation(Struct, frozen=True):
         removed = self.world.ledger.removed.get(self.vm.name)
         # Above all that it ever had: what comes back with a host that was away is older.
         epoch = before.epoch + (before.host != host) if before else removed.epoch + 1 if removed else 1
+        move = self.world.ledger.migrations.get(self.vm.name)
+        # It was lost on its way: what came to the target of it may come back with that.
+        epoch = epoch if move is None else max(epoch, move.epoch + 1)
         config = desired_domain(
             self.world.fleet, self.vm, self.world.desired.hosts[host], self.facilities.pools_on(host)
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from reconciler.model.abilities import CpuQuestion, HostAbilities
 from reconciler.model.identity import disk_volume
@@ -14,6 +13,7 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.networks import plan_networks
 from reconciler.planner.ownership import Copy
+from reconciler.planner.peers import peer_uri
 from reconciler.planner.placement import Room, make_rooms, reject
 from reconciler.planner.pools import plan_pools
 from reconciler.planner.world import World
@@ -67,8 +67,8 @@ def _taken(world: World, vm: VirtualMachine, host: str) -> str:
 
 def _route(world: World, source: str, target: str) -> str:
     """Hosts speak to one another for a migration: an address that means the machine itself is of no use there."""
-    local = not urlsplit(world.desired.hosts[target].spec.uri).hostname
-    return f"{source} can't reach it: its uri is good on the controller alone" if local else ""
+    local = peer_uri(world.desired.hosts[target]) is None
+    return f"{source} can't reach it: its uri is good on the controller alone (see peerUri)" if local else ""
 
 
 def _hypervisor(world: World, copy: Copy, target: str) -> str:
@@ -107,7 +107,7 @@ def _local_disks(world: World, vm: VirtualMachine, source: str, target: str) -> 
         name = disk_volume(world.fleet, vm.name, disk.name, disk.format)
         if there is None or there.volumes is None or here is None or here.volumes is None:
             return f"pool {disk.pool} could not be looked at"
-        if name in there.volumes:
+        if name in there.volumes and not world.is_unfinished(disk.pool, name, target):
             return f"a disk {disk.name} of it is there already"
         known = here.volumes.get(name)
         wanted[disk.pool] = wanted.get(disk.pool, 0) + (known.capacity if known else disk.size or 0)

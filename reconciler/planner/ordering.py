@@ -35,6 +35,7 @@ _RANK: Final = {
             "redefine-domain",
             "set-autostart",
             "edit-live",
+            "migrate-domain",
             "stop-domain",
             "start-domain",
             "undefine-domain",

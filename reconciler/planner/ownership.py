@@ -18,6 +18,11 @@ class Copy(Struct, frozen=True):
     domain: ObservedDomain
     mark: OwnershipMark
 
+    @property
+    def is_incoming(self) -> bool:
+        """Whether it waits for a guest that still runs on another host, or has just been sent to one."""
+        return self.domain.is_on_its_way
+
 
 class Place(Struct, frozen=True, order=True):
     """A foreign domain."""

@@ -76,6 +76,10 @@ def _room(world: World, host: Host, observed: HostInventory) -> Room:
             room.cpus_free -= max(running.vcpus, domain.config.vcpus)
         if vm is not None:
             room.labels_there.append(vm.metadata.labels)
+    for move in world.ledger.migrations.values():
+        vm = world.desired.vms.get(move.vm)
+        if vm is not None and move.target == host.name and move.vm not in observed.domains:
+            room.take(vm)
     return room
 
 

@@ -28,6 +28,7 @@ from reconciler.planner.plan_check_lost import (
     only_old_copies_are_cleared,
     removes_an_old_copy,
 )
+from reconciler.planner.plan_check_moves import moves_leave_one_copy, what_is_on_its_way_is_let_alone
 from reconciler.planner.plan_check_volumes import data_goes_only_where_asked, finished_disks_stay, only_our_volumes_go
 from reconciler.planner.plan_subject import Subject
 
@@ -207,4 +208,6 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     one_host_is_fenced_and_under_no_brake,
     only_old_copies_are_cleared,
     capacity_is_kept,
+    moves_leave_one_copy,
+    what_is_on_its_way_is_let_alone,
 )

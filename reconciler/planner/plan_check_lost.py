@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from reconciler.model.domain import DomainConfig
 from reconciler.model.fencing_devices import devices_hash
 from reconciler.model.inventory import HostInventory
 from reconciler.model.plan import Action
-from reconciler.model.steps import DefineDomain, FenceHost, StopDomain, UndefineDomain
+from reconciler.model.steps import DefineDomain, FenceHost, MigrateDomain, StopDomain, UndefineDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.plan_subject import Subject
 
@@ -108,23 +109,36 @@ def removes_an_old_copy(subject: Subject, action: Action) -> bool:
 
 
 def capacity_is_kept(subject: Subject) -> Iterator[str]:
-    """What is newly defined on a host fits beside what is there."""
-    planned: dict[str, list[DefineDomain]] = defaultdict(list)
+    """What is newly defined on a host, or moves there, fits beside what is there and what is on its way to it."""
+    planned: dict[str, list[DomainConfig]] = defaultdict(list)
     for action in subject.plan.actions:
         if isinstance(action.step, DefineDomain):
-            planned[action.host or ""].append(action.step)
-    for name, steps in sorted(planned.items()):
+            planned[action.host or ""].append(action.step.config)
+        elif isinstance(action.step, MigrateDomain) and not action.step.begun:
+            moved = subject.domain(action.step.source, action.step.uuid)
+            planned[action.host or ""] += [moved.config] if moved is not None else []
+    for name in planned:
+        planned[name] += _not_there_yet(subject, name)
+    for name, configs in sorted(planned.items()):
         host, observed = subject.desired.hosts.get(name), subject.inventory.hosts.get(name)
         if host is None or observed is None:
             continue
         memory, cpus = _taken(subject, observed)
         spec, facts = host.spec, observed.facts
-        memory += sum(step.config.max_memory for step in steps)
-        cpus += sum(step.config.vcpus for step in steps)
+        memory += sum(config.max_memory for config in configs)
+        cpus += sum(config.vcpus for config in configs)
         if memory > facts.memory * spec.overcommit.memory - spec.reserved.memory:
             yield f"the plan promises more memory on {name} than it has"
         if cpus > max(0, facts.cpus - spec.reserved.cpus) * spec.overcommit.cpu:
             yield f"the plan promises more CPUs on {name} than it has"
+
+
+def _not_there_yet(subject: Subject, host: str) -> list[DomainConfig]:
+    """Of VMs that are on their way to `host`, and of which nothing is to be seen there."""
+    moves = [move.step for move in subject.ledger.migrations.values() if move.target == host]
+    absent = [step for step in moves if subject.domain(host, step.uuid) is None]
+    found = [subject.domain(step.source, step.uuid) for step in absent]
+    return [domain.config for domain in found if domain is not None]
 
 
 def _taken(subject: Subject, observed: HostInventory) -> tuple[float, float]:

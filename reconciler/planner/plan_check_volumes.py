@@ -87,15 +87,32 @@ def data_goes_only_where_asked(subject: Subject) -> Iterator[str]:
             yield f"{action.id} loses data of {action.target}, whose deletionPolicy does not say so"
 
 
+def _was_left_behind(subject: Subject, action: Action, step: DeleteVolume) -> bool:
+    """Whether its VM was moved away from this host, and is seen to have the disk where it is now."""
+    for left in subject.ledger.left_behind:
+        if (left.pool, left.volume, left.host) != (step.pool, step.volume, action.host):
+            continue
+        placement = subject.ledger.placements.get(left.vm)
+        host = subject.inventory.hosts.get(placement.host) if placement is not None else None
+        domain = host.domains.get(left.vm) if host is not None else None
+        if domain is None or host is None or host.name == action.host or not subject.is_ours(domain):
+            continue
+        if left.vm not in subject.ledger.migrations and any(
+            disk.path.endswith(f"/{step.volume}") for disk in domain.config.disks
+        ):
+            return True
+    return False
+
+
 def finished_disks_stay(subject: Subject) -> Iterator[str]:
-    """A disk goes only with its VM, or where it was begun and never finished."""
+    """A disk goes only with its VM, where it was begun and never finished, or where its VM has left it behind."""
     unfinished = {(intent.pool, intent.volume) for intent in subject.ledger.intents}
     for action in subject.plan.actions:
         step = action.step
         if isinstance(step, DeleteVolume) and action.disruption != "data-loss":
             parts = step.volume.split(".")
             is_disk = len(parts) == 4 and parts[3] in ("qcow2", "raw")
-            if is_disk and (step.pool, step.volume) not in unfinished:
+            if is_disk and (step.pool, step.volume) not in unfinished and not _was_left_behind(subject, action, step):
                 yield f"{action.id} would delete the disk {step.volume}, which nobody asked for"
         if isinstance(step, CreateVolume) and step.replace_partial and (step.pool, step.volume) not in unfinished:
             yield f"{action.id} would replace {step.volume}, which is not known to be partial"

@@ -54,7 +54,7 @@ def plan_of(world: World) -> Plan:
         unmet=unmet,
         summary=_summary(world, actions, unmet),
         fingerprint=_fingerprint(actions),
-        held=held,
+        held=tuple(sorted({*held, *(draft.remembered - draft.actions.keys())})),
         dead=tuple(sorted(world.dead)),
         unseen=tuple(sorted(name for name in world.inventory.unread if name in world.desired.hosts)),
     )

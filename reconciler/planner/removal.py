@@ -15,6 +15,7 @@ from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
 from reconciler.planner.draft import Draft
 from reconciler.planner.leftovers import leftovers
 from reconciler.planner.lost_vms import clear_stale_copies
+from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World
 
@@ -24,6 +25,9 @@ def plan_removals(world: World, draft: Draft) -> None:
     known = world.copies.keys() | world.foreign.impostors.keys() | world.ledger.placements.keys()
     for name in sorted(known - world.desired.vms.keys()):
         ref = ObjectRef("VirtualMachine", name)
+        move = world.ledger.migrations.get(name)
+        if move is not None and OnItsWay(world, draft, move).decides():
+            continue  # it is removed once it is known where it is
         if ref not in world.desired.unusable:
             _report_impostors(world, draft, ref)
             _report_unseen(world, draft, ref)

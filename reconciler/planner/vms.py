@@ -23,6 +23,8 @@ from reconciler.planner.in_place import InPlace
 from reconciler.planner.leftovers import clear_leftovers
 from reconciler.planner.lost_hosts import former_host
 from reconciler.planner.lost_vms import LostVm, clear_stale_copies
+from reconciler.planner.migrations import Mover
+from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
@@ -50,6 +52,21 @@ class VmPlanner(Struct, frozen=True):
         for rule in _RULES:
             if rule(self):
                 return
+
+    def is_on_its_way(self) -> bool:
+        """A migration of it is on record: followed to its end, or held; until then nothing else is done to it."""
+        move = self.world.ledger.migrations.get(self.vm.name)
+        return move is not None and OnItsWay(self.world, self.draft, move).decides()
+
+    def is_moved_by_others(self) -> bool:
+        """Somebody else moves it, or this ledger has lost that we do: half of what is in sight is none to act upon."""
+        incoming = [copy for copy in self.copies if copy.is_incoming]
+        if not incoming or len(self.copies) < 2:
+            return False
+        places = " and ".join(f"{copy.host} ({copy.domain.state})" for copy in self.copies)
+        detail = f"it is on its way between {places}, by no plan of this controller; nothing is done to it meanwhile"
+        self.draft.wait(self.target, "migrating", detail, host=incoming[0].host)
+        return True
 
     def has_stale_copies(self) -> bool:
         """Old copies on hosts that came back: they go first, and all else waits for the next pass."""
@@ -220,8 +237,9 @@ class VmPlanner(Struct, frozen=True):
         self._report_strangers(severity="info")
         report_mac_collision(self.world, self.draft, self.vm, self.copies[0].host)
         held = held_to_its_room(self.rooms, self.draft, self.vm, self.copies[0])
+        known = len(self.draft.actions)
         InPlace(self.world, self.facilities, self.draft, held, self.copies[0]).converge()
-        self._report_unwanted_host(self.copies[0].host)
+        self._move_from_where_it_may_not_be(self.copies[0], tuple(self.draft.actions)[known:])
         return True
 
     def _runs_in_sight(self) -> bool:
@@ -249,19 +267,28 @@ class VmPlanner(Struct, frozen=True):
             f"{self.vm.name} {self.vm.name}-old",
         )
 
-    def _report_unwanted_host(self, host: str) -> None:
-        """Moving is not done yet where the placement no longer allows the host; it is said."""
-        wish = self._unmet_wish(self.world.desired.hosts[host])
-        if wish:
-            self.draft.wait(
-                self.target,
-                "not-wanted-here",
-                f"it is on {host}, {wish}",
-                severity="info",
-                host=host,
-                hint=f"move it by hand: virsh -c {self._uri(host)} migrate --live --persistent --undefinesource "
-                f"{self.vm.name} …",
-            )
+    def _move_from_where_it_may_not_be(self, copy: Copy, after: tuple[str, ...]) -> None:
+        """It leaves a host that its placement does not allow, once it is as it should be; else it is said why not."""
+        wish = self._unmet_wish(self.world.desired.hosts[copy.host])
+        if not wish:
+            return
+        mover = Mover(self.world, self.facilities, self.rooms, self.draft)
+        is_wanted = not self._is_in_maintenance(copy.host) and copy.domain.active
+        found = mover.plan_move(self.vm, copy, why="placement-rule", detail=wish, after=after) if is_wanted else None
+        if found is not None and found.host is not None:
+            return
+        self.draft.wait(
+            self.target,
+            "not-wanted-here",
+            f"it is on {copy.host}, {wish}",
+            severity="info" if found is None else "waiting",
+            host=copy.host,
+            hint=NextCommand("why", str(self.target)) if found is not None else "",
+            per_host=found.rejections if found is not None else (),
+        )
+
+    def _is_in_maintenance(self, host: str) -> bool:
+        return self.world.desired.hosts[host].spec.state == "maintenance"
 
     def _unmet_wish(self, host: Host) -> str:
         if host.spec.state == "maintenance":
@@ -274,14 +301,20 @@ class VmPlanner(Struct, frozen=True):
         if missing:
             return f"but its placement asks for {' '.join(missing)}"
         if placement.hosts and host.name not in placement.hosts:
-            return f"but its placement asks for one of {', '.join(placement.hosts)}"
+            return f"but its placement asks for {_one_of(placement.hosts)}"
         return ""
 
     def _uri(self, host: str) -> str:
         return self.world.desired.hosts[host].spec.uri
 
 
+def _one_of(hosts: tuple[str, ...]) -> str:
+    return hosts[0] if len(hosts) == 1 else f"one of {', '.join(hosts)}"
+
+
 _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
+    VmPlanner.is_on_its_way,
+    VmPlanner.is_moved_by_others,
     VmPlanner.has_stale_copies,
     VmPlanner.has_leftovers,
     VmPlanner.has_two_copies,

@@ -142,8 +142,18 @@ _ALL: Final = (
     ),
     ReasonInfo(
         "not-wanted-here",
-        "it runs where `placement` or `maintenance` no longer wants it",
-        "move it by hand; it is not moved yet",
+        "it is where `placement` or `maintenance` no longer wants it, and can't be moved as it is",
+        "`why VirtualMachine/NAME` tells it of each host; what is off is not moved, nor are VMs out of `maintenance`",
+    ),
+    ReasonInfo(
+        "migrating",
+        "it is on its way to another host; the text says how far",
+        "wait; `migration.deadlinePerGib` says how long at the most",
+    ),
+    ReasonInfo(
+        "migration-unsettled",
+        "it was on its way, and one of the two hosts can't be asked where it is now; it runs on the other",
+        "have that host answer, or switch it off and `fence confirm` it",
     ),
     ReasonInfo(
         "host-lost",

@@ -23,7 +23,7 @@ from reconciler.model.inventory import (
     ObservedPool,
     ObservedVolume,
 )
-from reconciler.model.ledger import LedgerView, Placement, RemovedVm, VolumeIntent
+from reconciler.model.ledger import DoomedVolume, LedgerView, Placement, RemovedVm, VolumeIntent
 from reconciler.model.live_edit import edited, is_done
 from reconciler.model.plan import Action, Plan
 
@@ -51,6 +51,18 @@ def fingerprint_of(config: DomainConfig) -> str:
     return repr(replace(config, autostart=False))
 
 
+def _at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
+    paths = {**dict(step.paths), **{disk.device: disk.target_path for disk in step.disks}}
+    assert config.mark is not None
+    return replace(
+        config,
+        disks=tuple(replace(disk, path=paths.get(disk.target, disk.path)) for disk in config.disks),
+        seed=config.seed and replace(config.seed, path=paths.get(config.seed.target, config.seed.path)),
+        mark=replace(config.mark, epoch=step.epoch),
+        autostart=False,
+    )
+
+
 def apply_plan(
     inventory: Inventory, ledger: LedgerView, plan: Plan, specs: DesiredState
 ) -> tuple[Inventory, LedgerView]:
@@ -62,6 +74,7 @@ def apply_plan(
         removed=dict(ledger.removed),
         intents=set(ledger.intents),
         proofs=dict(ledger.proofs),
+        left_behind=set(ledger.left_behind),
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
     )
     done: set[str] = set()
@@ -77,6 +90,7 @@ def apply_plan(
             removed=world.removed,
             intents=frozenset(world.intents),
             proofs=world.proofs,
+            left_behind=frozenset(world.left_behind),
         ),
     )
 
@@ -96,6 +110,7 @@ class _World:
     intents: set[VolumeIntent]
     shared: set[str]
     proofs: dict[str, FenceProof]
+    left_behind: set[DoomedVolume]
 
     def perform(self, action: Action) -> None:
         step, host = action.step, action.host or ""
@@ -118,10 +133,8 @@ class _World:
                 self._domain_step(host, step)
             case steps.UndefineDomain():
                 self._undefine(host, step)
-            case steps.GrowDisk():
-                self._grow_disk(host, step)
-            case steps.EditLive():
-                self._edit_live(host, step)
+            case steps.GrowDisk() | steps.EditLive() | steps.MigrateDomain():
+                self._guest_step(host, step)
             case _:
                 self._volume_step(host, step)
 
@@ -184,6 +197,7 @@ class _World:
                         used = {disk.path for disk in (*config.disks, config.seed) if disk} if config else set()
                         assert gone.path not in used, f"{step.volume} is used by {domain.name}"
         self._store(host, step.pool, {}, without=step.volume)
+        self.left_behind = {left for left in self.left_behind if (left.host, left.volume) != (host, step.volume)}
 
     def _store(self, host: str, pool: str, changed: dict[str, ObservedVolume], without: str = "") -> None:
         for name in [*self.hosts] if pool in self.shared else [host]:
@@ -283,6 +297,15 @@ class _World:
             assert self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, state="running", live=domain.config, reason="booted"))
 
+    def _guest_step(self, host: str, step: steps.GrowDisk | steps.EditLive | steps.MigrateDomain) -> None:
+        match step:
+            case steps.GrowDisk():
+                self._grow_disk(host, step)
+            case steps.EditLive():
+                self._edit_live(host, step)
+            case steps.MigrateDomain():
+                self._migrate(step)
+
     def _edit_live(self, host: str, step: steps.EditLive) -> None:
         domain = self._find(host, step.uuid)
         assert domain.live is not None
@@ -295,6 +318,25 @@ class _World:
         for nic in live.nics:
             assert self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, live=live))
+
+    def _migrate(self, step: steps.MigrateDomain) -> None:
+        domain = self._find(step.source, step.uuid)
+        assert domain.state == "running"
+        assert all(known.uuid != step.uuid for known in self.hosts[step.target].domains.values())
+        config, live = (_at_target(found, step) for found in (domain.config, domain.live or domain.config))
+        for disk in step.disks:
+            assert disk.volume not in self._volumes(step.target, disk.pool)
+            backing = None if disk.base is None else self._volumes(step.target, disk.pool)[disk.base].path
+            self._put(step.target, disk.pool, disk.volume, disk.format, disk.capacity, backing)
+            self.left_behind.add(DoomedVolume(step.domain, disk.pool, disk.volume, step.source))
+        self._check_disks(step.target, live)
+        for nic in live.nics:
+            assert self.hosts[step.target].networks[nic.network].active
+        self._remove(step.source, domain.name)
+        self._set(step.target, replace(domain, config=config, live=live, fingerprint=fingerprint_of(config)))
+        self.placements[domain.name] = replace(
+            self.placements[domain.name], host=step.target, epoch=step.epoch, autostart=False, marked_epoch=None
+        )
 
     def _undefine(self, host: str, step: steps.UndefineDomain) -> None:
         domain = self._find(host, step.uuid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.executor.context import ActionContext
-from reconciler.executor.handlers import domains, facilities, fencing, live, power, transfers, volumes
+from reconciler.executor.handlers import domains, facilities, fencing, live, migration, power, transfers, volumes
 from reconciler.model import steps
 
 
@@ -18,6 +18,8 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a
     match context.action.step:
         case steps.FenceHost() as step:
             return fencing.fence_host(step, context)
+        case steps.MigrateDomain() as step:
+            return migration.migrate_domain(step, context)
         case steps.FetchImage() as step:
             transfers.fetch_image(step, context)
         case steps.UploadImage() as step:

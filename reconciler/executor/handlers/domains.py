@@ -89,6 +89,7 @@ def set_autostart(step: SetAutostart, context: ActionContext, host: Hypervisor) 
     context.settle(
         lambda: host.set_autostart(step.uuid, autostart=step.autostart), achieved, "autostart does not stay as set"
     )
+    context.ledger.note_autostart(context.action.target.name, autostart=step.autostart)
 
 
 def grow_disk(step: GrowDisk, context: ActionContext, host: Hypervisor) -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.hypervisor import simulated_invariants
-from reconciler.hypervisor.simulated_world import MutatingCall
+from reconciler.hypervisor.simulated_world import DirectoryState, MutatingCall
 from reconciler.simulator.invariants.promise import Promise, Scene
 
 _DISK_PARTS = 4
 
 
 class AcceptedDeletion(Promise):
-    """A disk that a VM ever had goes only where its spec said `deletionPolicy: delete` and was taken away."""
+    """A disk that a VM ever had goes only where its spec said `deletionPolicy: delete` and was taken away.
+
+    Or where the VM was moved, and has the disk on another host now: then that one is it.
+    """
 
     name = "accepted-deletion"
     sentence = "no disk of a VM is deleted without a deletion that the specs accepted"
@@ -22,11 +25,17 @@ class AcceptedDeletion(Promise):
         self._used: set[str] = set()
 
     def tick(self) -> Iterator[str]:
+        self._used.update(name for _directory, name in self._in_use())
+        yield from ()
+
+    def _in_use(self) -> Iterator[tuple[DirectoryState | None, str]]:
+        """Disks of domains of ours, and where each is; what only waits for a guest to arrive has none yet."""
         for host in self.scene.world.hosts.values():
             for entry in host.domains.values():
-                if self.scene.is_ours(entry):
-                    self._used.update(disk.path.rpartition("/")[2] for disk in entry.config.disks)
-        yield from ()
+                if self.scene.is_ours(entry) and not entry.is_incoming:
+                    for disk in entry.config.disks:
+                        folder, _, name = disk.path.rpartition("/")
+                        yield host.directories.get(folder), name
 
     def after(self, call: MutatingCall) -> Iterator[str]:
         parts = call.target.split(".")
@@ -34,10 +43,20 @@ class AcceptedDeletion(Promise):
             return
         vm = parts[1]
         wishes = self.scene.wishes
+        if self._is_elsewhere(call):
+            return
         if vm not in wishes.disposable or wishes.policies.get(vm, "retain") != "delete":
             yield f"{call.target} on {call.host} was deleted, and nobody asked for that"
         elif not self._is_left(call.target):
             self._used.discard(call.target)  # the next one of that name is another disk
+
+    def _is_elsewhere(self, call: MutatingCall) -> bool:
+        """Whether its VM has the disk in a folder that the host of the call does not see."""
+        seen = [id(directory) for directory in self.scene.world.hosts[call.host].directories.values()]
+        return any(
+            name == call.target and directory is not None and id(directory) not in seen
+            for directory, name in self._in_use()
+        )
 
     def _is_left(self, name: str) -> bool:
         directories = (each for host in self.scene.world.hosts.values() for each in host.directories.values())

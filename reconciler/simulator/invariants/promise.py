@@ -98,8 +98,8 @@ def answers(host: HostState) -> bool:
 
 
 def running(hosts: Mapping[str, HostState]) -> Iterable[tuple[HostState, DomainEntry]]:
-    """Every domain that runs, with its host."""
+    """Every domain that runs, with its host; one that is on its way does so at its source."""
     for host in hosts.values():
         for entry in host.domains.values():
-            if entry.active:
+            if entry.active and not entry.is_incoming:
                 yield host, entry

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from reconciler.model.image import Image
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.live_edit import SetVcpus
+from reconciler.model.migration import DiskCopy, MigrationRules
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import (
     Action,
@@ -32,6 +33,7 @@ from reconciler.model.steps import (
     FetchImage,
     GrowDisk,
     GrowVolume,
+    MigrateDomain,
     NetworkConfig,
     PoolConfig,
     RedefineDomain,
@@ -202,6 +204,24 @@ EVERY_ACTION: Final = (
         disruption="live",
         changes=(FieldChange("cpu.count", "2", "4", "live"),),
     ),
+    action(
+        "VirtualMachine/web-5",
+        MigrateDomain(
+            "web-5",
+            UUID,
+            "h1",
+            "h2",
+            2,
+            "qemu+ssh://h2.example/system",
+            MigrationRules(1200.0, 30.0),
+            disks=(DiskCopy("vda", "local", "prod.web-5.root.qcow2", "qcow2", 20 * GIB, "/srv/prod.web-5.root.qcow2"),),
+        ),
+        sign="move",
+        why="placement-rule",
+        host="h2",
+        disruption="migrate",
+        changes=(FieldChange("host", "h1", "h2", "migrate"),),
+    ),
     action("VirtualMachine/web-4", StartDomain("web-4", UUID, resume=True), sign="change", why="run-strategy"),
     action(
         "VirtualMachine/old-1",
@@ -317,6 +337,14 @@ EVERY_REASON: Final = (
         hint="ask for less, or make room on h2",
     ),
     unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
+    unmet("VirtualMachine/b9a", "migrating", "on its way from h1 to h2: 45 %, 1.2GiB left, 1GiB sent", host="h2"),
+    unmet(
+        "VirtualMachine/b9b",
+        "migration-unsettled",
+        "it was on its way from h1 to h2, and h2 can't be asked; it runs on h1",
+        host="h2",
+        hint=NextCommand("fence", "confirm", "h2"),
+    ),
     unmet("VirtualMachine/c1", "host-lost", "h6 is lost, and its disk is on that host", host="h6"),
     unmet(
         "Host/h5",

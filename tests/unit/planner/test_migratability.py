@@ -104,7 +104,7 @@ def test_a_vm_that_is_off_stays() -> None:
 def test_a_host_whose_address_means_something_on_the_controller_alone_can_not_be_reached() -> None:
     fleet = running().with_specs(host("h2", uri="qemu:///system"), without=["Host/h2"])
 
-    assert verdicts(fleet) == {"h2": "h1 can't reach it: its uri is good on the controller alone"}
+    assert verdicts(fleet) == {"h2": "h1 can't reach it: its uri is good on the controller alone (see peerUri)"}
 
 
 def test_room_is_wanted_for_what_the_guest_has_though_its_spec_wants_less_from_its_next_boot_on() -> None:

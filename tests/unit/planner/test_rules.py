@@ -307,12 +307,13 @@ def test_retained_local_disks_bring_a_vm_back_to_their_host() -> None:
     assert back.kinds("VirtualMachine/web") == ["define-domain", "start-domain"]
 
 
-def test_a_vm_on_a_host_that_its_placement_no_longer_allows_is_said_and_left() -> None:
-    fleet = running().with_specs(vm(placement={"hosts": ["h2"]}))
+def test_a_vm_that_is_off_on_a_host_that_its_placement_no_longer_allows_is_said_and_left() -> None:
+    fleet = running().with_specs(vm(placement={"hosts": ["h2"]}, runStrategy="Halted"))
+    fleet = fleet.with_domain(replace(fleet.domain(), state="shutoff", live=None))
 
     assert fleet.plan().empty
     assert fleet.unmet()["not-wanted-here"].severity == "info"
-    assert "asks for one of h2" in fleet.unmet()["not-wanted-here"].detail
+    assert "asks for h2" in fleet.unmet()["not-wanted-here"].detail
 
 
 def test_a_vm_on_a_host_without_the_wanted_label_is_said() -> None:

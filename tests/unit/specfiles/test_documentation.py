@@ -201,7 +201,10 @@ def test_explain_tells_what_a_code_means() -> None:
         ("Host.spec.uri.x", "Host.spec.uri has no field 'x'; it has no fields of its own"),
         (
             "Host.spec.0",
-            "Host.spec has no field '0'; its fields are uri, migrationAddress, state, reserved, overcommit, fencing",
+            (
+                "Host.spec has no field '0'; its fields are uri, migrationAddress, peerUri, state, reserved,"
+                " overcommit, fencing"
+            ),
         ),
     ],
 )

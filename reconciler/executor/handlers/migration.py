@@ -1,0 +1,180 @@
+"""A VM from one host to another while it runs: begun once, followed to its end, and settled by what both hosts say."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final, Literal
+
+from msgspec.structs import replace
+
+from reconciler.errors import HostError, ObjectConflict, PermanentHostError, PreconditionFailed, TransientHostError
+from reconciler.executor.backoff import growing_delays
+from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.handlers.migration_disks import check_disks, drop_disks, make_disks
+from reconciler.executor.handlers.migration_watch import Watch
+from reconciler.executor.preconditions import check_ownership, find_domain
+from reconciler.hypervisor.interface import Hypervisor
+from reconciler.model.inventory import ObservedDomain
+from reconciler.model.ledger import Migration
+from reconciler.model.steps import MigrateDomain
+
+_UNDECIDED_SECONDS: Final = 10.0
+"""How long libvirt may take to tidy up both sides once its job has ended."""
+
+Where = Literal["arrived", "stayed", "undecided"]
+
+
+def migrate_domain(step: MigrateDomain, context: ActionContext) -> str:
+    """Killed at any point: the migration is on record, goes on without us, and is found by the next plan.
+
+    Returns what it took, for people. Raises TransientHostError where the VM stayed, or where that can't be told yet.
+    """
+    move = _on_record(step, context)
+    call, failure = None, None
+    if move is None:
+        _check_may_go(step, context)
+        make_disks(step, context)
+        move = Migration(context.action.target.name, context.clock.now(), step, context.action.why)
+        context.ledger.begin_migration(move)
+        try:
+            call = context.host_named(step.source).begin_migration(step)
+        except HostError as error:
+            failure = error  # asked in vain, or not: that there is a job, or none, tells
+    watch = Watch(move, context, call)
+    watch.follow()
+    return _settle(move, context, watch, failure or watch.error)
+
+
+def _on_record(step: MigrateDomain, context: ActionContext) -> Migration | None:
+    """The migration to follow; None where one is to begin."""
+    move = context.ledger.migration(context.action.target.name)
+    if step.begun:
+        if move is None or replace(move.step, begun=True) != step:
+            raise context.refuse("that migration is over")
+        return move
+    if move is not None:
+        raise context.refuse(f"it is on its way from {move.source} to {move.target} already")
+    return None
+
+
+def _check_may_go(step: MigrateDomain, context: ActionContext) -> None:
+    source, target = context.host_named(step.source), context.host_named(step.target)
+    domain = find_domain(source, step.uuid)
+    if domain is None:
+        raise _moved(step, f"it is not on {step.source} any more")
+    check_ownership(context, domain)
+    mark, placement = domain.config.mark, context.ledger.placement(context.action.target.name)
+    if domain.state != "running" or not domain.persistent:
+        raise _moved(step, f"it does not run on {step.source} as it should")
+    if (
+        placement is None
+        or placement.host != step.source
+        or max(placement.epoch, mark.epoch if mark else 0) >= step.epoch
+    ):
+        raise _moved(step, "it was placed anew")
+    if source.migration_job(step.uuid) is not None:
+        raise _moved(step, "somebody else is moving it")
+    _check_room_for_name(step, target)
+    check_disks(step, context)
+
+
+def _check_room_for_name(step: MigrateDomain, target: Hypervisor) -> None:
+    there = find_domain(target, step.uuid) or target.domain_by_name(step.domain)
+    if there is not None:
+        raise ObjectConflict(
+            f"domain {there.name} (uuid {there.uuid}) is there already",
+            host=step.target,
+            target=f"VirtualMachine/{step.domain}",
+            hint="plan again; if it is not this fleet's, rename or remove it",
+        )
+
+
+def _moved(step: MigrateDomain, why: str) -> PreconditionFailed:
+    return PreconditionFailed(f"VirtualMachine/{step.domain} is not moved to {step.target}: {why}", hint="plan again")
+
+
+# -- the end -----------------------------------------------------------------------------------------------------------
+def _settle(move: Migration, context: ActionContext, watch: Watch, failure: HostError | None) -> str:
+    """Have the ledger say where the VM is, once both hosts do; what either can't say stays on record."""
+    step = move.step
+    where, is_unseen = _decided(step, context)
+    if where == "arrived":
+        went = _how_it_went(step, context)
+        context.ledger.note_arrived(move, context.clock.now())
+        return went
+    if where == "stayed":
+        context.ledger.note_stayed(move, is_target_unseen=is_unseen)
+        if not is_unseen:
+            drop_disks(step, context)
+        why = watch.verdict or (failure.message if failure else "libvirt's job ended without it")
+        is_refused = isinstance(failure, PermanentHostError) and not watch.verdict
+        error = PermanentHostError if is_refused else TransientHostError
+        raise error(
+            f"it stays on {step.source}: {why}",
+            host=step.target,
+            target=str(context.action.target),
+            hint=failure.hint if failure else "",
+        )
+    raise TransientHostError(
+        f"whether it is on {step.source} or on {step.target} is not certain yet"
+        + (f" ({failure.message})" if failure else ""),
+        host=step.target,
+        target=str(context.action.target),
+        hint=f"look at both: virsh list --all on {step.source} and on {step.target}",
+    )
+
+
+def _decided(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
+    """Where it is, and whether that rests on the target's being dead; asked until both sides have tidied up."""
+    deadline = context.clock.monotonic() + _UNDECIDED_SECONDS
+    for delay in growing_delays(0.1, 1.0):
+        where, is_unseen = _where(step, context)
+        if where != "undecided" or context.clock.monotonic() + delay > deadline:
+            return where, is_unseen
+        if context.clock.wait(context.stop, delay):
+            raise HandedBack
+    raise AssertionError("the delays never end")
+
+
+def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
+    """Both hosts answer, or the one that does not is proven dead: else nothing is certain."""
+    try:
+        here, _ = _look(step, context, step.source)
+        there, is_unseen = _look(step, context, step.target)
+        job = here is not None and context.host_named(step.source).migration_job(step.uuid) is not None
+    except HostError:
+        return "undecided", False
+    if job:
+        return "undecided", False
+    if there is None:
+        stays = here is not None and not here.is_on_its_way
+        return ("stayed" if stays else "undecided"), is_unseen
+    mark = there.config.mark
+    if there.is_on_its_way or mark is None or mark.epoch < step.epoch:
+        return "undecided", is_unseen
+    if here is None:
+        return "arrived", is_unseen
+    if not here.active and here.reason == "migrated":
+        # libvirt was to undefine it, and could not: nothing is left of it but the definition.
+        with suppress(HostError):
+            context.host_named(step.source).undefine_domain(step.uuid, keep_nvram=True)
+    return "undecided", is_unseen
+
+
+def _look(step: MigrateDomain, context: ActionContext, name: str) -> tuple[ObservedDomain | None, bool]:
+    """The domain on that host, and whether none was seen only because the host is proven dead."""
+    try:
+        return find_domain(context.host_named(name), step.uuid), False
+    except HostError:
+        if not context.is_dead(name):
+            raise
+        return None, True
+
+
+def _how_it_went(step: MigrateDomain, context: ActionContext) -> str:
+    job = None
+    with suppress(HostError):
+        job = context.host_named(step.target).finished_migration(step.uuid)
+    if job is None or job.downtime is None:
+        return ""
+    return f"moved in {job.elapsed:.1f} s, stood still for {job.downtime * 1000:.0f} ms"

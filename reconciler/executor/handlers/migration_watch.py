@@ -1,0 +1,98 @@
+"""A migration under way: how far it is, and what is done where it takes too long."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final
+
+from reconciler.errors import HostError
+from reconciler.executor.backoff import growing_delays
+from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.hypervisor.interface import MigrationCall
+from reconciler.model.ledger import Migration, MigrationProgress
+from reconciler.model.migration import MigrationJob
+from reconciler.model.quantities import format_duration
+
+_LONGEST_PAUSE: Final = 1.0
+_SILENCE: Final = 5.0
+"""Seconds after which a source that does not answer is left to those who watch hosts: its VMs may need them."""
+
+
+class Watch:
+    """Looks at the job until it has ended, or nobody can tell; `call` is libvirt's answer where we have asked."""
+
+    def __init__(self, move: Migration, context: ActionContext, call: MigrationCall | None) -> None:
+        self._move: Final = move
+        self._context: Final = context
+        self._call: Final = call
+        self._source: Final = context.host_named(move.source)
+        self._begun: Final = context.clock.monotonic()
+        self._heard = self._moved = self._begun
+        self._done = -1
+        self._deadline = move.step.rules.deadline
+        self._is_paused = False
+        self.verdict = ""
+        """Why it was stopped, if we did."""
+
+    @property
+    def error(self) -> HostError | None:
+        """What libvirt said, where we had asked and it has ended."""
+        return self._call.error if self._call is not None else None
+
+    def follow(self) -> None:
+        """Return once the job has ended or its host is silent; raises HandedBack, which leaves it to go on."""
+        for delay in growing_delays(0.1, _LONGEST_PAUSE):
+            if self._is_over():
+                return
+            if self._context.clock.wait(self._context.stop, delay):
+                raise HandedBack
+
+    def _is_over(self) -> bool:
+        if self._call is not None and self._call.ended:
+            return True
+        try:
+            job = self._source.migration_job(self._move.step.uuid)
+        except HostError:
+            return self._now - self._heard > _SILENCE
+        self._heard = self._now
+        if job is None:
+            return self._call is None  # else libvirt is about to begin, or to answer
+        self._tell(job)
+        self._judge(job)
+        return False
+
+    @property
+    def _now(self) -> float:
+        return self._context.clock.monotonic()
+
+    def _tell(self, job: MigrationJob) -> None:
+        if job.done != self._done:
+            self._done, self._moved = job.done, self._now
+        self._context.on_progress(max(0, job.total - job.remaining), job.total or None)
+        progress = MigrationProgress(job.done, job.total, job.remaining, self._context.clock.now())
+        self._context.ledger.note_migration_progress(self._move.vm, progress)
+
+    def _judge(self, job: MigrationJob) -> None:
+        rules = self._move.step.rules
+        if self.verdict:
+            return
+        if self._now - self._moved > rules.stall_after:
+            self._stop(f"nothing was sent for {format_duration(rules.stall_after)}")
+        elif max(job.elapsed, self._now - self._begun) > self._deadline:
+            if rules.fallback == "pause" and not self._is_paused:
+                self._hold_the_guest()
+            else:
+                self._stop(f"it was not there within {format_duration(self._deadline)}")
+
+    def _hold_the_guest(self) -> None:
+        """Standing still it writes nothing more; libvirt has it run on where it ends up."""
+        self._is_paused = True
+        self._deadline += self._move.step.rules.deadline
+        with suppress(HostError):
+            self._source.suspend_domain(self._move.step.uuid)
+
+    def _stop(self, verdict: str) -> None:
+        self.verdict = verdict
+        # Asked in vain: the job is looked at again, and so is where the VM is.
+        with suppress(HostError):
+            self._source.abort_migration(self._move.step.uuid)

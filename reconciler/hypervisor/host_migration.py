@@ -1,0 +1,156 @@
+"""Migrations of one host: begun over a connection of their own, told of and aborted over the host's."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import Any, Final
+
+from reconciler.errors import HostError, HostTimeout, ObjectNotFound
+from reconciler.hypervisor import libvirt_binding as lv
+from reconciler.hypervisor.connection import HostConnection
+from reconciler.hypervisor.domain_move import at_target
+from reconciler.hypervisor.libvirt_errors import OPERATION_INVALID, translate
+from reconciler.model.migration import MigrationJob
+from reconciler.model.steps import MigrateDomain
+
+_MIB: Final = 1 << 20
+
+
+class LibvirtCall:
+    """Implements MigrationCall: a thread that waits for libvirt's answer, for as long as the migration lasts.
+
+    On a connection of its own: libvirtd answers a few calls of a client at a time, and this one takes minutes. The
+    source's libvirtd talks to the target's, so the end of this connection ends nothing there.
+    """
+
+    def __init__(self, host: str, uri: str, step: MigrateDomain, parameters: dict[str, Any], flags: int) -> None:
+        self._host: Final = host
+        self._uri: Final = uri
+        self._step: Final = step
+        self._over: Final = threading.Event()
+        self._error: HostError | None = None
+        thread = threading.Thread(
+            target=self._run, args=(parameters, flags), name=f"{host}-migrate-{step.domain}", daemon=True
+        )
+        thread.start()
+
+    @property
+    def ended(self) -> bool:
+        return self._over.is_set()
+
+    @property
+    def error(self) -> HostError | None:
+        return self._error
+
+    def _run(self, parameters: dict[str, Any], flags: int) -> None:
+        target = f"VirtualMachine/{self._step.domain}"
+        session = None
+        try:
+            session = lv.Session.open(self._uri, lambda _session, _reason: None)
+            # Of a host that is gone it is known by its silence alone.
+            lv.keep_alive(session.connection)
+            domain = session.connection.lookupByUUIDString(self._step.uuid)
+            domain.migrateToURI3(self._step.peer_uri, parameters, flags)
+        except lv.LibvirtError as error:
+            self._error = translate(error, host=self._host, target=target, uri=self._uri)
+        except Exception as error:  # noqa: BLE001  # told to whoever follows; a thread has nobody else to tell
+            self._error = HostTimeout(f"the call ended: {error}", host=self._host, target=target)
+        finally:
+            self._over.set()
+            if session is not None:
+                session.release()
+
+
+class HostMigrations:
+    """Migration calls of one host."""
+
+    def __init__(self, connection: HostConnection) -> None:
+        self._connection: Final = connection
+
+    def begin(self, step: MigrateDomain) -> LibvirtCall:
+        def work(connection: lv.Connection) -> tuple[str, str]:
+            domain = connection.lookupByUUIDString(step.uuid)
+            live = domain.XMLDesc(lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE)
+            persistent = domain.XMLDesc(lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE | lv.DOMAIN_XML_INACTIVE)
+            return live, persistent
+
+        live, persistent = self._connection.read(work, f"VirtualMachine/{step.domain}")
+        parameters = _parameters(step, at_target(live, step), at_target(persistent, step))
+        return LibvirtCall(self._connection.name, self._connection.uri, step, parameters, _flags(step))
+
+    def job(self, uuid: str) -> MigrationJob | None:
+        return self._stats(uuid, completed=False)
+
+    def finished(self, uuid: str) -> MigrationJob | None:
+        return self._stats(uuid, completed=True)
+
+    def _stats(self, uuid: str, *, completed: bool) -> MigrationJob | None:
+        def work(connection: lv.Connection) -> dict[str, Any]:
+            domain = connection.lookupByUUIDString(uuid)
+            return dict(domain.jobStats(lv.JOB_STATS_COMPLETED if completed else 0))
+
+        try:
+            found = self._connection.read(work, f"VirtualMachine/{uuid}")
+        except ObjectNotFound:
+            return None
+        wanted = lv.JOB_ENDED if completed else lv.JOB_UNDER_WAY
+        if found.get("type") not in wanted or found.get("operation") not in lv.JOB_MIGRATIONS:
+            return None
+        return _job(found)
+
+    def abort(self, uuid: str) -> None:
+        def work(connection: lv.Connection) -> None:
+            try:
+                connection.lookupByUUIDString(uuid).abortJob()
+            except lv.LibvirtError as error:
+                if error.get_error_code() != OPERATION_INVALID:
+                    raise
+
+        with suppress(ObjectNotFound):
+            self._connection.call(work, f"VirtualMachine/{uuid}", pace="brief")
+
+    def suspend(self, uuid: str) -> None:
+        def work(connection: lv.Connection) -> None:
+            connection.lookupByUUIDString(uuid).suspend()
+
+        self._connection.call(work, f"VirtualMachine/{uuid}", pace="brief")
+
+
+def _flags(step: MigrateDomain) -> int:
+    flags = lv.MIGRATE_LIVE
+    if step.disks:
+        # Of what stands on a base only what differs from it is sent; of anything else, all of it.
+        flags |= lv.MIGRATE_NON_SHARED_INC if any(disk.base for disk in step.disks) else lv.MIGRATE_NON_SHARED_DISK
+    if step.trusts_sharing:
+        flags |= lv.MIGRATE_UNSAFE
+    if step.rules.auto_converge:
+        flags |= lv.MIGRATE_AUTO_CONVERGE
+    if step.rules.connections > 1:
+        flags |= lv.MIGRATE_PARALLEL
+    return flags
+
+
+def _parameters(step: MigrateDomain, live: str, persistent: str) -> dict[str, Any]:
+    found: dict[str, Any] = {lv.PARAM_DEST_XML: live, lv.PARAM_PERSIST_XML: persistent}
+    if step.address is not None:
+        host = f"[{step.address}]" if ":" in step.address else step.address
+        found[lv.PARAM_URI] = f"tcp://{host}"
+    if step.disks:
+        found[lv.PARAM_DISKS] = [disk.device for disk in step.disks]
+    if step.rules.bandwidth:
+        found[lv.PARAM_BANDWIDTH] = max(1, step.rules.bandwidth // _MIB)
+    if step.rules.connections > 1:
+        found[lv.PARAM_CONNECTIONS] = step.rules.connections
+    return found
+
+
+def _job(found: dict[str, Any]) -> MigrationJob:
+    downtime = found.get("downtime")
+    return MigrationJob(
+        total=int(found.get("data_total", 0)),
+        done=int(found.get("data_processed", 0)),
+        remaining=int(found.get("data_remaining", 0)),
+        elapsed=found.get("time_elapsed", 0) / 1000,
+        downtime=None if downtime is None else downtime / 1000,
+    )

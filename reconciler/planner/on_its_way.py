@@ -1,0 +1,92 @@
+"""VMs with a migration on record: followed to its end, or held until it is certain where they are."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from reconciler.model.ledger import Migration
+from reconciler.model.next_command import NextCommand
+from reconciler.model.quantities import approximate_size
+from reconciler.model.resource import ObjectRef
+from reconciler.planner.draft import Draft
+from reconciler.planner.migrations import follow
+from reconciler.planner.ownership import Copy
+from reconciler.planner.world import World
+
+
+class OnItsWay(Struct, frozen=True):
+    """Plans a VM that `move` is on record of; it is at one of the two hosts, and nothing else is done to it."""
+
+    world: World
+    draft: Draft
+    move: Migration
+
+    @property
+    def target(self) -> ObjectRef:
+        return ObjectRef("VirtualMachine", self.move.vm)
+
+    def decides(self) -> bool:
+        """Whether that is all there is to do; not so for a VM that was lost with its hosts, and is on neither."""
+        if str(self.target) in self.world.ledger.in_flight:
+            self.draft.wait(self.target, "migrating", words(self.move), host=self.move.target)
+            return True
+        unsure = [host for host in (self.move.source, self.move.target) if not self._is_certain(host)]
+        if unsure:
+            self._hold(unsure[0])
+            return True
+        if self._is_read(self.move.source):
+            follow(self.draft, self.move, self.move.target if self._is_read(self.move.target) else self.move.source)
+            return True
+        arrived = self._at(self.move.target)
+        if arrived is None:
+            return False
+        if arrived.is_incoming:
+            self._report_remains()
+        else:
+            follow(self.draft, self.move, self.move.target)
+        return True
+
+    def _is_read(self, host: str) -> bool:
+        return host in self.world.inventory.hosts
+
+    def _is_certain(self, host: str) -> bool:
+        return self._is_read(host) or host in self.world.dead
+
+    def _at(self, host: str) -> Copy | None:
+        return next((copy for copy in self.world.copies.get(self.move.vm, ()) if copy.host == host), None)
+
+    def _hold(self, unread: str) -> None:
+        """Unseen is not absent: it may have arrived there, or be there still."""
+        running = [copy.host for copy in self.world.copies.get(self.move.vm, ()) if copy.domain.state == "running"]
+        lost = unread in self.world.ledger.incidents
+        where = f"; it runs on {running[0]}" if running else ""
+        self.draft.wait(
+            self.target,
+            "migration-unsettled" if running else "host-lost" if lost else "host-unread",
+            f"it was on its way from {self.move.source} to {self.move.target}, and {unread} can't be asked{where}",
+            host=unread,
+            hint=NextCommand("fence", "confirm", unread) if lost else NextCommand("why", f"Host/{unread}"),
+        )
+
+    def _report_remains(self) -> None:
+        host = self.move.target
+        uri = self.world.desired.hosts[host].spec.uri
+        self.draft.wait(
+            self.target,
+            "conflict",
+            f"{self.move.source} died while it was on its way, and what had come to {host} of it waits there, paused;"
+            " it is never resumed",
+            severity="blocked",
+            host=host,
+            hint=f"virsh -c {uri} destroy {self.move.vm}",
+        )
+
+
+def words(move: Migration) -> str:
+    """`from h1 to h2, 45 %, 1.2 GiB left`."""
+    told = move.progress
+    if told is None or told.total <= 0:
+        return f"on its way from {move.source} to {move.target}"
+    share = 100 * max(0, told.total - told.remaining) // told.total
+    left = approximate_size(told.remaining)
+    return f"on its way from {move.source} to {move.target}: {share} %, {left} left, {approximate_size(told.done)} sent"

@@ -1,0 +1,106 @@
+"""What a plan may do about VMs that move: nothing that could end with two of them, or with none.
+
+Written apart from the planner's own rules, out of the raw inputs, so that a mistake there is caught here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from reconciler.model.ledger import Migration
+from reconciler.model.plan import Action
+from reconciler.model.steps import (
+    DefineDomain,
+    EditLive,
+    MigrateDomain,
+    RedefineDomain,
+    SetAutostart,
+    StartDomain,
+    StopDomain,
+    UndefineDomain,
+)
+from reconciler.planner.plan_subject import Subject
+
+_OF_DOMAINS = (
+    DefineDomain,
+    EditLive,
+    MigrateDomain,
+    RedefineDomain,
+    SetAutostart,
+    StartDomain,
+    StopDomain,
+    UndefineDomain,
+)
+
+
+def moves_leave_one_copy(subject: Subject) -> Iterator[str]:
+    """A move begins where the one copy runs, and ends where there is none; one that is on record is only followed."""
+    moves = [action for action in subject.plan.actions if isinstance(action.step, MigrateDomain)]
+    moving = Counter(action.target for action in moves)
+    first = {action.target: subject.comes_before(action) for action in moves}
+    for action in subject.plan.actions:
+        step = action.step
+        if not isinstance(step, MigrateDomain):
+            if isinstance(step, _OF_DOMAINS) and action.id not in first.get(action.target, {action.id}):
+                yield f"{action.id} changes {action.target}, which the same plan moves, and not before that"
+            continue
+        if moving[action.target] > 1:
+            yield f"{action.target} is moved {moving[action.target]} times in one plan"
+        known = subject.ledger.migrations.get(action.target.name)
+        if step.begun:
+            if known is None or replace(known.step, begun=True) != step:
+                yield f"{action.id} follows a migration that is not on record"
+        elif known is not None:
+            yield f"{action.id} would move {step.domain}, whose migration to {known.target} is on record"
+        else:
+            yield from (f"{action.id} would move {step.domain}, but {why}" for why in _why_not(subject, action, step))
+
+
+def _why_not(subject: Subject, action: Action, step: MigrateDomain) -> Iterator[str]:
+    domain, placement = subject.domain(step.source, step.uuid), subject.ledger.placements.get(step.domain)
+    mark = domain.config.mark if domain is not None else None
+    host = subject.desired.hosts.get(step.target)
+    if domain is None or mark is None or not subject.is_ours(domain) or domain.state != "running":
+        yield f"it does not run on {step.source} as ours"
+    if {*subject.known_at.get(step.uuid, ()), *subject.known_at.get(step.domain, ())} != {step.source}:
+        yield "there is another domain of its name or UUID"
+    if placement is None or placement.host != step.source:
+        yield f"it was not placed on {step.source}"
+    if step.epoch <= max(mark.epoch if mark else 0, placement.epoch if placement else 0):
+        yield f"epoch {step.epoch} does not exceed that which it has"
+    if step.target == step.source or action.host != step.target or step.target not in subject.inventory.hosts:
+        yield f"{step.target} is not another host that was read"
+    if host is None or host.spec.state != "active":
+        yield f"{step.target} takes no VMs"
+    for disk in step.disks:
+        pool = subject.inventory.hosts[step.target].pools.get(disk.pool) if host is not None else None
+        is_there = pool is not None and disk.volume in (pool.volumes or {})
+        begun = {(intent.pool, intent.volume, intent.host) for intent in subject.ledger.intents}
+        if is_there and (disk.pool, disk.volume, step.target) not in begun:
+            yield f"{disk.volume} is on {step.target} already"
+
+
+def what_is_on_its_way_is_let_alone(subject: Subject) -> Iterator[str]:
+    """Nothing but following is done to a VM that may be at either of two hosts, unless it is surely at neither."""
+    for action in subject.plan.actions:
+        step, move = action.step, subject.ledger.migrations.get(action.target.name)
+        if move is None or action.target.kind != "VirtualMachine" or not isinstance(step, _OF_DOMAINS):
+            continue
+        if isinstance(step, MigrateDomain):
+            continue
+        if not _is_lost(subject, move):
+            yield f"{action.id} acts on {move.vm}, which is on its way from {move.source} to {move.target}"
+        elif isinstance(step, DefineDomain) and (step.config.mark is None or step.config.mark.epoch <= move.epoch):
+            yield f"{action.id}: its epoch does not exceed that of the copy that was on its way to {move.target}"
+
+
+def _is_lost(subject: Subject, move: Migration) -> bool:
+    """Whether its source is proven dead, and its target too, or does not have it."""
+    if subject.ledger.quiet or not subject.is_proven_dead(move.source):
+        return False
+    if move.target in subject.inventory.hosts:
+        return subject.domain(move.target, move.step.uuid) is None
+    return subject.is_proven_dead(move.target)
