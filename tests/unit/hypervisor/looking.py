@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from contextlib import closing
-from pathlib import Path
+from multiprocessing import active_children
 
 import msgspec
 
@@ -20,8 +20,7 @@ from reconciler.hypervisor.looking_fleet import LookingFleet
 
 def children() -> list[int]:
     """Processes that this one has forked."""
-    tasks = Path("/proc/self/task").iterdir()
-    return sorted({int(child) for task in tasks for child in (task / "children").read_text().split()})
+    return sorted(child.pid for child in active_children() if child.pid is not None)
 
 
 def told(fleet: Fleet, host: str) -> object:
