@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from reconciler.cli.change_table import change_table
 from reconciler.cli.config_reference import configuration_reference
 from reconciler.specfiles.json_schema import schema
 from reconciler.specfiles.reference import error_reference, spec_reference
@@ -17,7 +18,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 def generated() -> dict[Path, str]:
     """The text of every generated file."""
     return {
-        _ROOT / "docs/SPEC.md": spec_reference(),
+        _ROOT / "docs/SPEC.md": f"{spec_reference()}\n{change_table()}\n",
         _ROOT / "docs/ERRORS.md": error_reference(),
         _ROOT / "docs/CONFIGURATION.md": configuration_reference(),
         _ROOT / "specs/schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",

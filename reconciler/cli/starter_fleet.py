@@ -120,6 +120,9 @@ spec:
 {network}  # How it is changed while it runs: live does at once what it can, the rest with the next boot;
   # stage waits for that with all; restart shuts it down where a change needs it.
   # updatePolicy: live
+  # What it may use of a disk and a network, which can be changed at any time:
+  # of a disk   ioTune: {{totalBytes: 50MiB/s, totalIops: 500}}
+  # of a card   bandwidth: {{inbound: {{average: 10MiB/s}}, outbound: {{average: 10MiB/s}}}}
   # What becomes of its disks once it leaves these files: retain, or delete.
   # deletionPolicy: retain
 """

@@ -9,7 +9,17 @@ from urllib.parse import urlsplit
 from reconciler.model import steps
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DiskConfig, NicConfig
-from reconciler.model.live_edit import Plug, Replug, SetMemory, SetVcpus, Unplug
+from reconciler.model.live_edit import (
+    Adjust,
+    Describe,
+    EjectSeed,
+    InsertSeed,
+    Plug,
+    Replug,
+    SetMemory,
+    SetVcpus,
+    Unplug,
+)
 from reconciler.model.plan import Action
 from reconciler.model.quantities import approximate_size, format_duration
 
@@ -141,12 +151,26 @@ def _(step: steps.EditLive) -> str:
             return f"memory {approximate_size(memory)} while it runs"
         case SetVcpus(vcpus):
             return f"{vcpus} CPUs while it runs"
+        case Describe():
+            return "describe it"
+        case _:
+            return _rewiring_words(step.edit)
+
+
+def _rewiring_words(edit: Plug | Unplug | Replug | Adjust | InsertSeed | EjectSeed) -> str:
+    match edit:
         case Plug(device):
             return f"plug {_device_words(device)} in"
         case Unplug(device):
             return f"unplug {_device_words(device)}"
         case Replug(nic):
             return f"plug {nic.mac} into {nic.network}"
+        case Adjust(device):
+            return f"adjust {_device_words(device)}"
+        case InsertSeed():
+            return "plug the new seed in"
+        case EjectSeed():
+            return "unplug the old seed"
 
 
 def _device_words(device: DiskConfig | NicConfig) -> str:

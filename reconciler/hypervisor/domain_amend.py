@@ -60,6 +60,9 @@ class _Amendment(Struct, frozen=True):
         """Name, UUID, type and mark."""
         now, config = self.now, self.config
         self.root.set("type", config.domain_type)
+        if (now.title, now.description) != (config.title, config.description):
+            _remove(self.root, [each for tag in ("title", "description") for each in self.root.findall(tag)])
+            self.root.extend(render.render_description(config))
         _child(self.root, "name").text = config.name
         _child(self.root, "uuid").text = config.uuid
         if now.mark != config.mark:
@@ -135,7 +138,7 @@ class _Amendment(Struct, frozen=True):
             if element is None or was is None or was.bus != disk.bus:
                 element = render.render_disk(disk, seed=seed)
             elif was != disk or seed != (was == self.now.seed):
-                _amend_disk(element, disk, seed=seed)
+                _amend_disk(element, disk, seed=seed, tuned_anew=was.io_tune != disk.io_tune)
             self.devices.insert(place, element)
         if any(disk.bus == "scsi" for disk in render.all_disks(self.config)):
             self._ensure_scsi()
@@ -155,7 +158,7 @@ class _Amendment(Struct, frozen=True):
             kept = elements.get(nic.mac)
             if kept is None or now[nic.mac] != nic:
                 fresh = render.render_nic(nic)
-                _keep(kept, fresh, ("address", "boot", "mtu", "bandwidth"))
+                _keep(kept, fresh, ("address", "boot", "mtu"))
                 kept = fresh
             self.devices.append(kept)
 
@@ -197,14 +200,15 @@ class _Amendment(Struct, frozen=True):
         _remove(self.devices, self.devices.findall(tag))
 
 
-def _amend_disk(element: Node, disk: DiskConfig, *, seed: bool) -> None:
-    """Source, format and access of a disk that stays on its bus."""
+def _amend_disk(element: Node, disk: DiskConfig, *, seed: bool, tuned_anew: bool) -> None:
+    """Source, format, access and limits of a disk that stays on its bus."""
     fresh = render.render_disk(disk, seed=seed)
     element.set("type", fresh.get("type", "file"))
     driver = element.find("driver")
     if driver is not None:
         driver.set("type", disk.format)
-    _remove(element, [part for tag in ("source", "readonly", "alias", "backingStore") for part in element.findall(tag)])
+    gone = ("source", "readonly", "alias", "backingStore", *(("iotune",) if tuned_anew else ()))
+    _remove(element, [part for tag in gone for part in element.findall(tag)])
     for part in fresh:
         if element.find(str(part.tag)) is None:
             element.append(part)

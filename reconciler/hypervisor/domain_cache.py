@@ -10,7 +10,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_parse import parse, parse_live
-from reconciler.hypervisor.domain_parts import CPU_MODES
 from reconciler.model.abilities import GuestCpu
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
@@ -99,13 +98,13 @@ class DomainCache:
 
 
 def _as_asked_for(live: DomainConfig, inactive: DomainConfig) -> DomainConfig:
-    """The live configuration with the CPU mode that libvirt has replaced by a named model.
+    """The live configuration with the CPU model that was asked for when the guest booted.
 
-    While a guest runs, `host-model` reads as the model and features that it came to; what was asked for is not told.
+    While a guest runs, `host-model` reads as the model and features that it came to. The mark remembers what was asked
+    for; of a guest without, nothing is held against it.
     """
-    asked = inactive.cpu_model
-    expanded = asked in CPU_MODES and live.cpu_model not in CPU_MODES
-    return replace(live, cpu_model=asked) if expanded else live
+    asked = (live.mark and live.mark.cpu_model) or inactive.cpu_model
+    return live if asked == live.cpu_model else replace(live, cpu_model=asked)
 
 
 def _is_current(domain: ObservedDomain, reading: DomainReading) -> bool:

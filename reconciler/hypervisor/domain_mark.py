@@ -6,28 +6,35 @@ from typing import Final, Literal, cast
 
 from lxml import etree
 
-from reconciler.hypervisor.xml_nodes import Node, child_of
+from reconciler.hypervisor.xml_nodes import Node, child_of, node
 from reconciler.model.domain import OwnershipMark
 
 NAMESPACE: Final = "urn:reconciler:domain:1"
+PREFIX: Final = "reconciler"
 MARK: Final = f"{{{NAMESPACE}}}vm"
 
 
 def render_mark(mark: OwnershipMark) -> Node:
     """The element that says whose the domain is."""
-    return etree.Element(
-        MARK,
-        {
-            "fleet": mark.fleet,
-            "name": mark.vm,
-            "epoch": str(mark.epoch),
-            "spec": mark.spec_hash,
-            "generation": mark.generation,
-            "deletionPolicy": mark.deletion_policy,
-            "prune": mark.prune,
-        },
-        nsmap={"reconciler": NAMESPACE},
-    )
+    return etree.Element(MARK, _attributes(mark), nsmap={PREFIX: NAMESPACE})
+
+
+def render_plain_mark(mark: OwnershipMark) -> Node:
+    """The same without its namespace, which libvirt adds where it is told the metadata by itself."""
+    return node("vm", **_attributes(mark))
+
+
+def _attributes(mark: OwnershipMark) -> dict[str, str]:
+    attributes = {
+        "fleet": mark.fleet,
+        "name": mark.vm,
+        "epoch": str(mark.epoch),
+        "spec": mark.spec_hash,
+        "generation": mark.generation,
+        "deletionPolicy": mark.deletion_policy,
+        "prune": mark.prune,
+    }
+    return {**attributes, "cpu": mark.cpu_model} if mark.cpu_model else attributes
 
 
 def parse_mark(metadata: Node | None) -> OwnershipMark | None:
@@ -48,4 +55,5 @@ def parse_mark(metadata: Node | None) -> OwnershipMark | None:
         generation=said.get("generation", ""),
         deletion_policy=cast("Literal['retain', 'delete']", deletion),
         prune=cast("Literal['enabled', 'disabled']", prune),
+        cpu_model=said.get("cpu", ""),
     )

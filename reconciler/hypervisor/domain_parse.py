@@ -11,6 +11,7 @@ from typing import Final, Literal, cast
 from msgspec import Struct
 
 from reconciler.hypervisor.cpu_xml import parse_cpu
+from reconciler.hypervisor.domain_limits import parse_bandwidth, parse_io_tune
 from reconciler.hypervisor.domain_mark import parse_mark
 from reconciler.hypervisor.domain_parts import AGENT_CHANNEL, SEED_ALIAS, WATCHDOG
 from reconciler.hypervisor.xml_nodes import Node, attribute, from_text, size_of, text_of
@@ -108,7 +109,13 @@ def _config(root: Node, parts: dict[str, Node], devices: dict[str, list[Node]], 
         autostart=autostart,
         mark=parse_mark(parts.get("metadata")),
         watchdog=_watchdog(devices.get("watchdog", ())),
+        title=_told(parts.get("title")),
+        description=_told(parts.get("description")),
     )
+
+
+def _told(element: Node | None) -> str:
+    return "" if element is None else (element.text or "").strip()
 
 
 def _firmware(system: Node | None) -> Literal["bios", "uefi", "uefi-secure"]:
@@ -156,6 +163,7 @@ def _disk(element: Node) -> tuple[DiskConfig, str]:
         bus="" if target is None else target.get("bus", ""),
         block_device=element.get("type") == "block",
         read_only="readonly" in parts,
+        io_tune=parse_io_tune(parts["iotune"]) if "iotune" in parts else None,
     )
     return disk, "" if alias is None else alias.get("name", "")
 
@@ -179,6 +187,8 @@ def _nic(element: Node) -> NicConfig:
         mac="" if mac is None else mac.get("address", "").lower(),
         network=network,
         model="" if model is None else model.get("type", ""),
+        link="down" if "link" in parts and parts["link"].get("state") == "down" else "up",
+        bandwidth=parse_bandwidth(parts["bandwidth"]) if "bandwidth" in parts else None,
     )
 
 

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler.hypervisor.xml_nodes import Node, node
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
+from reconciler.model.domain import (
+    BandwidthConfig,
+    DiskConfig,
+    DomainConfig,
+    IoTuneConfig,
+    NicConfig,
+    TrafficConfig,
+    WatchdogConfig,
+)
 
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 SEED_ALIAS: Final = "ua-reconciler-seed"
@@ -16,6 +24,15 @@ WATCHDOG: Final = "i6300esb"
 CPU_MODES: Final = ("host-model", "host-passthrough", "maximum")
 SPARE_PCIE_PORTS: Final = 8
 """Root ports left free for hot plug: each virtio disk or NIC takes one, and none can be added while the guest runs."""
+IO_TUNE: Final = (
+    ("total_bytes_sec", "total_bytes"),
+    ("read_bytes_sec", "read_bytes"),
+    ("write_bytes_sec", "write_bytes"),
+    ("total_iops_sec", "total_iops"),
+    ("read_iops_sec", "read_iops"),
+    ("write_iops_sec", "write_iops"),
+)
+"""I/O limits of a disk: libvirt's name of each and ours."""
 _OTHER_PCIE_DEVICES: Final = 4  # USB, virtio-serial, RNG, balloon
 
 
@@ -43,6 +60,13 @@ def render_memory(config: DomainConfig) -> tuple[Node, Node]:
     )
 
 
+def render_description(config: DomainConfig) -> Iterator[Node]:
+    """What libvirt tells people of the domain."""
+    for tag, text in (("title", config.title), ("description", config.description)):
+        if text:
+            yield node(tag, text=text)
+
+
 def render_firmware(config: DomainConfig) -> Node:
     """`<firmware>` for autoselection; without it libvirt takes whichever description file comes first."""
     wanted = "yes" if config.firmware == "uefi-secure" else "no"
@@ -67,6 +91,7 @@ def render_disk(disk: DiskConfig, *, seed: bool = False) -> Node:
         node("driver", name="qemu", type=disk.format, **discard),
         node("source", **{source: disk.path}),
         node("target", dev=disk.target, bus=disk.bus),
+        *([] if disk.io_tune is None else [render_io_tune(disk.io_tune)]),
         *([node("readonly")] if disk.read_only else []),
         *([node("alias", name=SEED_ALIAS)] if seed else []),
         type=kind,
@@ -81,8 +106,31 @@ def render_nic(nic: NicConfig) -> Node:
         node("mac", address=nic.mac),
         node("source", network=nic.network),
         node("model", type=nic.model),
+        *([] if nic.bandwidth is None else [_bandwidth(nic.bandwidth)]),
+        *([] if nic.link == "up" else [node("link", state=nic.link)]),
         type="network",
     )
+
+
+def io_tune_values(tune: IoTuneConfig | None) -> dict[str, int]:
+    """Every I/O limit of ours by its name in libvirt; 0 is none."""
+    known = tune or IoTuneConfig()
+    return {name: getattr(known, ours) for name, ours in IO_TUNE}
+
+
+def render_io_tune(tune: IoTuneConfig) -> Node:
+    """I/O limits of a disk."""
+    return node("iotune", *(node(name, text=str(value)) for name, value in io_tune_values(tune).items() if value))
+
+
+def _bandwidth(bandwidth: BandwidthConfig) -> Node:
+    directions = (("inbound", bandwidth.inbound), ("outbound", bandwidth.outbound))
+    return node("bandwidth", *(_traffic(name, each) for name, each in directions if each is not None))
+
+
+def _traffic(direction: str, traffic: TrafficConfig) -> Node:
+    values = (("average", traffic.average), ("peak", traffic.peak), ("burst", traffic.burst))
+    return node(direction, **{name: kibibytes(value) for name, value in values if value})
 
 
 def render_serial(console_log: str | None) -> Node:

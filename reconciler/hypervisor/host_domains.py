@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from reconciler.errors import HostError, ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_amend import amend
-from reconciler.hypervisor.domain_parts import render_disk, render_nic
+from reconciler.hypervisor.domain_parse import parse_config
 from reconciler.hypervisor.domain_xml import render
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.libvirt_errors import (
@@ -21,14 +23,13 @@ from reconciler.hypervisor.libvirt_errors import (
     OPERATION_INVALID,
 )
 from reconciler.hypervisor.libvirt_values import state_name
-from reconciler.hypervisor.xml_nodes import to_text
-from reconciler.model.domain import DiskConfig, DomainConfig, DomainState, NicConfig
+from reconciler.hypervisor.live_calls import edit_running, mark_running
+from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
 from reconciler.model.inventory import ObservedDomain
-from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug
+from reconciler.model.live_edit import LiveEdit
 
 T = TypeVar("T")
 _AGENT_SECONDS: Final = 5
-_KIB: Final = 1 << 10
 _NO_AGENT: Final = (AGENT_UNRESPONSIVE, AGENT_UNSYNCED, ARGUMENT_UNSUPPORTED)
 
 
@@ -68,6 +69,7 @@ class HostDomains:
                 # A running domain that somebody undefined is defined again even by the very XML that it has.
                 if after != before or not domain.isPersistent():
                     domain = connection.defineXML(after)
+                _mark_running(domain, config.mark)
             if bool(domain.autostart()) != config.autostart:
                 domain.setAutostart(int(config.autostart))
 
@@ -129,7 +131,7 @@ class HostDomains:
         self._with_domain(uuid, lambda domain: domain.blockResize(path, capacity, lv.BLOCK_RESIZE_BYTES))
 
     def edit_live(self, uuid: str, edit: LiveEdit) -> None:
-        self._with_domain(uuid, lambda domain: _edit(domain, edit))
+        self._with_domain(uuid, lambda domain: edit_running(domain, edit))
 
     def _with_domain(self, uuid: str, work: Callable[[Any], T], *, changes: bool = True) -> T:
         """What `work` returns for the domain; errors name it as people do."""
@@ -149,23 +151,14 @@ class HostDomains:
             raise
 
 
-def _edit(domain: Any, edit: LiveEdit) -> None:
-    match edit:
-        case SetMemory():
-            domain.setMemoryFlags(edit.memory // _KIB, lv.AFFECT_LIVE)
-        case SetVcpus():
-            domain.setVcpusFlags(edit.vcpus, lv.AFFECT_LIVE)
-        case Plug():
-            domain.attachDeviceFlags(_device(edit.device), lv.AFFECT_LIVE)
-        case Unplug():
-            domain.detachDeviceFlags(_device(edit.device), lv.AFFECT_LIVE)
-        case Replug():
-            domain.updateDeviceFlags(_device(edit.nic), lv.AFFECT_LIVE)
-
-
-def _device(device: DiskConfig | NicConfig) -> str:
-    """Libvirt knows a disk by its target and a NIC by its MAC."""
-    return to_text(render_disk(device) if isinstance(device, DiskConfig) else render_nic(device))
+def _mark_running(domain: Any, mark: OwnershipMark | None) -> None:
+    """Its live XML is what a running domain is moved by: it says the same of whose it is."""
+    if not domain.isActive():
+        return
+    now = parse_config(domain.XMLDesc(0)).mark
+    if mark is None or not mark.is_like(now):
+        # What CPU it booted with does not change by that.
+        mark_running(domain, mark and replace(mark, cpu_model=now.cpu_model if now else ""))
 
 
 def _lookup(connection: lv.Connection, uuid: str) -> Any | None:

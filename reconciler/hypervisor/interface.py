@@ -199,7 +199,10 @@ class Hypervisor(Protocol):
 
     # -- domains ---------------------------------------------------------------------------------------------------
     def define_domain(self, config: DomainConfig) -> None:
-        """Define a new domain, or bring an existing one to `config`, keeping all that a spec does not express."""
+        """Define a new domain, or bring an existing one to `config`, keeping all that a spec does not express.
+
+        A running one goes on as it is, but for its mark.
+        """
         ...
 
     def undefine_domain(self, uuid: str, *, keep_nvram: bool) -> None: ...

@@ -9,8 +9,19 @@ from msgspec.structs import replace
 from reconciler.errors import HostError, HostFault, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import simulated_abilities as abilities
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
-from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug, edited
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
+from reconciler.model.live_edit import (
+    Adjust,
+    EjectSeed,
+    InsertSeed,
+    LiveEdit,
+    Plug,
+    Replug,
+    SetMemory,
+    SetVcpus,
+    Unplug,
+    edited,
+)
 
 _MACHINES: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
 """Unversioned machine types, and what libvirt writes instead when a domain is defined."""
@@ -25,7 +36,7 @@ def find(host: HostState, uuid: str) -> DomainEntry:
 
 
 def define(world: World, host: HostState, config: DomainConfig) -> None:
-    """Define or redefine; what people added stays as it is, and so does the live domain."""
+    """Define or redefine; what people added stays as it is, and so does the live domain but for its mark."""
     if config.domain_type not in host.facts.domain_types:
         raise _refused(host, config.name, f"could not find capabilities for domaintype={config.domain_type}")
     named = host.by_name(config.name)
@@ -47,8 +58,14 @@ def define(world: World, host: HostState, config: DomainConfig) -> None:
         host.domains[config.uuid] = DomainEntry(stored)
     else:
         entry.config = replace(config, machine=_kept_machine(entry, config))
+        entry.live = entry.live and replace(entry.live, mark=_running_mark(config, entry.live))
         entry.persistent = True
     world.emit(host.name, "domain", config.name, "defined")
+
+
+def _running_mark(config: DomainConfig, live: DomainConfig) -> OwnershipMark | None:
+    """What CPU it booted with does not change by a definition."""
+    return config.mark and replace(config.mark, cpu_model=live.mark.cpu_model if live.mark else "")
 
 
 def _kept_machine(entry: DomainEntry, config: DomainConfig) -> str:
@@ -161,7 +178,9 @@ def edit_live(world: World, host: HostState, uuid: str, edit: LiveEdit) -> None:
     if entry.live is None:
         raise _refused(host, name, "domain is not running")
     _check_edit(world, host, entry, entry.live, edit)
-    gives_up = isinstance(edit, Unplug | SetMemory) or (isinstance(edit, SetVcpus) and edit.vcpus < entry.live.vcpus)
+    gives_up = isinstance(edit, Unplug | EjectSeed | SetMemory) or (
+        isinstance(edit, SetVcpus) and edit.vcpus < entry.live.vcpus
+    )
     if not (gives_up and name in host.deaf_guests):
         entry.live = edited(entry.live, edit)
         world.emit(host.name, "domain", name, "device added")
@@ -174,18 +193,26 @@ def _check_edit(world: World, host: HostState, entry: DomainEntry, live: DomainC
             raise _refused(host, name, "cannot set memory higher than max memory")
         case SetVcpus() if edit.vcpus > live.max_vcpus:
             raise _refused(host, name, "requested vcpus is greater than max allowable vcpus for the live domain")
-        case Plug(DiskConfig() as disk):
+        case Plug(DiskConfig() as disk) | InsertSeed(disk):
             if any(disk.target == other.target for other in _all_disks(live)):
                 raise _refused(host, name, f"target {disk.target} already exists")
             _check_disk(world, host, name, disk)
         case Plug(NicConfig() as nic) | Replug(nic):
             _check_network(host, name, nic)
-        case Unplug(DiskConfig() as disk) if all(disk.target != other.target for other in live.disks):
+        case Unplug(device) | Adjust(device):
+            _check_plugged(host, name, live, device)
+        case EjectSeed(disk) if live.seed is None or live.seed.target != disk.target:
             raise _refused(host, name, f"no device matching disk {disk.target}")
-        case Unplug(NicConfig() as nic) if all(nic.mac != other.mac for other in live.nics):
-            raise _refused(host, name, f"no device matching MAC address {nic.mac}")
         case _:
             return
+
+
+def _check_plugged(host: HostState, name: str, live: DomainConfig, device: DiskConfig | NicConfig) -> None:
+    if isinstance(device, DiskConfig):
+        if all(device.target != other.target for other in live.disks):
+            raise _refused(host, name, f"no device matching disk {device.target}")
+    elif all(device.mac != other.mac for other in live.nics):
+        raise _refused(host, name, f"no device matching MAC address {device.mac}")
 
 
 def check_needs(world: World, host: HostState, entry: DomainEntry, *, locks: bool = True) -> None:

@@ -63,8 +63,12 @@ def refresh(host: HostState, pool: PoolState) -> None:
 
 
 def observed_pool(host: HostState, pool: PoolState, *, volumes: bool) -> ObservedPool:
-    """The pool as its host reports it."""
+    """The pool as its host reports it: of the volumes that it knows of, what they are now."""
     directory = host.directory(pool.target)
+    pool.seen = {
+        name: _observed(pool, name, directory.files[name]) if name in directory.files else known
+        for name, known in pool.seen.items()
+    }
     return ObservedPool(
         name=pool.name,
         uuid=pool.uuid,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 DomainState = Literal["running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"]
 DeletionPolicy = Literal["retain", "delete"]
@@ -24,9 +25,41 @@ class OwnershipMark(Struct, frozen=True):
     deletion_policy: DeletionPolicy = "retain"
     """Remembered here because the spec is gone when it is needed."""
     prune: Literal["enabled", "disabled"] = "enabled"
+    cpu_model: str = ""
+    """What was asked for when the guest booted; the live XML tells what libvirt made of it. Empty if not known."""
+
+    def is_like(self, other: OwnershipMark | None) -> bool:
+        """Whether the mark of the running domain says the same as that of its definition."""
+        return other is not None and replace(other, cpu_model=self.cpu_model) == self
 
 
-class DiskConfig(Struct, frozen=True):
+class IoTuneConfig(Struct, frozen=True, repr_omit_defaults=True):
+    """I/O limits of a disk, in bytes and operations a second; 0 is no limit."""
+
+    total_bytes: int = 0
+    read_bytes: int = 0
+    write_bytes: int = 0
+    total_iops: int = 0
+    read_iops: int = 0
+    write_iops: int = 0
+
+
+class TrafficConfig(Struct, frozen=True, repr_omit_defaults=True):
+    """Limit of one direction of a NIC: bytes a second, and bytes of a burst; 0 is no limit."""
+
+    average: int
+    peak: int = 0
+    burst: int = 0
+
+
+class BandwidthConfig(Struct, frozen=True, repr_omit_defaults=True):
+    """Limits of a NIC, as the guest sees the directions."""
+
+    inbound: TrafficConfig | None = None
+    outbound: TrafficConfig | None = None
+
+
+class DiskConfig(Struct, frozen=True, repr_omit_defaults=True):
     """One disk of a domain; `path` is what QEMU opens on the host."""
 
     target: str
@@ -36,14 +69,17 @@ class DiskConfig(Struct, frozen=True):
     bus: str = "virtio"
     block_device: bool = False
     read_only: bool = False
+    io_tune: IoTuneConfig | None = None
 
 
-class NicConfig(Struct, frozen=True):
+class NicConfig(Struct, frozen=True, repr_omit_defaults=True):
     """One NIC of a domain; the MAC identifies it."""
 
     mac: str
     network: str
     model: str = "virtio"
+    link: Literal["up", "down"] = "up"
+    bandwidth: BandwidthConfig | None = None
 
 
 class WatchdogConfig(Struct, frozen=True):
@@ -83,3 +119,5 @@ class DomainConfig(Struct, frozen=True, repr_omit_defaults=True):
     autostart: bool
     mark: OwnershipMark | None
     watchdog: WatchdogConfig | None = None
+    title: str = ""
+    description: str = ""

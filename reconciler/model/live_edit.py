@@ -33,12 +33,37 @@ class Unplug(Struct, frozen=True):
 
 
 class Replug(Struct, frozen=True):
-    """Plug a NIC that stays as it is into another network."""
+    """Plug a NIC that stays as it is into another network, with its link and limits."""
 
     nic: NicConfig
 
 
-LiveEdit = SetMemory | SetVcpus | Plug | Unplug | Replug
+class Adjust(Struct, frozen=True):
+    """Give a device that stays where it is other settings: a disk its I/O limits, a NIC its link and bandwidth."""
+
+    device: DiskConfig | NicConfig
+
+
+class InsertSeed(Struct, frozen=True):
+    """Plug the disk in that holds the cloud-init seed; the guest reads it when it next boots, by itself or by us."""
+
+    seed: DiskConfig
+
+
+class EjectSeed(Struct, frozen=True):
+    """Ask the guest to let go of the disk that holds the cloud-init seed."""
+
+    seed: DiskConfig
+
+
+class Describe(Struct, frozen=True):
+    """Set what libvirt tells people of the domain; the guest sees nothing of it."""
+
+    title: str
+    description: str
+
+
+LiveEdit = SetMemory | SetVcpus | Plug | Unplug | Replug | Adjust | InsertSeed | EjectSeed | Describe
 
 
 def edited(config: DomainConfig, edit: LiveEdit) -> DomainConfig:
@@ -48,27 +73,42 @@ def edited(config: DomainConfig, edit: LiveEdit) -> DomainConfig:
             return replace(config, memory=edit.memory)
         case SetVcpus():
             return replace(config, vcpus=edit.vcpus)
+        case Describe():
+            return replace(config, title=edit.title, description=edit.description)
+        case _:
+            return _rewired(config, edit)
+
+
+def _rewired(config: DomainConfig, edit: Plug | Unplug | Replug | Adjust | InsertSeed | EjectSeed) -> DomainConfig:
+    """With other devices."""
+    match edit:
         case Plug():
             return _plugged(config, edit.device)
         case Unplug():
             return _unplugged(config, edit.device)
         case Replug():
-            return replace(config, nics=tuple(edit.nic if nic.mac == edit.nic.mac else nic for nic in config.nics))
+            return _adjusted(config, edit.nic)
+        case Adjust():
+            return _adjusted(config, edit.device)
+        case InsertSeed():
+            return replace(config, seed=edit.seed)
+        case EjectSeed():
+            return replace(config, seed=None) if _has_seed(config, edit.seed) else config
 
 
 def is_done(config: DomainConfig, edit: LiveEdit) -> bool:
     """Whether the live configuration is as `edit` leaves it; the order of devices does not matter."""
     match edit:
-        case SetMemory():
-            return config.memory == edit.memory
-        case SetVcpus():
-            return config.vcpus == edit.vcpus
-        case Plug():
+        case Plug() | Adjust():
             return edit.device in (*config.disks, *config.nics)
-        case Unplug():
-            return _unplugged(config, edit.device) == config
         case Replug():
             return edit.nic in config.nics
+        case _:
+            return edited(config, edit) == config
+
+
+def _has_seed(config: DomainConfig, seed: DiskConfig) -> bool:
+    return config.seed is not None and config.seed.path == seed.path
 
 
 def _plugged(config: DomainConfig, device: DiskConfig | NicConfig) -> DomainConfig:
@@ -83,3 +123,11 @@ def _unplugged(config: DomainConfig, device: DiskConfig | NicConfig) -> DomainCo
     if isinstance(device, DiskConfig):
         return replace(config, disks=tuple(disk for disk in config.disks if disk.path != device.path))
     return replace(config, nics=tuple(nic for nic in config.nics if nic.mac != device.mac))
+
+
+def _adjusted(config: DomainConfig, device: DiskConfig | NicConfig) -> DomainConfig:
+    """With the settings of the disk of that path, or the NIC of that MAC."""
+    if isinstance(device, DiskConfig):
+        disks = tuple(device if disk.path == device.path else disk for disk in config.disks)
+        return replace(config, disks=disks)
+    return replace(config, nics=tuple(device if nic.mac == device.mac else nic for nic in config.nics))

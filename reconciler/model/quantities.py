@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them: `2GiB`, `30s`."""
+"""Sizes, rates and durations as people write them: `2GiB`, `10MiB/s`, `30s`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,27 @@ def approximate_size(size: int) -> str:
     return f"{size}B"
 
 
+def parse_rate(value: object) -> int:
+    """Bytes a second of a rate such as `10MiB/s`; raises ValueError for anything else: bits are never guessed."""
+    if isinstance(value, str) and value.endswith("/s"):
+        match = _SIZE.fullmatch(value.removesuffix("/s"))
+        if match:
+            return int(match[1]) * _SIZE_UNITS[match[2]]
+    raise ValueError(f"{value!r} is not a rate; {_rate_advice(value)}")
+
+
+def _rate_advice(value: object) -> str:
+    match = re.fullmatch(r"(\d+)\s*([KMGT])i?B?(/s|ps)?", str(value))
+    if match:
+        return f"write {match[1]}{_DECIMAL_TWINS[match[2]]}/s"
+    return "write a whole number and KiB/s, MiB/s, GiB/s or TiB/s (bytes a second), such as 10MiB/s"
+
+
+def format_rate(rate: int) -> str:
+    """The shortest exact form: `10MiB/s`."""
+    return f"{format_size(rate)}/s"
+
+
 def parse_duration(value: object) -> float:
     """Seconds of a duration such as `30s`, `5m` or `7d`; raises ValueError for anything else."""
     if isinstance(value, str):
@@ -72,6 +93,12 @@ Size = Annotated[
     BeforeValidator(parse_size),
     PlainSerializer(format_size, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^\d+(KiB|MiB|GiB|TiB)$", "examples": ["512MiB", "20GiB"]}),
+]
+Rate = Annotated[
+    int,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(KiB|MiB|GiB|TiB)/s$", "examples": ["10MiB/s"]}),
 ]
 Duration = Annotated[
     float,

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from reconciler.model.limits import Bandwidth, IoTune
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
 
@@ -24,6 +25,12 @@ def _unicast_mac(value: str) -> str:
         )
     if int(value[:2], 16) & 1:
         raise ValueError(f"{value} is a multicast address; the first pair must be even, such as 52")
+    return value
+
+
+def _plain_text(value: str) -> str:
+    if value != value.strip() or not all(line.isprintable() for line in value.replace("\t", " ").split("\n")):
+        raise ValueError("must be printable text that neither begins nor ends with white space; write it with |-")
     return value
 
 
@@ -65,6 +72,8 @@ class Disk(Model):
     """`linked` is an overlay on the shared read-only base; `full` is a copy of its own."""
     bus: Literal["virtio", "scsi", "sata"] = "virtio"
     """Bus that the guest sees the disk on."""
+    io_tune: IoTune | None = None
+    """I/O limits; unlimited when absent."""
 
     @model_validator(mode="after")
     def _makeable(self) -> Disk:
@@ -84,6 +93,10 @@ class Nic(Model):
     """Hardware address; derived from fleet, VM and index when absent."""
     model: Literal["virtio", "e1000e", "e1000", "rtl8139"] = "virtio"
     """Card that the guest sees."""
+    link: Literal["up", "down"] = "up"
+    """Whether the guest sees a cable plugged in."""
+    bandwidth: Bandwidth | None = None
+    """Limits of what it sends and receives; unlimited when absent."""
 
 
 class CloudInit(Model):
@@ -139,9 +152,22 @@ class Watchdog(Model):
     """What is done to the guest; one that is powered off is run again as `runStrategy` says."""
 
 
+class Shutdown(Model):
+    """How the VM is shut down to be restarted or halted; the guest is asked by its agent, or else by ACPI."""
+
+    timeout: Annotated[Duration, Field(ge=1)] | None = None
+    """How long the guest may take; the controller's `shutdownTimeout` when absent."""
+    force: bool = True
+    """Whether it is forced off after that; else it runs on, which is told, and is asked again with growing pauses."""
+
+
 class VirtualMachineSpec(Model):
     """What the VM is and how it is run."""
 
+    title: Annotated[Line, Field(min_length=1), AfterValidator(_plain_text)] | None = None
+    """A line for people, which libvirt's tools show (`virsh list --title`); none when absent."""
+    description: Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_plain_text)] | None = None
+    """Text for people, which libvirt's tools show (`virsh desc`); none when absent."""
     run_strategy: RunStrategy = "Always"
     """`Always` on; `RerunOnFailure` again after a failure that is certain; `Manual` left to people; `Halted` off."""
     domain_type: Literal["kvm", "qemu"] = "kvm"
@@ -173,7 +199,10 @@ class VirtualMachineSpec(Model):
     ha: HighAvailability = HighAvailability()
     """What happens when the VM's host dies."""
     update_policy: UpdatePolicy = "live"
-    """`live` changes what it can at once and stages the rest; `stage` waits for the next boot; `restart` may reboot."""
+    """`live` changes what it can at once and stages the rest; `stage` waits for the next boot with all but larger
+    disks; `restart` may reboot."""
+    shutdown: Shutdown = Shutdown()
+    """How it is shut down to be restarted or halted."""
     deletion_policy: Literal["retain", "delete"] = "retain"
     """What happens to the disks when the VM leaves the specs."""
 

@@ -113,7 +113,11 @@ class InPlace(OneCopy, frozen=True):
             ("deletionPolicy", mark.deletion_policy, self.vm.spec.deletion_policy),
             ("prune", mark.prune, "disabled" if self.vm.metadata.prune_disabled else "enabled"),
         )
-        return tuple(FieldChange(name, old, new, "none") for name, old, new in pairs if old != new)
+        changes = tuple(FieldChange(name, old, new, "none") for name, old, new in pairs if old != new)
+        live = self.copy.domain.live
+        if not changes and live is not None and not mark.is_like(live.mark):
+            return (FieldChange("mark of the running domain", "another", "as defined", "none"),)
+        return changes
 
     @property
     def _epoch(self) -> int:

@@ -9,13 +9,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
-from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug, edited
+from reconciler.model.live_edit import (
+    Adjust,
+    Describe,
+    EjectSeed,
+    InsertSeed,
+    LiveEdit,
+    Plug,
+    Replug,
+    SetMemory,
+    SetVcpus,
+    Unplug,
+    edited,
+)
 from reconciler.model.plan import FieldChange
 from reconciler.model.virtual_machine import UpdatePolicy
 from reconciler.planner.vm_diff import diff
 
-_NOT_TOLD_LIVE: Final = frozenset({"cpu.model"})
-"""Fields that libvirt rewrites in the live XML, so whether the guest has them is not known."""
 _HOT_BUSES: Final = frozenset({"virtio", "scsi"})
 
 
@@ -53,9 +63,9 @@ def plan_live(desired: DomainConfig, live: DomainConfig, policy: UpdatePolicy) -
         gone = tuple(replace(change, disruption="live") for change in _gone(desired, before=now, after=then))
         made.append(LiveChange(edit, gone, part, after=_unplugged_first(edit, made)))
         now = then
-    pending = diff(desired, now, live=True)
+    pending = diff(desired, now)
     if policy == "stage" or (policy == "restart" and pending):
-        return LivePlan((), diff(desired, live, live=True))
+        return LivePlan((), diff(desired, live))
     return LivePlan(tuple(made), pending)
 
 
@@ -65,7 +75,7 @@ def staged(changes: tuple[FieldChange, ...], planned: LivePlan) -> tuple[FieldCh
     What the guest has already, as somebody changed it alone, costs nothing.
     """
     edited_fields = {change.field for made in planned.changes for change in made.changes}
-    pending = {change.field for change in planned.pending} | _NOT_TOLD_LIVE
+    pending = {change.field for change in planned.pending}
     left = (change for change in changes if change.field not in edited_fields)
     return tuple(
         change if change.field in pending or change.disruption == "rebuild" else replace(change, disruption="none")
@@ -75,16 +85,17 @@ def staged(changes: tuple[FieldChange, ...], planned: LivePlan) -> tuple[FieldCh
 
 def _unplugged_first(edit: LiveEdit, made: list[LiveChange]) -> str:
     """The part that frees the name which a disk is to have; empty where none has to."""
-    if not (isinstance(edit, Plug) and isinstance(edit.device, DiskConfig)):
+    disk = edit.seed if isinstance(edit, InsertSeed) else edit.device if isinstance(edit, Plug) else None
+    if not isinstance(disk, DiskConfig):
         return ""
-    part = f"unplug-{edit.device.target}"
+    part = f"unplug-{disk.target}"
     return part if any(change.part == part for change in made) else ""
 
 
 def _gone(desired: DomainConfig, *, before: DomainConfig, after: DomainConfig) -> Iterator[FieldChange]:
     """What differs before an edit and no more after it: the fields that the edit is for."""
-    left = {change.field for change in diff(desired, after, live=True)}
-    yield from (change for change in diff(desired, before, live=True) if change.field not in left)
+    left = {change.field for change in diff(desired, after)}
+    yield from (change for change in diff(desired, before) if change.field not in left)
 
 
 def _edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
@@ -93,7 +104,10 @@ def _edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[LiveEdit
     if desired.vcpus != live.vcpus and desired.vcpus <= live.max_vcpus and _may_set_vcpus(desired, live):
         yield SetVcpus(desired.vcpus), "cpu"
     yield from _disk_edits(desired, live)
+    yield from _seed_edits(desired.seed, live)
     yield from _nic_edits(desired, live)
+    if (desired.title, desired.description) != (live.title, live.description):
+        yield Describe(desired.title, desired.description), "title"
 
 
 def _may_set_vcpus(desired: DomainConfig, live: DomainConfig) -> bool:
@@ -113,6 +127,21 @@ def _disk_edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[Liv
         disk = wanted[path]
         if disk.target not in taken and _has_port(disk, live):
             yield Plug(disk), f"plug-{disk.target}"
+    for path in sorted(wanted.keys() & there.keys()):
+        disk, old = wanted[path], there[path]
+        if disk != old and replace(old, io_tune=disk.io_tune) == disk:
+            yield Adjust(disk), f"adjust-{disk.target}"
+
+
+def _seed_edits(wanted: DiskConfig | None, live: DomainConfig) -> Iterator[tuple[LiveEdit, str]]:
+    """The seed is a disk like others: its medium can't be changed, but it can be taken out for another one."""
+    old = live.seed
+    if old == wanted or (old is not None and old.bus not in _HOT_BUSES):
+        return
+    if old is not None:
+        yield EjectSeed(old), f"unplug-{old.target}"
+    if wanted is not None and all(wanted.target != disk.target for disk in live.disks):
+        yield InsertSeed(wanted), f"plug-{wanted.target}"
 
 
 def _has_port(disk: DiskConfig, live: DomainConfig) -> bool:
@@ -129,8 +158,8 @@ def _nic_edits(desired: DomainConfig, live: DomainConfig) -> Iterator[tuple[Live
         if old is None:
             yield Plug(nic), f"plug-{mac}"
         elif old != nic and _same_card(old, nic):
-            yield Replug(nic), f"replug-{mac}"
+            yield (Adjust(nic), f"adjust-{mac}") if old.network == nic.network else (Replug(nic), f"replug-{mac}")
 
 
 def _same_card(old: NicConfig, new: NicConfig) -> bool:
-    return replace(old, network=new.network) == new
+    return replace(old, network=new.network, link=new.link, bandwidth=new.bandwidth) == new

@@ -93,14 +93,19 @@ def _brakes(subject: Subject) -> Iterator[str]:
 
 
 def only_old_copies_are_cleared(subject: Subject) -> Iterator[str]:
-    """A guest gets less time than the policy promises only where the ledger says that a newer copy is the true one."""
-    promised = subject.policy.shutdown_timeout
+    """A guest gets less time than it was promised only where the ledger says that a newer copy is the true one."""
     for action in subject.plan.actions:
         step = action.step
-        if not isinstance(step, StopDomain) or not step.force or step.timeout >= promised:
+        if not isinstance(step, StopDomain) or not step.force or step.timeout >= _promised(subject, action):
             continue
         if not subject.is_old_copy(action.host, step.uuid):
             yield f"{action.id} would force {step.domain} off after {step.timeout:g} s, and it is not an old copy"
+
+
+def _promised(subject: Subject, action: Action) -> float:
+    """Seconds that the guest has to shut down."""
+    vm = subject.desired.vms.get(action.target.name)
+    return (vm and vm.spec.shutdown.timeout) or subject.policy.shutdown_timeout
 
 
 def removes_an_old_copy(subject: Subject, action: Action) -> bool:

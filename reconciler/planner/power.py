@@ -163,8 +163,8 @@ class Power(OneCopy, frozen=True):
             StopDomain(
                 domain=self.vm.name,
                 uuid=self.copy.domain.uuid,
-                timeout=self.world.policy.shutdown_timeout,
-                force=True,
+                timeout=self.vm.spec.shutdown.timeout or self.world.policy.shutdown_timeout,
+                force=self.vm.spec.shutdown.force,
             ),
             target=self.target,
             host=self.copy.host,

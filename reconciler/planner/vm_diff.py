@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Final
 
+from msgspec.structs import replace
+
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
 from reconciler.model.plan import Disruption, FieldChange
 from reconciler.model.quantities import format_size
+from reconciler.planner.vm_limits import bandwidth_words, io_words
 
 _ALIASES: Final = {"q35": "pc-q35-", "pc": "pc-i440fx-"}
 
@@ -34,6 +38,15 @@ def _watchdog(value: object) -> str:
     return f"{value.model}, {value.action}" if isinstance(value, WatchdogConfig) else "none"
 
 
+def _or_none(value: object) -> str:
+    return str(value or "none")
+
+
+def _text(value: object) -> str:
+    """On one line, not longer than is worth reading in a plan."""
+    return textwrap.shorten(str(value), 60, placeholder=" …") or "none"
+
+
 _SCALARS: Final[tuple[_Field, ...]] = (
     ("memory", attrgetter("memory"), _size),
     ("cpu.count", attrgetter("vcpus"), str),
@@ -42,10 +55,12 @@ _SCALARS: Final[tuple[_Field, ...]] = (
     ("graphics", attrgetter("graphics"), str),
     ("guest agent channel", attrgetter("agent_channel"), _yes_no),
     ("serial console", attrgetter("serial_console"), _yes_no),
-    ("console log", attrgetter("console_log"), lambda value: str(value or "none")),
+    ("console log", attrgetter("console_log"), _or_none),
     ("random number generator", attrgetter("rng"), _yes_no),
     ("memory balloon", attrgetter("balloon"), _yes_no),
     ("watchdog", attrgetter("watchdog"), _watchdog),
+    ("title", attrgetter("title"), _or_none),
+    ("description", attrgetter("description"), _text),
 )
 _all_scalars: Final = attrgetter(
     "memory",
@@ -59,32 +74,35 @@ _all_scalars: Final = attrgetter(
     "rng",
     "balloon",
     "watchdog",
+    "title",
+    "description",
 )
 """The same fields at once: in most domains none of them differs."""
 
 
-def diff(desired: DomainConfig, observed: DomainConfig, *, live: bool = False) -> tuple[FieldChange, ...]:
+def diff(desired: DomainConfig, observed: DomainConfig) -> tuple[FieldChange, ...]:
     """Changes that bring `observed` to `desired`, in a fixed order, without autostart and mark.
 
-    With `live`, fields that libvirt rewrites in the live XML (CPU model) are left out. Every field here takes effect
-    when the guest next boots, so each change's disruption is `reboot`, or `rebuild` where its boot disk goes.
+    Every field takes effect when the guest next boots, so each change's disruption is `reboot`, or `rebuild` where it
+    boots from another disk then.
     """
-    return tuple(_changes(desired, observed, live=live))
+    return tuple(_changes(desired, observed))
 
 
-def _changes(desired: DomainConfig, observed: DomainConfig, *, live: bool) -> Iterator[FieldChange]:
+def _changes(desired: DomainConfig, observed: DomainConfig) -> Iterator[FieldChange]:
     if _all_scalars(desired) != _all_scalars(observed):
         for name, read, write in _SCALARS:
             old, new = read(observed), read(desired)
             if old != new:
                 yield _change(name, write(old), write(new))
     yield from _ceilings(desired, observed)
-    if not live and desired.cpu_model != observed.cpu_model:
+    if desired.cpu_model != observed.cpu_model:
         yield _change("cpu.model", observed.cpu_model, desired.cpu_model)
     if not same_machine(desired.machine, observed.machine):
         yield _change("machine", observed.machine, desired.machine)
     if desired.disks != observed.disks:
         yield from _disk_changes(desired.disks, observed.disks)
+        yield from _boot_disk_change(desired.disks, observed.disks)
     if desired.seed != observed.seed:
         yield _change("cloudInit", _seed(observed.seed), _seed(desired.seed))
     if desired.nics != observed.nics:
@@ -109,7 +127,24 @@ def _disk_changes(desired: tuple[DiskConfig, ...], observed: tuple[DiskConfig, .
         if new is None:
             yield _disk_gone(path, old, is_boot_disk=path == observed[0].path)
         elif new != old:
-            yield _change(f"disks[{_disk_name(path)}]", _disk(old, new), _disk(new, old))
+            yield from _disk_change(f"disks[{_disk_name(path)}]", old, new)
+
+
+def _boot_disk_change(desired: tuple[DiskConfig, ...], observed: tuple[DiskConfig, ...]) -> Iterator[FieldChange]:
+    """The first disk is what the guest boots from; one that is gone is told by itself."""
+    old, new = (disks[0].path if disks else "" for disks in (observed, desired))
+    if old != new and any(disk.path == old for disk in desired):
+        yield _change("boot disk", _disk_name(old), _disk_name(new), "rebuild")
+
+
+def _disk_change(name: str, old: DiskConfig | None, new: DiskConfig) -> Iterator[FieldChange]:
+    if old is None:
+        yield _change(name, "none", _disk(new, None))
+        return
+    if replace(old, io_tune=new.io_tune) != new:
+        yield _change(name, _disk(old, new), _disk(new, old))
+    if old.io_tune != new.io_tune:
+        yield _change(f"{name}.ioTune", io_words(old.io_tune), io_words(new.io_tune))
 
 
 def _disk_gone(path: str, old: DiskConfig | None, *, is_boot_disk: bool) -> FieldChange:
@@ -150,8 +185,19 @@ def _nic_changes(desired: tuple[NicConfig, ...], observed: tuple[NicConfig, ...]
     there = {nic.mac: nic for nic in observed}
     for mac in sorted(wanted.keys() | there.keys()):
         new, old = wanted.get(mac), there.get(mac)
-        if new != old:
+        if new is None or old is None:
             yield _change(f"networks[{mac}]", _nic(old), _nic(new))
+        elif new != old:
+            yield from _nic_change(f"networks[{mac}]", old, new)
+
+
+def _nic_change(name: str, old: NicConfig, new: NicConfig) -> Iterator[FieldChange]:
+    if replace(old, link=new.link, bandwidth=new.bandwidth) != new:
+        yield _change(name, _nic(old), _nic(new))
+    if old.link != new.link:
+        yield _change(f"{name}.link", old.link, new.link)
+    if old.bandwidth != new.bandwidth:
+        yield _change(f"{name}.bandwidth", bandwidth_words(old.bandwidth), bandwidth_words(new.bandwidth))
 
 
 def _nic(nic: NicConfig | None) -> str:

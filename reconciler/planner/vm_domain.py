@@ -14,12 +14,12 @@ from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, Ownersh
 from reconciler.model.host import Host
 from reconciler.model.seed import seed_hash
 from reconciler.model.steps import SeedContent
-from reconciler.model.virtual_machine import Disk, VirtualMachine
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.disk_targets import disk_targets
+from reconciler.planner.vm_limits import bandwidth_of, limits
 
 CONSOLE_LOG: Final = "/var/log/libvirt/qemu/{name}.console.log"
 SEED_TARGET: Final = "vdz"
-_LETTERS: Final = "abcdefghijklmnopqrstuvwxy"
-_BUS_PREFIX: Final = {"virtio": "vd", "scsi": "sd", "sata": "sd"}
 
 
 class PoolOnHost(Struct, frozen=True):
@@ -59,28 +59,25 @@ def seed_name(fleet: str, vm: VirtualMachine) -> str | None:
 def _disk_configs(
     fleet: str, vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None
 ) -> Iterable[DiskConfig]:
-    kept = {disk.path: disk.target for disk in observed.disks} if observed else {}
-    taken = set(kept.values())
-    for disk in vm.spec.disks:
-        pool = pools[disk.pool]
-        path = pool.path(identity.disk_volume(fleet, vm.name, disk.name, disk.format))
-        target = kept.get(path, "")
-        if not target.startswith(_BUS_PREFIX[disk.bus]):
-            target = _free_target(disk, taken)
-        taken.add(target)
-        yield DiskConfig(target=target, path=path, format=disk.format, bus=disk.bus, block_device=pool.block)
-
-
-def _free_target(disk: Disk, taken: set[str]) -> str:
-    prefix = _BUS_PREFIX[disk.bus]
-    names = (f"{prefix}{first}{letter}" for first in ("", *_LETTERS) for letter in _LETTERS)
-    return next(name for name in names if name not in taken)
+    named = [(disk, identity.disk_volume(fleet, vm.name, disk.name, disk.format)) for disk in vm.spec.disks]
+    placed = [(disk, pools[disk.pool], pools[disk.pool].path(volume)) for disk, volume in named]
+    there = {disk.path: disk.target for disk in observed.disks} if observed else {}
+    targets = disk_targets([(path, disk.bus) for disk, _, path in placed], there)
+    for disk, pool, path in placed:
+        yield DiskConfig(
+            target=targets[path],
+            path=path,
+            format=disk.format,
+            bus=disk.bus,
+            block_device=pool.block,
+            io_tune=limits(disk.io_tune),
+        )
 
 
 def _nic_configs(fleet: str, vm: VirtualMachine) -> tuple[NicConfig, ...]:
     macs = identity.effective_macs(fleet, vm)
     return tuple(
-        NicConfig(mac=mac, network=nic.network, model=nic.model)
+        NicConfig(mac=mac, network=nic.network, model=nic.model, link=nic.link, bandwidth=bandwidth_of(nic.bandwidth))
         for mac, nic in zip(macs, vm.spec.networks, strict=True)
     )
 
@@ -138,6 +135,8 @@ def desired_domain(
         autostart=spec.run_strategy == "Always" and not spec.ha.enabled,
         mark=None,
         watchdog=None if spec.watchdog is None else WatchdogConfig(spec.watchdog.model, spec.watchdog.action),
+        title=spec.title or "",
+        description=spec.description or "",
     )
 
 
@@ -163,5 +162,6 @@ def marked(config: DomainConfig, vm: VirtualMachine, *, fleet: str, epoch: int, 
             generation=generation,
             deletion_policy=vm.spec.deletion_policy,
             prune="disabled" if vm.metadata.prune_disabled else "enabled",
+            cpu_model=config.cpu_model,
         ),
     )

@@ -27,6 +27,8 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "file": "h1-bmc",
         "env": "H1_BMC_PASSWORD",
         "network": "lan",
+        "title": "Shop, front end",
+        "description": "asked for by accounting",
         "pool": "vms",
         "image": "debian-12",
     }

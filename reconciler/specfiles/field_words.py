@@ -12,6 +12,7 @@ from reconciler.specfiles.json_schema import Schema
 
 _PATTERNS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
+        "TiB)/s": ("rate", "KiB/s, MiB/s, GiB/s or TiB/s", "10MiB/s"),
         "KiB|MiB": ("size", "KiB, MiB, GiB or TiB", "2GiB"),
         "ms|s|m": ("duration", "ms, s, m, h or d", "30s"),
         "[a-z0-9]([a-z0-9-]{0,61}": ("name", "", "web-1"),

@@ -18,6 +18,7 @@ _INTRODUCTION: Final = (
     ),
     (
         "Fields in **bold** are required. A *size* is a whole number and `KiB`, `MiB`, `GiB` or `TiB`, such as `2GiB`."
+        " A *rate* is a size a second, such as `10MiB/s`."
         " A *duration* is a whole number and `ms`, `s`, `m`, `h` or `d`, such as `30s`. A *name* is a lowercase DNS"
         " label of at most 63 characters."
     ),

@@ -1,7 +1,7 @@
 """Where the contract of `Hypervisor` and `Fleet` is tried: on real hosts and on the simulated fleet."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -22,6 +22,8 @@ class Ground:
     host_name: str
     other_name: str
     pool_path: str
+    make_deaf: Callable[[str], None]
+    """Have a guest that runs ignore what it is asked for, as one that sits in its BIOS does by itself."""
 
     @property
     def host(self) -> Hypervisor:
@@ -37,8 +39,11 @@ def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     """Each implementation in turn."""
     make = {"libvirt": _on_libvirt, "simulated": _on_simulated_hosts}[request.param]
     with contextlib.closing(make(request)) as fleet:
-        path = "/srv/shared" if request.param == "simulated" else str(request.getfixturevalue("fresh_lab").shared)
-        yield Ground(fleet, "h1", "h2", f"{path}/vms")
+        if isinstance(fleet, SimulatedFleet):
+            yield Ground(fleet, "h1", "h2", "/srv/shared/vms", fleet.people("h1").deafen)
+        else:
+            path = f"{request.getfixturevalue('fresh_lab').shared}/vms"
+            yield Ground(fleet, "h1", "h2", path, lambda _name: None)
 
 
 def _on_libvirt(request: pytest.FixtureRequest) -> Fleet:

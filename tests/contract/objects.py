@@ -4,11 +4,21 @@ import uuid
 
 from msgspec.structs import replace
 
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
+from reconciler.model.domain import (
+    BandwidthConfig,
+    DiskConfig,
+    DomainConfig,
+    IoTuneConfig,
+    NicConfig,
+    OwnershipMark,
+    TrafficConfig,
+    WatchdogConfig,
+)
 from reconciler.model.steps import NetworkConfig, PoolConfig
 from tests.support import domains
 
 MIB = 1 << 20
+SLOW = BandwidthConfig(TrafficConfig(10 * MIB, 20 * MIB, MIB), TrafficConfig(MIB))
 
 
 def uuid_of(name: str) -> str:
@@ -52,14 +62,19 @@ def full_domain_config(path: str) -> DomainConfig:
     return replace(
         domain_config(
             "full-1",
-            DiskConfig("vda", f"{path}/f.full-1.root.qcow2", "qcow2"),
+            DiskConfig("vda", f"{path}/f.full-1.root.qcow2", "qcow2", io_tune=IoTuneConfig(MIB, total_iops=100)),
             DiskConfig("sda", f"{path}/f.full-1.data.raw", "raw", bus="scsi"),
         ),
-        seed=DiskConfig("vdb", f"{path}/f.full-1.seed-0123456789abcdef.iso", "raw", read_only=True),
-        nics=(NicConfig("52:54:00:00:00:01", "lan"), NicConfig("52:54:00:00:00:02", "lan", "e1000e")),
+        seed=DiskConfig("vdz", f"{path}/f.full-1.seed-0123456789abcdef.iso", "raw", read_only=True),
+        nics=(
+            NicConfig("52:54:00:00:00:01", "lan", bandwidth=SLOW),
+            NicConfig("52:54:00:00:00:02", "lan", "e1000e", link="down"),
+        ),
         graphics="vnc",
         cpu_model="host-model",
         max_memory=64 * MIB,
         autostart=True,
         watchdog=WatchdogConfig("i6300esb", "poweroff"),
+        title="Everything <there> is",
+        description="two\nlines",
     )

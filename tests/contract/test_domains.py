@@ -5,10 +5,9 @@ from msgspec.structs import replace
 
 from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.interface import HostEvent, Hypervisor
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig
-from reconciler.model.live_edit import LiveEdit, Plug, Replug, SetMemory, SetVcpus, Unplug, edited, is_done
+from reconciler.model.domain import DomainConfig, NicConfig
 from tests.contract.conftest import Ground
-from tests.contract.objects import MIB, domain_config, full_domain_config, network_config, pool_config, uuid_of
+from tests.contract.objects import MIB, domain_config, full_domain_config, uuid_of
 from tests.lab.waiting import wait_for
 
 
@@ -228,82 +227,3 @@ def test_subscribers_are_told_that_a_domain_changed(ground: Ground) -> None:
         10,
         lambda: f"no event of the definition: {seen}",
     )
-
-
-# -- running guests ----------------------------------------------------------------------------------------------------
-
-
-def _running(ground: Ground, **changes: object) -> DomainConfig:
-    """A guest that runs, on a host with a pool, the networks `lan` and `dmz`, and a volume that nobody uses."""
-    host = ground.host
-    host.define_pool(pool_config(ground.pool_path))
-    host.define_network(network_config("isolated"))
-    host.define_network(replace(network_config("isolated"), name="dmz", uuid=uuid_of("dmz")))
-    host.create_volume("vms", "f.web-1.data.qcow2", format="qcow2", capacity=MIB)
-    config = replace(domain_config(), nics=(NicConfig("52:54:00:00:00:01", "lan"),), **changes)
-    host.define_domain(config)
-    host.start_domain(config.uuid)
-    return config
-
-
-def _live(host: Hypervisor, config: DomainConfig) -> DomainConfig:
-    live = host.domain(config.uuid).live
-    assert live is not None
-    return live
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        SetVcpus(2),
-        Plug(NicConfig("52:54:00:00:00:02", "lan")),
-        Replug(NicConfig("52:54:00:00:00:01", "dmz")),
-    ],
-    ids=["a CPU more", "a card more", "another network"],
-)
-def test_a_running_guest_is_changed_alone(ground: Ground, edit: LiveEdit) -> None:
-    config = _running(ground)
-
-    ground.host.edit_live(config.uuid, edit)
-
-    live = _live(ground.host, config)
-    assert is_done(live, edit)
-    assert replace(edited(config, edit), machine=live.machine) == live
-    assert _observed(ground.host, config) == config
-
-
-def test_a_disk_is_plugged_into_a_running_guest(ground: Ground) -> None:
-    config = _running(ground)
-    disk = DiskConfig("vdb", f"{ground.pool_path}/f.web-1.data.qcow2", "qcow2")
-
-    ground.host.edit_live(config.uuid, Plug(disk))
-
-    assert _live(ground.host, config).disks == (disk,)
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        SetVcpus(3),
-        SetMemory(64 * MIB),
-        Plug(NicConfig("52:54:00:00:00:02", "no-such")),
-        Plug(DiskConfig("vdb", "/no/such.qcow2", "qcow2")),
-        Unplug(NicConfig("52:54:00:00:00:09", "lan")),
-    ],
-    ids=["CPUs beyond the ceiling", "memory beyond the ceiling", "no such network", "no such file", "no such card"],
-)
-def test_what_a_running_guest_has_no_room_for_is_refused_and_nothing_changes(ground: Ground, edit: LiveEdit) -> None:
-    config = _running(ground)
-    before = _live(ground.host, config)
-
-    with pytest.raises((HostRefused, ObjectNotFound)):
-        ground.host.edit_live(config.uuid, edit)
-
-    assert _live(ground.host, config) == before
-
-
-def test_a_domain_that_is_off_has_no_guest_to_be_changed(host: Hypervisor) -> None:
-    host.define_domain(domain_config())
-
-    with pytest.raises(HostRefused):
-        host.edit_live(uuid_of("web-1"), SetVcpus(2))

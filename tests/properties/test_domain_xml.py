@@ -10,7 +10,16 @@ from msgspec.structs import replace
 
 from reconciler.hypervisor.domain_amend import amend, same_machine
 from reconciler.hypervisor.domain_xml import parse, render
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
+from reconciler.model.domain import (
+    BandwidthConfig,
+    DiskConfig,
+    DomainConfig,
+    IoTuneConfig,
+    NicConfig,
+    OwnershipMark,
+    TrafficConfig,
+    WatchdogConfig,
+)
 
 _NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 _NASTY = st.sampled_from(["</name><qemu:commandline>", "a'b\"c", "&amp;<!-- x", "]]>", "\N{SNOWMAN}", "x\ty"])
@@ -18,6 +27,13 @@ _WORDS = _NAMES | _NASTY
 _PATHS = st.builds("/srv/{}/{}".format, _NAMES, _WORDS)
 _SIZES = st.integers(1, 1 << 20).map(lambda mebibytes: mebibytes << 20)
 _LETTERS = "abcdefghijklmnop"
+
+
+_IO_TUNES = st.none() | st.builds(
+    IoTuneConfig, st.integers(1, 1 << 40), total_iops=st.integers(0, 9), write_iops=st.integers(0, 1 << 20)
+)
+_TRAFFIC = st.builds(TrafficConfig, _SIZES, st.just(0) | _SIZES, st.just(0) | _SIZES)
+_BANDWIDTHS = st.none() | st.builds(BandwidthConfig, _TRAFFIC, st.none() | _TRAFFIC)
 
 
 def _disks(count: int) -> st.SearchStrategy[tuple[DiskConfig, ...]]:
@@ -34,8 +50,9 @@ def _disks(count: int) -> st.SearchStrategy[tuple[DiskConfig, ...]]:
                 bus=bus,
                 block_device=block,
                 read_only=read_only,
+                io_tune=io_tune,
             )
-            for bus, path, disk_format, block, read_only in rows
+            for bus, path, disk_format, block, read_only, io_tune in rows
             for prefix in ["vd" if bus == "virtio" else "sd"]
         )
 
@@ -45,6 +62,7 @@ def _disks(count: int) -> st.SearchStrategy[tuple[DiskConfig, ...]]:
         st.sampled_from(["qcow2", "raw"]),
         st.booleans(),
         st.booleans(),
+        _IO_TUNES,
     )
     return st.lists(row, max_size=count).map(build)
 
@@ -56,6 +74,8 @@ _NICS = st.lists(
         st.integers(0, 0xFFFFFF).map(lambda n: f"52:54:00:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}"),
         _WORDS,
         st.sampled_from(["virtio", "e1000e", "e1000"]),
+        st.sampled_from(["up", "down"]),
+        _BANDWIDTHS,
     ),
     max_size=4,
     unique_by=lambda nic: nic.mac,
@@ -69,6 +89,7 @@ _MARKS = st.none() | st.builds(
     generation=_WORDS,
     deletion_policy=st.sampled_from(["retain", "delete"]),
     prune=st.sampled_from(["enabled", "disabled"]),
+    cpu_model=st.sampled_from(["", "host-model", "EPYC"]),
 )
 
 
@@ -105,6 +126,8 @@ def domain_configs(draw: st.DrawFn) -> DomainConfig:
         autostart=draw(st.booleans()),
         mark=draw(_MARKS),
         watchdog=draw(_WATCHDOGS),
+        title=draw(st.just("") | _WORDS),
+        description=draw(st.just("") | _WORDS),
     )
 
 

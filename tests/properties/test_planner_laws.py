@@ -120,7 +120,7 @@ def test_a_domain_defined_as_wanted_shows_no_difference(wanted: DesiredState) ->
             again = desired_domain(FLEET, vm, host, pools, observed=seen.config)
             assert diff(again, seen.config) == ()
             assert seen.live is not None
-            assert diff(again, seen.live, live=True) == ()
+            assert diff(again, seen.live) == ()
 
 
 @given(new_fleets())

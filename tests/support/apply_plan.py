@@ -274,7 +274,8 @@ class _World:
             case steps.RedefineDomain():
                 assert step.expect_fingerprint == domain.fingerprint
                 fresh = domain_as_defined(replace(step.config, autostart=domain.config.autostart))
-                self._set(host, replace(fresh, state=domain.state, live=domain.live))
+                live = domain.live and replace(domain.live, mark=step.config.mark)
+                self._set(host, replace(fresh, state=domain.state, live=live))
             case steps.SetAutostart():
                 config = replace(domain.config, autostart=step.autostart)
                 self._set(host, replace(domain, config=config))

@@ -16,6 +16,7 @@ from reconciler.executor.preconditions import (
 )
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import OwnershipMark
+from reconciler.model.inventory import ObservedDomain
 from reconciler.model.ledger import DoomedVolume
 from reconciler.model.steps import DefineDomain, DeleteVolume, GrowDisk, RedefineDomain, SetAutostart, UndefineDomain
 
@@ -68,12 +69,19 @@ def redefine_domain(step: RedefineDomain, context: ActionContext, host: Hypervis
 
     def achieved() -> bool:
         found = find_domain(host, step.config.uuid)
-        if found is None or not found.persistent or found.config.mark != mark:
+        if found is None or not found.persistent or found.config.mark != mark or _runs_unmarked(found):
             return False
         # A running domain that somebody undefined becomes persistent again with the very XML that it had.
-        return found.fingerprint != step.expect_fingerprint or not domain.persistent
+        is_new = found.fingerprint != step.expect_fingerprint or not domain.persistent
+        return is_new or _runs_unmarked(domain)
 
     context.settle(lambda: host.define_domain(step.config), achieved, "the new configuration was taken and not kept")
+
+
+def _runs_unmarked(domain: ObservedDomain) -> bool:
+    """Whether the running domain does not say of itself what its definition says."""
+    mark = domain.config.mark
+    return domain.live is not None and mark is not None and not mark.is_like(domain.live.mark)
 
 
 def set_autostart(step: SetAutostart, context: ActionContext, host: Hypervisor) -> None:

@@ -10,7 +10,7 @@ from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.preconditions import check_true_copy, find_domain, own_domain
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import DiskConfig
-from reconciler.model.live_edit import LiveEdit, SetMemory, SetVcpus, Unplug, is_done
+from reconciler.model.live_edit import EjectSeed, LiveEdit, SetMemory, SetVcpus, Unplug, is_done
 from reconciler.model.quantities import format_size
 from reconciler.model.steps import EditLive
 
@@ -67,5 +67,7 @@ def _wish(edit: LiveEdit) -> str:
         case Unplug():
             device = edit.device
             return f"let go of {f'disk {device.target}' if isinstance(device, DiskConfig) else f'card {device.mac}'}"
+        case EjectSeed():
+            return f"let go of its cloud-init seed, disk {edit.seed.target}"
         case _:
-            return "shown what was plugged in"
+            return "come to what was set"

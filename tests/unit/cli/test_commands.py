@@ -285,6 +285,13 @@ def test_explain_says_what_a_field_means() -> None:
     assert "Memory that the guest has" in result.stdout
 
 
+def test_explain_says_what_changing_a_field_does_to_a_running_vm() -> None:
+    told = invoke("explain", "vm.spec.disks[0].size").stdout
+
+    assert "larger: live" in told
+    assert "smaller: refused" in told
+
+
 def test_schema_of_a_kind_is_json_schema() -> None:
     result = invoke("schema", "vm")
 

@@ -11,7 +11,7 @@ from reconciler.model.domain import DiskConfig, DomainState, NicConfig
 from reconciler.model.ledger import Failure
 from reconciler.model.plan import FieldChange
 from reconciler.model.steps import RedefineDomain, StopDomain
-from tests.support.fleets import GIB, Story, host, image, network, observed_network, pool, story, vm
+from tests.support.fleets import GIB, POLICY, Story, host, image, network, observed_network, pool, story, vm
 
 
 def running(**spec: Any) -> Story:
@@ -147,6 +147,28 @@ def test_a_restart_follows_the_redefinition_where_the_spec_allows_it() -> None:
     assert plan.worst == "reboot"
     assert fleet.converged().domain().live == fleet.converged().domain().config
     assert fleet.converged().plan().unmet == ()
+
+
+def test_a_vm_says_how_long_its_guest_may_take_to_shut_down_and_whether_it_may_be_forced() -> None:
+    fleet = running()
+    patient = {"updatePolicy": "restart", "shutdown": {"timeout": "10m", "force": False}}
+
+    ours = fleet.with_specs(vm(memory="2GiB", **patient)).action("stop-domain").step
+    fleets = fleet.with_specs(vm(memory="2GiB", updatePolicy="restart")).action("stop-domain").step
+
+    assert isinstance(ours, StopDomain)
+    assert isinstance(fleets, StopDomain)
+    assert (ours.timeout, ours.force) == (600.0, False)
+    assert (fleets.timeout, fleets.force) == (POLICY.shutdown_timeout, True)
+
+
+def test_a_vm_may_be_forced_off_sooner_than_others() -> None:
+    fleet = running(shutdown={"timeout": "5s"})
+
+    halted = fleet.with_specs(vm(runStrategy="Halted", shutdown={"timeout": "5s"})).action("stop-domain").step
+
+    assert isinstance(halted, StopDomain)
+    assert halted.timeout == 5
 
 
 def test_a_guest_that_is_off_is_redefined_without_any_disruption() -> None:
@@ -337,9 +359,25 @@ def test_the_seed_is_left_as_it_is_unless_the_spec_asks_for_a_new_one() -> None:
     assert fleet.plan().empty
 
 
-def test_a_reseed_writes_another_seed_stages_it_and_drops_the_old_one_after_the_boot() -> None:
-    fleet = running(cloudInit={"userData": "#cloud-config\n# 1\n", "onChange": "reseed"})
-    changed = fleet.with_specs(vm(cloudInit={"userData": "#cloud-config\n# 2\n", "onChange": "reseed"}))
+def reseeded(*, policy: str) -> Story:
+    first, second = ({"userData": f"#cloud-config\n# {number}\n", "onChange": "reseed"} for number in "12")
+    fleet = running(cloudInit=first, updatePolicy=policy)
+    return fleet.with_specs(vm(cloudInit=second, updatePolicy=policy))
+
+
+def test_a_reseed_has_the_guest_take_the_new_seed_for_the_old_one_which_is_dropped() -> None:
+    changed = reseeded(policy="live")
+
+    assert changed.kinds() == ["write-seed", "redefine-domain", "edit-live", "edit-live"]
+    assert [action.detail for action in changed.plan().actions if action.kind == "edit-live"] == [
+        "unplug vdz while it runs",
+        "plug vdz while it runs",
+    ]
+    assert changed.applied().kinds() == ["delete-volume"]
+
+
+def test_a_reseed_that_is_staged_drops_the_old_seed_after_the_boot() -> None:
+    changed = reseeded(policy="stage")
 
     staged = changed.applied()
 
@@ -355,42 +393,3 @@ def test_an_image_that_changed_leaves_existing_disks_and_says_so() -> None:
     assert "rebuild" in {c.disruption for c in fleet.unmet()["immutable"].changes}
     assert fleet.unmet()["immutable"].severity == "info"
     assert fleet.kinds("VirtualMachine/web") == []
-
-
-# -- disks that leave the specs ----------------------------------------------------------------------------------------
-
-
-def with_disks(*names: str) -> dict[str, Any]:
-    return {"disks": [{"name": name, "pool": "vms", "image": "debian", "size": "10GiB"} for name in names]}
-
-
-@pytest.mark.parametrize("state", ["running", "shutoff"])
-def test_a_vm_whose_boot_disk_is_renamed_is_rebuilt_and_the_old_disk_is_kept(state: DomainState) -> None:
-    fleet = running(**with_disks("root"))
-    if state == "shutoff":
-        fleet = stopped(fleet)
-    renamed = fleet.with_specs(vm(**with_disks("sys")), without=["VirtualMachine/web"])
-
-    redefine = renamed.action("redefine-domain")
-    changes = {change.field: (change.new, change.disruption) for change in redefine.changes}
-    assert changes["disks[root]"] == ("unplugged, kept as prod.web.root.qcow2", "rebuild")
-    assert redefine.disruption == "rebuild"
-    assert redefine.detail.endswith("; it boots from another disk then")
-    assert renamed.plan().worst == "rebuild"
-
-
-def test_a_disk_that_is_taken_out_is_kept_and_said_to_be() -> None:
-    fleet = running(**with_disks("root", "data")).with_specs(vm(**with_disks("root")), without=["VirtualMachine/web"])
-
-    unplug = fleet.action("edit-live")
-    changes = {change.field: (change.new, change.disruption) for change in unplug.changes}
-    assert changes["disks[data]"] == ("unplugged, kept as prod.web.data.qcow2", "live")
-
-
-def test_a_disk_of_somebody_else_is_just_taken_out() -> None:
-    fleet = running()
-    edited = fleet.edited(disks=(EXTRA_DISK, *fleet.domain().config.disks))
-
-    redefine = edited.action("redefine-domain")
-    assert ("disks[stick.raw]", "none") in [(change.field, change.new) for change in redefine.changes]
-    assert redefine.disruption == "none"

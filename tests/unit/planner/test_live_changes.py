@@ -8,7 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.model.domain import DiskConfig, NicConfig
-from reconciler.model.live_edit import Plug, Replug, SetMemory, SetVcpus, Unplug
+from reconciler.model.live_edit import (
+    Adjust,
+    Describe,
+    EjectSeed,
+    InsertSeed,
+    Plug,
+    Replug,
+    SetMemory,
+    SetVcpus,
+    Unplug,
+)
 from reconciler.model.steps import EditLive, RedefineDomain, StopDomain
 from tests.support.fleets import GIB, Story, network, story, vm
 
@@ -119,6 +129,128 @@ def test_a_card_goes_to_another_network_without_being_unplugged() -> None:
     after = fleet.with_specs(vm(networks=[{"network": "dmz"}]), without=["VirtualMachine/web"])
 
     assert [(type(edit), edit.nic.network) for edit in edits(after)] == [(Replug, "dmz")]
+
+
+def limited(**io_tune: Any) -> dict[str, Any]:
+    return {"disks": [{**_ROOT, "ioTune": io_tune}] if io_tune else [_ROOT]}
+
+
+def with_card(**fields: Any) -> dict[str, Any]:
+    return {"networks": [{"network": "lan", **fields}]}
+
+
+_SLOW: dict[str, Any] = {"bandwidth": {"inbound": {"average": "10MiB/s", "burst": "1MiB"}}}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told_of"),
+    [
+        (limited(), limited(totalBytes="50MiB/s"), ("disks[root].ioTune", "unlimited", "50MiB/s")),
+        (limited(readIops=9), limited(), ("disks[root].ioTune", "read 9 IOPS", "unlimited")),
+        (with_card(), with_card(link="down"), ("networks[{mac}].link", "up", "down")),
+        (
+            with_card(),
+            with_card(**_SLOW),
+            ("networks[{mac}].bandwidth", "unlimited", "in 10MiB/s with bursts of 1MiB"),
+        ),
+        (with_card(**_SLOW), with_card(), ("networks[{mac}].bandwidth", "in 10MiB/s with bursts of 1MiB", "unlimited")),
+    ],
+    ids=["a limit", "no limit any more", "link down", "a slow card", "a quick card"],
+)
+def test_limits_and_links_are_set_while_the_guest_runs(
+    before: dict[str, Any], after: dict[str, Any], told_of: tuple[str, str, str]
+) -> None:
+    fleet = changed(running(**before), **after)
+
+    assert [type(edit) for edit in edits(fleet)] == [Adjust]
+    mac = fleet.domain().config.nics[0].mac
+    assert told(fleet) == [(told_of[0].format(mac=mac), *told_of[1:], "live")]
+    assert fleet.converged().domain().live == fleet.converged().domain().config
+
+
+def test_a_card_that_goes_to_another_network_and_is_limited_is_changed_in_one_go() -> None:
+    fleet = story(vm(), network("dmz")).converged()
+
+    after = fleet.with_specs(vm(networks=[{"network": "dmz", **_SLOW}]), without=["VirtualMachine/web"])
+
+    assert [type(edit) for edit in edits(after)] == [Replug]
+    assert len(told(after)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kinds"),
+    [
+        ({}, {"cloudInit": {"userData": "#!/bin/sh\n"}}, [InsertSeed]),
+        ({"cloudInit": {"userData": "#!/bin/sh\n"}}, {}, [EjectSeed]),
+        (
+            {"cloudInit": {"userData": "#!/bin/sh\n", "onChange": "reseed"}},
+            {"cloudInit": {"userData": "#!/bin/sh\nreboot\n", "onChange": "reseed"}},
+            [EjectSeed, InsertSeed],
+        ),
+    ],
+    ids=["a seed", "no seed any more", "another seed"],
+)
+def test_a_seed_is_taken_out_and_put_in_while_the_guest_runs(
+    before: dict[str, Any], after: dict[str, Any], kinds: list[type]
+) -> None:
+    fleet = changed(running(**before), **after)
+
+    assert [type(edit) for edit in edits(fleet)] == kinds
+    assert pending(fleet) == []
+    assert [(field, disruption) for field, _, _, disruption in told(fleet)] == [("cloudInit", "live")]
+
+
+def test_what_libvirt_tells_people_of_a_vm_is_changed_while_it_runs() -> None:
+    fleet = changed(running(title="Shop"), description="Two\nlines")
+
+    assert edits(fleet) == [Describe("", "Two\nlines")]
+    assert [row[:3] for row in told(fleet)] == [("title", "Shop", "none"), ("description", "none", "Two lines")]
+
+
+def test_a_limit_that_somebody_took_off_the_running_guest_is_drift_and_is_put_back() -> None:
+    """`virsh blkdeviotune`, of which libvirt tells nobody."""
+    fleet = running(**limited(totalIops=100))
+    disks = tuple(replace(disk, io_tune=None) for disk in fleet.domain().config.disks)
+
+    after = fleet.edited(live=True, disks=disks)
+
+    assert edits(after) == [Adjust(fleet.domain().config.disks[0])]
+    assert after.action("edit-live").why == "drift"
+
+
+def test_the_running_domain_is_marked_as_its_definition_is() -> None:
+    fleet = running()
+    other = replace(fleet.domain().live, mark=None)  # type: ignore[type-var]
+
+    after = fleet.with_domain(replace(fleet.domain(), live=other))
+
+    assert after.kinds() == ["redefine-domain"]
+    assert after.plan().worst == "none"
+    assert after.converged().domain().live == fleet.domain().live
+
+
+def test_a_cpu_model_waits_for_a_reboot() -> None:
+    staged = changed(running(), cpu={"model": "EPYC"}).applied()
+
+    assert pending(staged) == ["cpu.model"]
+
+
+def test_a_guest_that_boots_from_another_disk_next_time_is_told_as_another_system() -> None:
+    fleet = changed(running(disks=[_ROOT, _DATA]), disks=[_DATA, _ROOT])
+
+    assert fleet.action("redefine-domain").disruption == "rebuild"
+    assert [disk.target for disk in fleet.applied().domain().config.disks] == ["vda", "vdb"]
+    assert "boot disk" in pending(fleet.applied())
+
+
+def test_a_disk_that_is_added_never_comes_before_the_one_that_is_booted_from() -> None:
+    """Libvirt sorts disks by name and boots from the first; `vda` has become free."""
+    alone = changed(running(disks=[_DATA, _ROOT]), disks=[_ROOT]).applied()
+    off = alone.with_domain(replace(alone.domain(), live=None, state="shutoff")).converged()
+
+    added = changed(off, disks=[_ROOT, {**_DATA, "name": "new"}]).applied()
+
+    assert [disk.target for disk in added.domain().config.disks] == ["vdb", "vdc"]
 
 
 def test_a_card_of_another_model_needs_a_reboot() -> None:
