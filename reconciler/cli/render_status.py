@@ -191,11 +191,16 @@ def sorted_facilities(facilities: Sequence[FacilityStatus]) -> tuple[FacilitySta
 # -- columns -----------------------------------------------------------------------------------------------------------
 
 
+def _where(vm: VmStatus) -> str:
+    """Its host, or where from and where to it is on its way."""
+    return f"{vm.migration.source} → {vm.migration.target}" if vm.migration is not None else vm.host or ""
+
+
 def vm_columns(at: float) -> tuple[Column[VmStatus], ...]:
     """`NAME HOST HEALTH SYNC REVISION AGE MESSAGE`."""
     return (
         Column("name", lambda vm: vm.name, lambda _: ("bold",)),
-        Column("host", lambda vm: vm.host or ""),
+        Column("host", _where),
         Column("health", lambda vm: vm.health, lambda vm: (_VM_STYLE[vm.health],)),
         Column("sync", lambda vm: vm.sync, lambda vm: (_SYNC_STYLE[vm.sync],)),
         Column("revision", lambda vm: revision(vm.revision), lambda _: ("dim",)),

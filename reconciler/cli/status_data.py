@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
+from reconciler.model.ledger import Migration
 from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmMobility, VmStatus
 
 
@@ -65,6 +66,21 @@ def vm_data(vm: VmStatus) -> dict[str, Any]:
         "message": vm.message,
         "held": vm.is_held,
         "unmet": [unmet_json(item) for item in vm.unmet],
+        "migration": None if vm.migration is None else migration_data(vm.migration),
+    }
+
+
+def migration_data(move: Migration) -> dict[str, Any]:
+    """How far a VM is on its way: bytes, and seconds of standing still that are expected."""
+    told = move.progress
+    return {
+        "source": move.source,
+        "target": move.target,
+        "since": move.since,
+        "sent": told.done if told else None,
+        "total": told.total if told else None,
+        "remaining": told.remaining if told else None,
+        "downtime": told.downtime if told else None,
     }
 
 

@@ -88,7 +88,13 @@ class HostMigrations:
     def _stats(self, uuid: str, *, completed: bool) -> MigrationJob | None:
         def work(connection: lv.Connection) -> dict[str, Any]:
             domain = connection.lookupByUUIDString(uuid)
-            return dict(domain.jobStats(lv.JOB_STATS_COMPLETED if completed else 0))
+            try:
+                return dict(domain.jobStats(lv.JOB_STATS_COMPLETED if completed else 0))
+            except lv.LibvirtError as error:
+                # It has just gone, and libvirt has yet to tidy up.
+                if error.get_error_code() != OPERATION_INVALID:
+                    raise
+                return {}
 
         try:
             found = self._connection.read(work, f"VirtualMachine/{uuid}")

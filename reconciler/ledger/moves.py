@@ -11,7 +11,7 @@ from reconciler.errors import PreconditionFailed
 from reconciler.model.ledger import DoomedVolume, Migration, MigrationProgress
 from reconciler.model.steps import MigrateDomain
 
-_MOVES: Final = "SELECT vm, since, step, why, done, total, remaining, told FROM migration"
+_MOVES: Final = "SELECT vm, since, step, why, done, total, remaining, told, downtime FROM migration"
 
 
 class Moves:
@@ -41,8 +41,8 @@ class Moves:
 
     def note_progress(self, vm: str, progress: MigrationProgress) -> None:
         self._connection.execute(
-            "UPDATE migration SET done = ?, total = ?, remaining = ?, told = ? WHERE vm = ?",
-            (progress.done, progress.total, progress.remaining, progress.at, vm),
+            "UPDATE migration SET done = ?, total = ?, remaining = ?, told = ?, downtime = ? WHERE vm = ?",
+            (progress.done, progress.total, progress.remaining, progress.at, progress.downtime, vm),
         )
 
     def arrived(self, move: Migration, at: float) -> None:
@@ -86,7 +86,9 @@ class Moves:
         return frozenset(DoomedVolume(*row) for row in rows)
 
 
-def _migration(row: tuple[str, float, str, str, int | None, int | None, int | None, float | None]) -> Migration:
-    vm, since, step, why, done, total, remaining, told = row
-    progress = None if told is None else MigrationProgress(done or 0, total or 0, remaining or 0, told)
+def _migration(
+    row: tuple[str, float, str, str, int | None, int | None, int | None, float | None, float | None],
+) -> Migration:
+    vm, since, step, why, done, total, remaining, told, downtime = row
+    progress = None if told is None else MigrationProgress(done or 0, total or 0, remaining or 0, told, downtime)
     return Migration(vm, since, msgspec.json.decode(step, type=MigrateDomain), why, progress)

@@ -84,9 +84,12 @@ class MigrationProgress(Struct, frozen=True):
     """How far a migration was, `at` a wall time in seconds. Bytes."""
 
     done: int
+    """Sent in all, with what had to be sent again."""
     total: int
     remaining: int
     at: float
+    downtime: float | None = None
+    """Seconds that the guest would stand still at the end, as libvirt expects; None where it does not say."""
 
 
 class Migration(Struct, frozen=True):

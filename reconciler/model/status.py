@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reconciler.model.health import DEVICE_DOUBTFUL, HostState
+from reconciler.model.ledger import Migration
 from reconciler.model.plan import Unmet
 
 VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
@@ -72,6 +73,8 @@ class VmStatus(Struct, frozen=True):
     unmet: tuple[Unmet, ...] = ()
     is_held: bool = False
     """Whether it, or the whole fleet, is paused: nothing of it is changed."""
+    migration: Migration | None = None
+    """Where from and where to it is on its way, and how far it is."""
 
 
 class HostVerdict(Struct, frozen=True):

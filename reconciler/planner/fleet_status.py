@@ -21,6 +21,7 @@ from reconciler.model.steps import StopDomain
 from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
+from reconciler.planner.on_its_way import words
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import vcpus_to_give
 from reconciler.planner.world import World, make_world
@@ -173,6 +174,8 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
     is_held = world.is_paused(ObjectRef("VirtualMachine", name))
     has_to_be_told = is_held and "fleet" not in world.ledger.paused and all(u.reason != "paused" for u in unmet)
     message = _message(actions, unmet, in_specs=name in world.desired.vms) or _why_it_stays_off(world, name, true_copy)
+    move = world.ledger.migrations.get(name)
+    message = message if move is None or unmet else words(move)
     return VmStatus(
         name=name,
         host=true_copy.host if true_copy else placement.host if placement else None,
@@ -185,6 +188,7 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
         message="; ".join(part for part in ("held" if has_to_be_told else "", message) if part),
         unmet=tuple(unmet),
         is_held=is_held,
+        migration=move,
     )
 
 

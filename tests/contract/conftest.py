@@ -9,6 +9,7 @@ import pytest
 from reconciler.hypervisor.interface import Fleet, Hypervisor
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.hypervisor.simulated import SimulatedFleet
+from reconciler.hypervisor.simulated_clock import FakeClock
 from tests.lab.fixtures import fresh_lab, lab
 
 __all__ = ["fresh_lab", "lab"]
@@ -24,6 +25,16 @@ class Ground:
     pool_path: str
     make_deaf: Callable[[str], None]
     """Have a guest that runs ignore what it is asked for, as one that sits in its BIOS does by itself."""
+    local_path: str
+    """A folder that each host has for itself."""
+    other_uri: str
+    other_address: str
+    pass_time: Callable[[float], None]
+    """Simulated time alone passes by being told so."""
+    lose_other: Callable[[], None]
+    """Have the other host answer no call any more."""
+    read_local: Callable[[str, str], bytes] | None = None
+    """Content of a file in that folder, by host; None where files have no content."""
 
     @property
     def host(self) -> Hypervisor:
@@ -38,25 +49,47 @@ class Ground:
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     """Each implementation in turn."""
     make = {"libvirt": _on_libvirt, "simulated": _on_simulated_hosts}[request.param]
-    with contextlib.closing(make(request)) as fleet:
-        if isinstance(fleet, SimulatedFleet):
-            yield Ground(fleet, "h1", "h2", "/srv/shared/vms", fleet.people("h1").deafen)
-        else:
-            path = f"{request.getfixturevalue('fresh_lab').shared}/vms"
-            yield Ground(fleet, "h1", "h2", path, lambda _name: None)
+    made = make(request)
+    with contextlib.closing(made.fleet):
+        yield made
 
 
-def _on_libvirt(request: pytest.FixtureRequest) -> Fleet:
-    hosts = request.getfixturevalue("fresh_lab").hosts
-    return LibvirtFleet({host.name: host.uri for host in hosts[:2]})
+def _on_libvirt(request: pytest.FixtureRequest) -> Ground:
+    lab = request.getfixturevalue("fresh_lab")
+    here, other = lab.hosts[:2]
+    return Ground(
+        fleet=LibvirtFleet({host.name: host.uri for host in (here, other)}),
+        host_name=here.name,
+        other_name=other.name,
+        pool_path=f"{lab.shared}/vms",
+        make_deaf=lambda _name: None,
+        local_path=f"{lab.local}/vms",
+        other_uri=other.uri,
+        other_address=other.address,
+        pass_time=lambda _seconds: None,
+        lose_other=other.stop_libvirtd,
+        read_local=lambda name, file: (lab.host(name).local / "vms" / file).read_bytes(),
+    )
 
 
-def _on_simulated_hosts(_: pytest.FixtureRequest) -> Fleet:
-    fleet = SimulatedFleet()
+def _on_simulated_hosts(_: pytest.FixtureRequest) -> Ground:
+    clock = FakeClock()
+    fleet = SimulatedFleet(clock)
     for name in ("h1", "h2"):
         fleet.add_host(name)
     fleet.share_directory("/srv/shared/vms")
-    return fleet
+    return Ground(
+        fleet=fleet,
+        host_name="h1",
+        other_name="h2",
+        pool_path="/srv/shared/vms",
+        make_deaf=fleet.people("h1").deafen,
+        local_path="/srv/local/vms",
+        other_uri="qemu+tls://h2.example/system",
+        other_address="h2.example",
+        pass_time=clock.advance,
+        lose_other=lambda: fleet.power_off("h2"),
+    )
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ class Watch:
         if job.done != self._done:
             self._done, self._moved = job.done, self._now
         self._context.on_progress(max(0, job.total - job.remaining), job.total or None)
-        progress = MigrationProgress(job.done, job.total, job.remaining, self._context.clock.now())
+        progress = MigrationProgress(job.done, job.total, job.remaining, self._context.clock.now(), job.downtime)
         self._context.ledger.note_migration_progress(self._move.vm, progress)
 
     def _judge(self, job: MigrationJob) -> None:

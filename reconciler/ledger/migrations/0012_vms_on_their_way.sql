@@ -7,7 +7,8 @@ CREATE TABLE migration (
     done INTEGER,
     total INTEGER,
     remaining INTEGER,
-    told REAL
+    told REAL,
+    downtime REAL
 ) STRICT, WITHOUT ROWID;
 
 -- Local disks that VMs left on the hosts that they were migrated from.
