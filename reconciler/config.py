@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from reconciler.errors import UsageError
-from reconciler.model.policy import HighAvailability, Limits, Migration, Policy
+from reconciler.model.policy import Balance, HighAvailability, Limits, Migration, Policy
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
 LogFormat = Literal["console", "json"]
@@ -28,6 +28,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "limits": Limits,
     "ha": HighAvailability,
     "migration": Migration,
+    "balance": Balance,
 }
 
 

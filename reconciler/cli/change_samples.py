@@ -123,6 +123,7 @@ SAMPLES: Final[tuple[Sample, ...]] = (
     _of("placement.nodeSelector", "without its host", {}, {"placement": {"nodeSelector": {"host": "h2"}}}),
     _of("placement.spread", "", {}, {"placement": {"spread": {"app": "web"}}}),
     _of("placement.preferSpread", "", {}, {"placement": {"preferSpread": {"app": "web"}}}),
+    _of("placement.onDrain", "", {}, {"placement": {"onDrain": "shutdown"}}),
     _of("ha.enabled", "", {}, {"ha": {"enabled": False}}),
     _of("ha.priority", "", {}, {"ha": {"priority": 1}}),
     _of("ha.onHostLoss", "", {}, {"ha": {"onHostLoss": "rebuild"}}),

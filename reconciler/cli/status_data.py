@@ -6,7 +6,7 @@ from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
 from reconciler.model.ledger import Migration
-from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmMobility, VmStatus
+from reconciler.model.status import Drain, FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmMobility, VmStatus
 
 
 def status_data(status: FleetStatus) -> dict[str, Any]:
@@ -49,6 +49,17 @@ def host_data(host: HostStatus) -> dict[str, Any]:
         "proven": host.is_proven,
         "held": host.is_held,
         "armed": host.armed,
+        "drain": None if host.drain is None else drain_data(host.drain),
+    }
+
+
+def drain_data(drain: Drain) -> dict[str, Any]:
+    """How far a host in maintenance is emptied."""
+    return {
+        "safeToPowerOff": drain.is_safe,
+        "left": drain.left,
+        "stuck": drain.stuck,
+        "unmanaged": drain.strangers,
     }
 
 

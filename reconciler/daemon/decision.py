@@ -11,7 +11,7 @@ from reconciler.model.plan import Plan
 from reconciler.model.policy import Policy
 from reconciler.model.status import FleetStatus
 from reconciler.planner.fleet_status import status_of
-from reconciler.planner.migratability import mobility as where_to
+from reconciler.planner.mobility import mobility as where_to
 from reconciler.planner.plan_check import require_sound
 from reconciler.planner.planner import plan_of
 from reconciler.planner.world import make_world

@@ -152,6 +152,22 @@ class Migration(Model):
         )
 
 
+class Balance(Model):
+    """Whether VMs are moved only to even out what hosts have promised."""
+
+    enabled: bool = False
+    """Nothing is moved for balance unless this is on."""
+    threshold: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.2
+    """Nothing is moved while the fullest and the emptiest host are no further apart: shares of the memory, or of the
+    CPUs, that they may promise."""
+    min_gain: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.05
+    """By how much a move has to bring the fuller of its two hosts down, in the same shares."""
+    cooldown: Duration = 3600.0
+    """How long a VM stays where it was put before it is moved for balance."""
+    moves_per_hour: int = Field(default=6, ge=1)
+    """VMs that are moved for balance within an hour; moves for other reasons count too."""
+
+
 class Policy(Model):
     """Decisions that hold for the whole fleet."""
 
@@ -176,3 +192,5 @@ class Policy(Model):
     """When a host is taken for lost, and what is done about it."""
     migration: Migration = Migration()
     """How VMs are moved between hosts while they run."""
+    balance: Balance = Balance()
+    """Whether VMs are moved only to even out what hosts have promised."""

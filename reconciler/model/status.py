@@ -16,6 +16,24 @@ HostCondition = HostState | Literal["degraded"]
 Sync = Literal["in-sync", "out-of-sync", "restart-pending", "blocked", "unknown"]
 
 
+class Drain(Struct, frozen=True):
+    """How far a host in maintenance is emptied."""
+
+    left: int
+    """VMs of ours that run there still, or are on their way there or from there."""
+    stuck: int
+    """How many of them no other host takes, or may not be moved."""
+    strangers: int
+    """Guests that run there and are none of ours: they are left to people."""
+    at_work: bool
+    """Whether something is being done on it."""
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether nothing is lost if its power goes off now."""
+        return not (self.left or self.strangers or self.at_work)
+
+
 class HostStatus(Struct, frozen=True):
     """One host; sizes in bytes, `None` where the host could not be read."""
 
@@ -45,6 +63,8 @@ class HostStatus(Struct, frozen=True):
     """Whether it, or the whole fleet, is paused: nothing on it is changed, and it is not fenced."""
     armed: bool | None = None
     """Whether its fence devices passed their test as they are now; None where it has none."""
+    drain: Drain | None = None
+    """How far it is emptied; None unless it is in maintenance and was read."""
     vcpus_allowed: int | None = None
     """Virtual CPUs that may be promised, with overcommit and without what is reserved."""
 

@@ -121,6 +121,10 @@ class Placement(Model):
     """Never two VMs with these labels on one host."""
     prefer_spread: Labels = Field(default_factory=dict)
     """As `spread`, where it can be had."""
+    on_drain: Literal["migrate", "shutdown", "block"] = "migrate"
+    """What happens when its host is to be emptied (`state: maintenance`): `migrate` has it moved while it runs, and
+    waits where no other host takes it; `shutdown` shuts it down then, until the host is active again; `block` leaves it
+    to people."""
 
 
 class HighAvailability(Model):

@@ -18,6 +18,7 @@ from reconciler.model.quantities import format_duration
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 from reconciler.model.steps import StopDomain
+from reconciler.planner.drain_status import drain_of, drain_words
 from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
@@ -62,7 +63,7 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
         fleet=world.fleet,
         generation=desired.generation,
         at=world.now,
-        hosts=tuple(_host(world, desired.hosts[name]) for name in sorted(desired.hosts)),
+        hosts=tuple(_host(world, desired.hosts[name], plan) for name in sorted(desired.hosts)),
         vms=tuple(
             _vm(world, name, actions[ObjectRef("VirtualMachine", name)], reasons[ObjectRef("VirtualMachine", name)])
             for name in sorted(desired.vms.keys() | leaving)
@@ -89,15 +90,22 @@ def _problems(world: World) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _host(world: World, host: Host) -> HostStatus:
+def _host(world: World, host: Host, plan: Plan) -> HostStatus:
     status, ref = _as_judged(world, host), ObjectRef("Host", host.name)
     is_held = world.is_paused(ref)
     doubt = doubt_about_devices(world, host) if host.spec.fencing else ""
     # Of a fleet that is paused as a whole that is said once.
-    told = (status.message, "held" if is_held and "fleet" not in world.ledger.paused else "", doubt)
+    drain = drain_of(world, host, plan)
+    told = (
+        status.message,
+        "" if drain is None else drain_words(drain),
+        "held" if is_held and "fleet" not in world.ledger.paused else "",
+        doubt,
+    )
     return replace(
         status,
         is_held=is_held,
+        drain=drain,
         armed=not doubt if host.spec.fencing else None,
         message="; ".join(part for part in told if part),
     )

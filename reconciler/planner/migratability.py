@@ -7,15 +7,11 @@ from typing import Final
 from reconciler.model.abilities import CpuQuestion, HostAbilities
 from reconciler.model.identity import disk_volume
 from reconciler.model.quantities import approximate_size
-from reconciler.model.status import HostVerdict, VmMobility
 from reconciler.model.virtual_machine import VirtualMachine
-from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
-from reconciler.planner.networks import plan_networks
 from reconciler.planner.ownership import Copy
 from reconciler.planner.peers import peer_uri
-from reconciler.planner.placement import Room, make_rooms, reject
-from reconciler.planner.pools import plan_pools
+from reconciler.planner.placement import Room, reject
 from reconciler.planner.world import World
 
 _BOUND_TO_ITS_HOST: Final = ("hostdev", "filesystem", "shmem", "disk ", "interface ", "os ", "smartcard", "redirdev")
@@ -125,24 +121,3 @@ def is_certain(world: World, host: str) -> bool:
     if host not in world.inventory.hosts:
         return host in world.dead
     return world.inventory.hosts[host].abilities is not None and (health is None or health.state != "suspect")
-
-
-def mobility(world: World) -> tuple[VmMobility, ...]:
-    """Where each VM of ours that is in sight could go now, and why not elsewhere."""
-    facilities, draft, rooms = Facilities(), Draft(), make_rooms(world)
-    plan_pools(world, facilities, draft)
-    plan_networks(world, facilities, draft)
-    found = []
-    for name, vm in sorted(world.desired.vms.items()):
-        copies = world.copies.get(name, ())
-        if len(copies) != 1:
-            continue
-        verdicts = [
-            HostVerdict(host, obstacle(world, facilities, as_it_runs(vm, copies[0]), copies[0], room))
-            for host, room in rooms.items()
-            if host != copies[0].host
-        ]
-        verdicts += [HostVerdict(host, "can't be read") for host in world.unread]
-        local = tuple(disk.name for disk in vm.spec.disks if not world.is_shared(disk.pool))
-        found.append(VmMobility(name, copies[0].host, tuple(sorted(verdicts, key=lambda each: each.host)), local))
-    return tuple(found)

@@ -30,7 +30,7 @@ class Mover(Struct, frozen=True):
     """Plans moves into `draft`; each takes its room of `rooms`, so that the next one sees what is left.
 
     Whoever has a reason to move a VM asks here and nowhere else, and once for each VM in a plan: rules of placement,
-    a drain, balance. How many go at once is no concern of the plan: the executor holds them to `policy.migration`.
+    a drain, balance. How many go at once is for these; the executor holds them to `policy.migration` once more.
     """
 
     world: World
@@ -57,25 +57,41 @@ class Mover(Struct, frozen=True):
 
         Planned are bases and the seed that it needs there, and one MigrateDomain (sign `move`, disruption `migrate`).
         """
-        disks = MovingDisks(self.world, self.facilities, vm, copy)
-        stuck = self.why_stuck(vm, copy)
-        out = {name: self._why_not(vm, copy, disks, name, stuck, only) for name in self.rooms}
-        out = {name: why_not for name, why_not in {**out, **barred}.items() if why_not}
-        verdict = place(self.world, self.facilities, as_it_runs(vm, copy), self.rooms, barred=out)
+        vm, disks = as_it_runs(vm, copy), MovingDisks(self.world, self.facilities, vm, copy)
+        out = {name: why_not for name, why_not in {**self._out(vm, copy, disks, only), **barred}.items() if why_not}
+        verdict = place(self.world, self.facilities, vm, self.rooms, barred=out)
         if verdict.host is None:
             return verdict
         self.rooms[verdict.host].take(vm)
         self._move(vm, copy, disks, verdict.host, why, detail, after)
         return verdict
 
+    def obstacles(self, vm: VirtualMachine, copy: Copy) -> Mapping[str, str]:
+        """Of each host in sight but its own, in order: why the VM can't go there now; empty where it can."""
+        disks = MovingDisks(self.world, self.facilities, vm, copy)
+        out = self._out(as_it_runs(vm, copy), copy, disks, None)
+        return {name: out[name] for name in sorted(out) if name != copy.host}
+
+    def _out(
+        self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, only: Collection[str] | None
+    ) -> Mapping[str, str]:
+        stuck = self.why_stuck(vm, copy)
+        return {name: self._why_not(vm, copy, disks, name, stuck, only) for name in self.rooms}
+
     def why_stuck(self, vm: VirtualMachine, copy: Copy) -> str:
         """Why the VM can't leave its host for any other while it runs; empty if it can."""
         if not copy.domain.persistent:
             return "it is transient; it is defined first"
+        namesakes = {*self.world.foreign.names.get(vm.name, ()), *self._of_its_uuid(copy)}
+        if namesakes:
+            return f"another domain has its name or UUID, on {', '.join(sorted(namesakes))}"
         stuck = bound(copy)
         if not stuck and copy.domain.state != "running":
             stuck = f"it is {copy.domain.state}"
         return stuck or MovingDisks(self.world, self.facilities, vm, copy).why_stuck()
+
+    def _of_its_uuid(self, copy: Copy) -> tuple[str, ...]:
+        return tuple(place.host for place in self.world.foreign.uuids.get(copy.domain.uuid, ()))
 
     def _why_not(
         self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, host: str, stuck: str, only: Collection[str] | None

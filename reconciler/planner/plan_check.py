@@ -22,6 +22,7 @@ from reconciler.model.steps import (
     StopDomain,
     UndefineDomain,
 )
+from reconciler.planner.plan_check_limits import few_are_on_their_way, moves_go_where_the_vm_may_be
 from reconciler.planner.plan_check_lost import (
     capacity_is_kept,
     one_host_is_fenced_and_under_no_brake,
@@ -210,4 +211,6 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     capacity_is_kept,
     moves_leave_one_copy,
     what_is_on_its_way_is_let_alone,
+    few_are_on_their_way,
+    moves_go_where_the_vm_may_be,
 )

@@ -18,6 +18,8 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.failures import report_risks
 from reconciler.planner.fencing import plan_fencing
+from reconciler.planner.migrations import Mover
+from reconciler.planner.moves import plan_moves
 from reconciler.planner.networks import plan_networks
 from reconciler.planner.ordering import hold_back, ordered
 from reconciler.planner.placement import make_rooms
@@ -40,10 +42,11 @@ def plan_of(world: World) -> Plan:
     plan_networks(world, facilities, draft)
     rooms = make_rooms(world)
     holdups = plan_fencing(world, facilities, rooms, draft)
-    plan_vms(world, facilities, rooms, holdups, draft)
+    wishes = plan_vms(world, facilities, rooms, holdups, draft)
     report_risks(world, facilities, rooms, draft)
     plan_removals(world, draft)
     plan_collection(world, draft)
+    plan_moves(Mover(world, facilities, rooms, draft), wishes)
     held = hold_back(world, draft)
     _report_unusable(world, draft)
     actions = ordered(draft.actions)

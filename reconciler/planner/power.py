@@ -14,6 +14,7 @@ from reconciler.planner.guest_liveness import silence_of
 from reconciler.planner.live_changes import plan_live
 from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.restarts import ended_by_itself, how_it_ended, why_not_yet
+from reconciler.planner.unwanted import is_drained
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import spec_hash
 
@@ -45,6 +46,8 @@ class Power(OneCopy, frozen=True):
             self._start_if_it_may(config, after)
 
     def _should_start(self) -> bool:
+        if self._is_drained():
+            return False
         strategy, domain = self.vm.spec.run_strategy, self.copy.domain
         if strategy == "Always" or self._start_failed():
             return True
@@ -199,7 +202,11 @@ class Power(OneCopy, frozen=True):
         return f"; {how_it_ended(self.copy.domain, restarts, self.world.policy.ha, self.world.now)}"
 
     def _may_restart(self) -> bool:
-        return self.vm.spec.update_policy == "restart"
+        return self.vm.spec.update_policy == "restart" and not self._is_drained()
+
+    def _is_drained(self) -> bool:
+        """Whether its host is to be emptied, and it may go: then nothing is started there that is off."""
+        return is_drained(self.world, self.copy.host) and self.vm.spec.placement.on_drain != "block"
 
     def _edit_live(self, config: DomainConfig, after: tuple[str, ...]) -> tuple[FieldChange, ...]:
         """Change the running guest as far as that goes; return what is left for its next boot."""

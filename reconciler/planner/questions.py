@@ -22,7 +22,7 @@ def questions(
 
     With `everything` those of all guests.
     """
-    all_may_move = everything
+    all_may_move = everything or policy.balance.enabled
     movers = [
         domain
         for name, observed in inventory.hosts.items()

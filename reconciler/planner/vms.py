@@ -7,10 +7,9 @@ from typing import Final
 
 from msgspec import Struct
 
-from reconciler.model.host import Host
 from reconciler.model.identity import vm_uuid
 from reconciler.model.next_command import NextCommand
-from reconciler.model.plan import Severity, UnmetReason
+from reconciler.model.plan import Severity, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.collisions import report_mac_collision
@@ -23,10 +22,12 @@ from reconciler.planner.in_place import InPlace
 from reconciler.planner.leftovers import clear_leftovers
 from reconciler.planner.lost_hosts import former_host
 from reconciler.planner.lost_vms import LostVm, clear_stale_copies
-from reconciler.planner.migrations import Mover
+from reconciler.planner.migratability import as_it_runs
+from reconciler.planner.moves import Wish
 from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
+from reconciler.planner.unwanted import broken_rule, is_drained
 from reconciler.planner.world import World
 
 
@@ -42,6 +43,8 @@ class VmPlanner(Struct, frozen=True):
     vm: VirtualMachine
     copies: tuple[Copy, ...]
     """Its domains in sight."""
+    wishes: list[Wish]
+    """Running VMs that are to leave their hosts; this one is added if it is."""
 
     @property
     def target(self) -> ObjectRef:
@@ -239,7 +242,7 @@ class VmPlanner(Struct, frozen=True):
         held = held_to_its_room(self.rooms, self.draft, self.vm, self.copies[0])
         known = len(self.draft.actions)
         InPlace(self.world, self.facilities, self.draft, held, self.copies[0]).converge()
-        self._move_from_where_it_may_not_be(self.copies[0], tuple(self.draft.actions)[known:])
+        self._leave_an_unwanted_host(self.copies[0], tuple(self.draft.actions)[known:])
         return True
 
     def _runs_in_sight(self) -> bool:
@@ -267,49 +270,29 @@ class VmPlanner(Struct, frozen=True):
             f"{self.vm.name} {self.vm.name}-old",
         )
 
-    def _move_from_where_it_may_not_be(self, copy: Copy, after: tuple[str, ...]) -> None:
-        """It leaves a host that its placement does not allow, once it is as it should be; else it is said why not."""
-        wish = self._unmet_wish(self.world.desired.hosts[copy.host])
-        if not wish:
+    def _leave_an_unwanted_host(self, copy: Copy, acted: tuple[str, ...]) -> None:
+        """A host that is emptied, or that its placement does not allow: what runs is to be moved, what is off named."""
+        drained = is_drained(self.world, copy.host)
+        reason = "which is in maintenance" if drained else broken_rule(self.world, self.vm, copy.host)
+        is_left_to_people = drained and self.vm.spec.placement.on_drain == "block"
+        if not reason or (is_left_to_people and not copy.domain.active):
             return
-        mover = Mover(self.world, self.facilities, self.rooms, self.draft)
-        is_wanted = not self._is_in_maintenance(copy.host) and copy.domain.active
-        found = mover.plan_move(self.vm, copy, why="placement-rule", detail=wish, after=after) if is_wanted else None
-        if found is not None and found.host is not None:
+        if copy.domain.active:
+            why: Why = "drain" if drained else "placement-rule"
+            self.wishes.append(Wish(as_it_runs(self.vm, copy), copy, why, reason, acted))
             return
+        is_missed = drained and self.vm.spec.run_strategy == "Always"
+        waits = f"it is started once {copy.host} is active" if is_missed else "only running VMs are moved"
         self.draft.wait(
             self.target,
             "not-wanted-here",
-            f"it is on {copy.host}, {wish}",
-            severity="info" if found is None else "waiting",
+            f"it is on {copy.host}, {reason}, and off: {waits}",
+            severity="waiting" if is_missed else "info",
             host=copy.host,
-            hint=NextCommand("why", str(self.target)) if found is not None else "",
-            per_host=found.rejections if found is not None else (),
         )
-
-    def _is_in_maintenance(self, host: str) -> bool:
-        return self.world.desired.hosts[host].spec.state == "maintenance"
-
-    def _unmet_wish(self, host: Host) -> str:
-        if host.spec.state == "maintenance":
-            return "which is in maintenance"
-        placement = self.vm.spec.placement
-        labels = host.metadata.labels
-        missing = [
-            f"{key}={value}" for key, value in sorted(placement.node_selector.items()) if labels.get(key) != value
-        ]
-        if missing:
-            return f"but its placement asks for {' '.join(missing)}"
-        if placement.hosts and host.name not in placement.hosts:
-            return f"but its placement asks for {_one_of(placement.hosts)}"
-        return ""
 
     def _uri(self, host: str) -> str:
         return self.world.desired.hosts[host].spec.uri
-
-
-def _one_of(hosts: tuple[str, ...]) -> str:
-    return hosts[0] if len(hosts) == 1 else f"one of {', '.join(hosts)}"
 
 
 _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
@@ -333,8 +316,8 @@ _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
 
 def plan_vms(
     world: World, facilities: Facilities, rooms: dict[str, Room], holdups: Mapping[str, Holdup], draft: Draft
-) -> None:
-    """Every VM of the specs, by HA priority; what is there already has its room.
+) -> tuple[Wish, ...]:
+    """Every VM of the specs, by HA priority; what is there already has its room. Returns those that are to be moved.
 
     Of equal priority, those that lost their host go before new ones, then by size and name. One that fits nowhere takes
     no room from those behind it: better some run than none.
@@ -347,9 +330,14 @@ def plan_vms(
         return (-vm.spec.ha.priority, not is_lost, -(vm.spec.max_memory or vm.spec.memory), vm.name)
 
     order = sorted(world.desired.vms.values(), key=urgency)
+    wishes: list[Wish] = []
     for vm in order:
         ref = ObjectRef("VirtualMachine", vm.name)
-        before = draft.checkpoint()
-        VmPlanner(world, facilities, rooms, draft, holdups, vm, world.copies.get(vm.name, ())).decide()
-        if world.is_paused(ref) and draft.rollback(before):
-            draft.wait(ref, "paused", "held; changes wait", hint=world.how_to_resume(ref))
+        before, to_move = draft.checkpoint(), len(wishes)
+        VmPlanner(world, facilities, rooms, draft, holdups, vm, world.copies.get(vm.name, ()), wishes).decide()
+        if world.is_paused(ref):
+            is_to_move = len(wishes) > to_move
+            del wishes[to_move:]
+            if draft.rollback(before) or is_to_move:
+                draft.wait(ref, "paused", "held; changes wait", hint=world.how_to_resume(ref))
+    return tuple(wishes)

@@ -21,6 +21,8 @@ def build_fleet(file: FleetFile, desired: DesiredState | None, clock: Clock) -> 
         state = fleet.world.hosts[name]
         state.shutdown_seconds = machine.shutdown
         state.call_seconds = file.call
+        if machine.cpu is not None:
+            fleet.set_cpu(name, *machine.cpu)
         for domain in machine.domains:
             define_unmanaged(fleet, name, domain.name, domain.memory, running=domain.running)
     if desired is not None:

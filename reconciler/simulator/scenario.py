@@ -40,6 +40,8 @@ class FleetHost(Model):
     """Of each of its file systems."""
     shutdown: Duration = 2.0
     """How long its guests take to shut down."""
+    cpu: Items[Line] | None = None
+    """Features of its CPU; those that all hosts have by default."""
     domains: Items[UnmanagedDomain] = ()
     """What people run on it."""
 

@@ -142,8 +142,13 @@ _ALL: Final = (
     ),
     ReasonInfo(
         "not-wanted-here",
-        "it is where `placement` or `maintenance` no longer wants it, and can't be moved as it is",
-        "`why VirtualMachine/NAME` tells it of each host; what is off is not moved, nor are VMs out of `maintenance`",
+        "it is where `placement` or `maintenance` no longer wants it, and can't be moved",
+        "make room, or change what stands in the way, as told; `onDrain: shutdown`",
+    ),
+    ReasonInfo(
+        "move-waits",
+        "it is to go to another host, and others go first, or something else is done to it",
+        "wait; `migration.parallelPerSource` and `parallelFleet` say how many go at once",
     ),
     ReasonInfo(
         "migrating",

@@ -64,7 +64,7 @@ def _at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
 
 
 def apply_plan(
-    inventory: Inventory, ledger: LedgerView, plan: Plan, specs: DesiredState
+    inventory: Inventory, ledger: LedgerView, plan: Plan, specs: DesiredState, now: float = 0.0
 ) -> tuple[Inventory, LedgerView]:
     """Inventory and ledger after all actions of `plan`, in their order, have succeeded."""
     world = _World(
@@ -75,6 +75,7 @@ def apply_plan(
         intents=set(ledger.intents),
         proofs=dict(ledger.proofs),
         left_behind=set(ledger.left_behind),
+        now=now,
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
     )
     done: set[str] = set()
@@ -111,6 +112,7 @@ class _World:
     shared: set[str]
     proofs: dict[str, FenceProof]
     left_behind: set[DoomedVolume]
+    now: float
 
     def perform(self, action: Action) -> None:
         step, host = action.step, action.host or ""
@@ -336,7 +338,12 @@ class _World:
         self._remove(step.source, domain.name)
         self._set(step.target, replace(domain, config=config, live=live, fingerprint=fingerprint_of(config)))
         self.placements[domain.name] = replace(
-            self.placements[domain.name], host=step.target, epoch=step.epoch, autostart=False, marked_epoch=None
+            self.placements[domain.name],
+            host=step.target,
+            epoch=step.epoch,
+            since=self.now,
+            autostart=False,
+            marked_epoch=None,
         )
 
     def _undefine(self, host: str, step: steps.UndefineDomain) -> None:

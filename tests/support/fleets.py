@@ -242,7 +242,7 @@ class Story(Struct, frozen=True):
     # -- moving on -------------------------------------------------------------------------------------------------
     def applied(self) -> Story:
         """All actions of the plan have succeeded."""
-        inventory, ledger = apply_plan(self.inventory, self.ledger, self.plan(), self.specs)
+        inventory, ledger = apply_plan(self.inventory, self.ledger, self.plan(), self.specs, self.now)
         return replace(self, inventory=inventory, ledger=ledger)
 
     def noticed(self) -> Story:

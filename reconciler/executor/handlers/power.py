@@ -73,7 +73,9 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
         return
     check_ownership(context, domain)
     context.ledger.forget_restarts(context.action.target.name)
-    if any(isinstance(follower.step, StartDomain) for follower in context.followers):
+    is_followed = any(isinstance(follower.step, StartDomain) for follower in context.followers)
+    # Shut down because its host is emptied, it did not end: it is started once the host takes VMs again.
+    if is_followed or context.action.why == "drain":
         context.ledger.note_restart(context.action.target.name)
     if _shut_down(step, context, host):
         return

@@ -59,3 +59,14 @@ def test_a_stop_of_ours_counts_restarts_anew(bench: Bench) -> None:
     bench.run_one(STOP)
 
     assert bench.ledger.view().restarts == {}
+
+
+def test_a_vm_that_is_shut_down_to_empty_its_host_did_not_end(bench: Bench) -> None:
+    bench.with_vm()
+    started(bench, "run-strategy")
+
+    bench.run(replace(action(STOP), why="drain"))
+
+    placement = bench.ledger.placement("web")
+    assert placement is not None
+    assert not placement.ran

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from reconciler.model.abilities import CpuAnswer, CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.inventory import ObservedDomain
-from reconciler.planner.migratability import mobility
+from reconciler.planner.mobility import mobility
 from reconciler.planner.world import make_world
 from tests.support.fleets import GIB, Story, host, observed_network, story, stranger, vm
 
@@ -117,7 +117,7 @@ def test_a_name_that_is_taken_there_keeps_it_off() -> None:
     fleet = running()
 
     assert verdicts(fleet.with_domain(stranger("web", fleet.domain().config), "h2")) == {
-        "h2": "another domain has its name there"
+        "h2": "another domain has its name or UUID, on h2"
     }
 
 

@@ -254,7 +254,7 @@ def test_another_machine_under_a_name_is_left_alone_though_nobody_watches_hosts(
     fleet = running().with_ledger(identities={"h1": "another-uuid"}).with_host("h1", domains={})
 
     assert fleet.plan().empty
-    assert "h1 can't be read" in fleet.unmet()["host-unread"].detail
+    assert "h1 is another machine now" in fleet.unmet()["host-unread"].detail
 
 
 # -- recovered, and not seen to run yet --------------------------------------------------------------------------------

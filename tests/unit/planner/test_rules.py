@@ -322,13 +322,6 @@ def test_a_vm_on_a_host_without_the_wanted_label_is_said() -> None:
     assert "asks for rack=a" in fleet.unmet()["not-wanted-here"].detail
 
 
-def test_a_vm_on_a_host_in_maintenance_is_said_and_left() -> None:
-    fleet = running().with_specs(host("h1", state="maintenance"))
-
-    assert fleet.plan().empty
-    assert "in maintenance" in fleet.unmet()["not-wanted-here"].detail
-
-
 def test_a_vm_with_an_unusable_spec_is_neither_changed_nor_removed() -> None:
     problem = SpecProblem(SourceRef("web.yaml", 7, 3), "S014", "VirtualMachine/web", "spec.memory", "unknown field")
     fleet = running().with_specs(without=["VirtualMachine/web"], unusable={ref("VirtualMachine/web"): problem})

@@ -1,0 +1,178 @@
+"""Moves that even out what hosts promise their guests: few, each worth it, and never back and forth.
+
+A move lowers the higher load of the two hosts by `minGain` or more, so that the loads of all hosts, highest first,
+come down in the order of words in a dictionary: that ends, and what it ends at is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from reconciler.model.resource import ObjectRef
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.migratability import as_it_runs
+from reconciler.planner.migrations import Mover
+from reconciler.planner.ownership import Copy
+from reconciler.planner.placement import Room, has_all
+from reconciler.planner.world import World
+
+_HOUR: Final = 3600.0
+_DIGITS: Final = 6
+
+
+class Shift(Struct, frozen=True):
+    """One move, and what it does to the loads of its two hosts (shares of what they may promise)."""
+
+    vm: str
+    source: str
+    target: str
+    before: tuple[float, float]
+    after: tuple[float, float]
+
+    @property
+    def gain(self) -> float:
+        """By how much the higher of the two loads comes down."""
+        return round(max(self.before) - max(self.after), _DIGITS)
+
+    @property
+    def words(self) -> str:
+        """`h1 82 → 71 %, h2 30 → 41 %`."""
+        hosts = (self.source, self.target)
+        told = zip(hosts, self.before, self.after, strict=True)
+        return ", ".join(f"{host} {100 * old:.0f} → {100 * new:.0f} %" for host, old, new in told)
+
+
+def shifts(mover: Mover) -> Iterator[Shift]:
+    """The next moves, the most worthwhile first; what the target has to give shrinks with each.
+
+    While it is on its way a VM takes room on both hosts, so what it leaves is counted as load, and not given away.
+    """
+    world, rooms, rules = mover.world, mover.rooms, mover.world.policy.balance
+    taking = [_Part(room) for name, room in sorted(rooms.items()) if _takes_part(world, name)]
+    budget = rules.moves_per_hour - _moved_lately(world)
+    moved: set[str] = set()
+    while budget > 0 and len(taking) > 1:
+        loads = [part.load() for part in taking]
+        if max(loads) - min(loads) <= rules.threshold:
+            return
+        best = _best(mover, taking, moved)
+        if best is None:
+            return
+        shift, here = best
+        here.leaves(as_it_runs(world.desired.vms[shift.vm], world.copies[shift.vm][0]))
+        moved.add(shift.vm)
+        budget -= 1
+        yield shift  # whoever carries it out takes the room at its target
+
+
+class _Part(Struct):
+    """A host that takes part, and what is to leave it by this plan."""
+
+    room: Room
+    memory: float = 0
+    cpus: float = 0
+
+    @property
+    def name(self) -> str:
+        return self.room.host.name
+
+    def leaves(self, vm: VirtualMachine) -> None:
+        memory, cpus = _size(vm)
+        self.memory, self.cpus = self.memory + memory, self.cpus + cpus
+
+    def load(self, memory: float = 0, cpus: float = 0) -> float:
+        """The share of its memory or CPUs, whichever is higher, that is promised, with so much more or less."""
+        room = self.room
+        shares = [
+            (total - free - left + more) / total
+            for total, free, left, more in (
+                (room.memory_total, room.memory_free, self.memory, memory),
+                (room.cpus_total, room.cpus_free, self.cpus, cpus),
+            )
+            if total > 0
+        ]
+        return round(max(shares, default=0.0), _DIGITS)
+
+
+def _size(vm: VirtualMachine) -> tuple[float, float]:
+    return vm.spec.max_memory or vm.spec.memory, vm.spec.cpu.count
+
+
+def _takes_part(world: World, host: str) -> bool:
+    return world.desired.hosts[host].spec.state == "active" and not world.is_paused(ObjectRef("Host", host))
+
+
+def _moved_lately(world: World) -> int:
+    """Moves of the last hour, whatever they were for, and those under way."""
+    lately = [
+        placement
+        for placement in world.ledger.placements.values()
+        if placement.epoch > 1 and 0 <= world.now - placement.since < _HOUR
+    ]
+    return len(lately) + len(world.ledger.migrations)
+
+
+def _best(mover: Mover, parts: list[_Part], moved: Collection[str]) -> tuple[Shift, _Part] | None:
+    """The most worthwhile move away from the fullest host that has one, and the host that it leaves."""
+    for here in sorted(parts, key=lambda part: (-part.load(), part.name)):
+        found = [
+            shift
+            for vm, copy in _movable(mover.world, here.name, moved)
+            if (shift := _least_loaded(mover, vm, copy, here, parts)) is not None
+        ]
+        if found:
+            return min(found, key=lambda shift: (-shift.gain, shift.vm)), here
+    return None
+
+
+def _movable(world: World, host: str, moved: Collection[str]) -> Iterator[tuple[VirtualMachine, Copy]]:
+    """Running VMs of the host that rested for long enough, by name."""
+    cooldown = world.policy.balance.cooldown
+    for name in sorted(world.inventory.hosts[host].domains):
+        vm, copies, placement = (
+            world.desired.vms.get(name),
+            world.copies.get(name, ()),
+            world.ledger.placements.get(name),
+        )
+        if vm is None or placement is None or len(copies) != 1 or name in moved:
+            continue
+        rested = not 0 <= world.now - placement.since < cooldown
+        if (
+            copies[0].host == host
+            and copies[0].domain.state == "running"
+            and rested
+            and not world.is_paused(_ref(name))
+        ):
+            yield as_it_runs(vm, copies[0]), copies[0]
+
+
+def _ref(vm: str) -> ObjectRef:
+    return ObjectRef("VirtualMachine", vm)
+
+
+def _least_loaded(mover: Mover, vm: VirtualMachine, copy: Copy, here: _Part, parts: list[_Part]) -> Shift | None:
+    """The move of `vm` to the host that carries it most easily; None where that gains too little."""
+    memory, cpus = _size(vm)
+    now, left = here.load(), here.load(-memory, -cpus)
+    worth = [
+        shift
+        for there in parts
+        if there is not here
+        for shift in [Shift(vm.name, here.name, there.name, (now, there.load()), (left, there.load(memory, cpus)))]
+        if shift.gain >= mover.world.policy.balance.min_gain and not _crowds(vm, here.room, there.room)
+    ]
+    obstacles = mover.obstacles(vm, copy) if worth else {}
+    possible = [shift for shift in worth if not obstacles[shift.target]]
+    return min(possible, key=lambda shift: (-shift.gain, shift.target), default=None)
+
+
+def _crowds(vm: VirtualMachine, here: Room, there: Room) -> bool:
+    """Whether it would be among more VMs that it is to be spread from, if that can be had."""
+    wanted = vm.spec.placement.prefer_spread
+    if not wanted:
+        return False
+    beside = sum(has_all(labels, wanted) for labels in here.labels_there) - has_all(vm.metadata.labels, wanted)
+    return sum(has_all(labels, wanted) for labels in there.labels_there) > beside

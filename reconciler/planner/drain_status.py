@@ -1,0 +1,52 @@
+"""How far a host in maintenance is emptied, and whether its power may go off."""
+
+from __future__ import annotations
+
+from reconciler.model.host import Host
+from reconciler.model.plan import Plan
+from reconciler.model.resource import ObjectRef
+from reconciler.model.status import Drain
+from reconciler.planner.world import World
+
+SAFE = "safe to power off"
+
+
+def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:
+    """What is left on the host; None unless it is to be emptied and was read: unseen is not empty."""
+    observed = world.inventory.hosts.get(host.name)
+    if host.spec.state != "maintenance" or observed is None:
+        return None
+    running = {domain.name for domain in observed.domains.values() if domain.active}
+    ours = {
+        name
+        for name in running
+        if (mark := observed.domains[name].config.mark) is not None and mark.fleet == world.fleet
+    }
+    moving = {
+        vm for vm, migration in world.ledger.migrations.items() if host.name in (migration.source, migration.target)
+    }
+    stuck = {
+        unmet.target.name for unmet in plan.unmet if unmet.reason == "not-wanted-here" and unmet.severity == "blocked"
+    }
+    at_work = {str(ObjectRef("VirtualMachine", name)) for name in observed.domains} & world.ledger.in_flight
+    return Drain(
+        left=len(ours | moving),
+        stuck=len(ours & stuck),
+        strangers=len(running - ours),
+        at_work=bool(at_work) or any(action.host == host.name for action in plan.actions),
+    )
+
+
+def drain_words(drain: Drain) -> str:
+    """`safe to power off`, or what there is left to do."""
+    if drain.is_safe:
+        return SAFE
+    if not drain.left:
+        return f"empty, but for {_some(drain.strangers, 'unmanaged guest')}" if drain.strangers else "being emptied"
+    stuck = f", {drain.stuck} of them can't be moved" if drain.stuck else ""
+    others = f", {_some(drain.strangers, 'unmanaged guest')}" if drain.strangers else ""
+    return f"being emptied: {_some(drain.left, 'VM')} left{stuck}{others}"
+
+
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,213 @@
+"""Running VMs that are to go to another host: which, where to, in which order, and how many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from reconciler.model.plan import Why
+from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import StopDomain
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.balance import shifts
+from reconciler.planner.lost_hosts import unfit_for_new_vms
+from reconciler.planner.migratability import as_it_runs
+from reconciler.planner.migrations import Mover
+from reconciler.planner.ownership import Copy
+from reconciler.planner.world import World
+
+_TRIES: Final = 3
+"""Failed migrations to a host after which it counts as one that does not take the VM."""
+
+
+class Wish(Struct, frozen=True):
+    """A running VM that is to leave its host."""
+
+    vm: VirtualMachine
+    copy: Copy
+    why: Why
+    """`drain` or `placement-rule`."""
+    reason: str
+    """What is wrong with where it is: `which is in maintenance`."""
+    after: tuple[str, ...] = ()
+    """Actions that this plan does to it where it is."""
+
+    @property
+    def target(self) -> ObjectRef:
+        return ObjectRef("VirtualMachine", self.vm.name)
+
+    @property
+    def urgency(self) -> tuple[object, ...]:
+        """Hosts that are emptied first; then by priority, the largest first while there is room for it."""
+        size = self.vm.spec.max_memory or self.vm.spec.memory
+        return (self.why != "drain", -self.vm.spec.ha.priority, -size, self.vm.name)
+
+
+class Berths(Struct):
+    """How many more VMs may be on their way at once: in the fleet, and out of each host."""
+
+    fleet: int
+    per_source: int
+    leaving: dict[str, int]
+
+    def full(self, source: str) -> str:
+        """Why one more can't leave `source` now; empty if it can."""
+        if self.fleet <= 0:
+            return "as many as may be on their way at once are"
+        if self.leaving.get(source, 0) >= self.per_source:
+            return (
+                f"{self.per_source} at once leave {source}" if self.per_source > 1 else f"one at a time leaves {source}"
+            )
+        return ""
+
+    def take(self, source: str) -> None:
+        """One more is on its way."""
+        self.fleet -= 1
+        self.leaving[source] = self.leaving.get(source, 0) + 1
+
+
+def make_berths(world: World) -> Berths:
+    """What the policy allows, less those that are on their way already."""
+    rules, leaving = world.policy.migration, dict[str, int]()
+    for migration in world.ledger.migrations.values():
+        leaving[migration.source] = leaving.get(migration.source, 0) + 1
+    return Berths(rules.parallel_fleet - len(world.ledger.migrations), rules.parallel_per_source, leaving)
+
+
+def plan_moves(mover: Mover, wishes: Iterable[Wish]) -> None:
+    """Move the VMs that have to leave their hosts; if there are none, and nothing else is to do, even out the loads."""
+    world, berths = mover.world, make_berths(mover.world)
+    wanted = sorted(wishes, key=lambda wish: wish.urgency)
+    for wish in wanted:
+        _Leaving(mover, berths, wish).plan()
+    if world.policy.balance.enabled and not wanted and not mover.draft.actions and _is_calm(world):
+        _even_out(mover, berths)
+
+
+def _is_calm(world: World) -> bool:
+    """Whether all hosts are in sight and well: what is out of sight may want the room soon."""
+    unwell = any(unfit_for_new_vms(world.ledger, name) for name in world.desired.hosts)
+    return not world.unread and not world.ledger.incidents and not unwell
+
+
+def _even_out(mover: Mover, berths: Berths) -> None:
+    for shift in shifts(mover):
+        if berths.full(shift.source):
+            return
+        berths.take(shift.source)
+        copy = mover.world.copies[shift.vm][0]
+        vm = as_it_runs(mover.world.desired.vms[shift.vm], copy)
+        mover.plan_move(vm, copy, why="balance", detail=f"to even out: {shift.words}", only=(shift.target,))
+
+
+class _Leaving(Struct, frozen=True):
+    """Plans one wish."""
+
+    mover: Mover
+    berths: Berths
+    wish: Wish
+
+    @property
+    def _world(self) -> World:
+        return self.mover.world
+
+    def plan(self) -> None:
+        """Move it, say what it waits for, or do what its spec wants where it can't be moved."""
+        wish, source = self.wish, self.wish.copy.host
+        held = ObjectRef("Host", source)
+        if self._world.is_paused(held):
+            hint = self._world.how_to_resume(held)
+            detail = f"{held} is held; changes on it wait"
+            self.mover.draft.wait(wish.target, "paused", detail, host=source, hint=hint)
+        elif wish.why == "drain" and wish.vm.spec.placement.on_drain == "block":
+            self._stays("onDrain: block leaves it to you", "shut it down, or migrate it by hand")
+        elif trouble := unfit_for_new_vms(self._world.ledger, source):
+            self._waits(f"{source}: {trouble}")
+        elif full := self.berths.full(source):
+            obstacles = self.mover.obstacles(wish.vm, wish.copy)
+            if all(obstacles.values()):
+                self._is_stuck(obstacles)
+            else:
+                self._waits(full)
+        else:
+            self._go()
+
+    def _go(self) -> None:
+        wish = self.wish
+        detail = f"it is on {wish.copy.host}, {wish.reason}"
+        verdict = self.mover.plan_move(wish.vm, wish.copy, why=wish.why, detail=detail, after=wish.after)
+        if verdict.host is None:
+            self._is_stuck({host: why for host, why in verdict.rejections if host != wish.copy.host})
+        else:
+            self.berths.take(wish.copy.host)
+
+    def _is_stuck(self, obstacles: Mapping[str, str]) -> None:
+        wish = self.wish
+        seen = {**obstacles, **dict.fromkeys(self._world.unread, "can't be read")}
+        shuts_down = wish.why == "drain" and wish.vm.spec.placement.on_drain == "shutdown"
+        if shuts_down and wish.copy.domain.state == "running" and not wish.after and self._is_certain(seen):
+            self._shut_down()
+            return
+        own = self.mover.why_stuck(wish.vm, wish.copy)
+        hint = "make room, or change what stands in the way"
+        if wish.why == "drain":
+            hint += "; placement.onDrain: shutdown would shut it down"
+        self._stays(own or "no other host takes it", hint, () if own else tuple(sorted(seen.items())))
+
+    def _is_certain(self, obstacles: Mapping[str, str]) -> bool:
+        """Whether no other host will take it, as far as one can know: who has not answered may yet."""
+        return all(
+            _is_known(self._world, host) and (not self._tries(host) or self._tries(host) >= _TRIES)
+            for host in obstacles
+        )
+
+    def _tries(self, host: str) -> int:
+        """How often it was tried in vain to migrate it there."""
+        failure = self._world.ledger.failures.get(f"migrate-domain:{self.wish.target}@{host}")
+        return failure.attempts if failure is not None else 0
+
+    def _shut_down(self) -> None:
+        wish = self.wish
+        self.mover.draft.act(
+            StopDomain(
+                domain=wish.vm.name,
+                uuid=wish.copy.domain.uuid,
+                timeout=wish.vm.spec.shutdown.timeout or self._world.policy.shutdown_timeout,
+                force=wish.vm.spec.shutdown.force,
+            ),
+            target=wish.target,
+            host=wish.copy.host,
+            sign="change",
+            why="drain",
+            detail=f"shut down until {wish.copy.host} is active again: no other host takes it",
+            disruption="reboot",
+        )
+
+    def _waits(self, why: str) -> None:
+        source = self.wish.copy.host
+        detail = f"it is on {source}, {self.wish.reason}, and moves later: {why}"
+        self.mover.draft.wait(self.wish.target, "move-waits", detail, host=source)
+
+    def _stays(self, why: str, hint: str, rejections: tuple[tuple[str, str], ...] = ()) -> None:
+        source = self.wish.copy.host
+        self.mover.draft.wait(
+            self.wish.target,
+            "not-wanted-here",
+            f"it is on {source}, {self.wish.reason}; {why}",
+            severity="blocked" if self.wish.why == "drain" else "waiting",
+            host=source,
+            hint=hint,
+            per_host=rejections,
+        )
+
+
+def _is_known(world: World, host: str) -> bool:
+    """Whether what stands in the way of a host is known for sure: not so while it might just not have answered yet."""
+    spec, health = world.desired.hosts[host], world.ledger.health.get(host)
+    if spec.spec.state != "active":
+        return True
+    if host not in world.inventory.hosts:
+        return host in world.dead
+    return world.inventory.hosts[host].abilities is not None and (health is None or health.state != "suspect")

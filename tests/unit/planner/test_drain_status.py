@@ -1,0 +1,74 @@
+"""`status` tells how far a host in maintenance is emptied, and when its power may go off."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from reconciler.model.status import Drain, HostStatus
+from reconciler.planner.fleet_status import fleet_status
+from tests.support.fleets import Story, host, story, stranger, vm
+from tests.unit.planner.test_drain import fleet, settled
+
+
+def of_h1(now: Story) -> HostStatus:
+    status = fleet_status(now.specs, now.inventory, now.ledger, now.policy, now.plan(), now.now)
+    return next(found for found in status.hosts if found.name == "h1")
+
+
+def drain(now: Story) -> Drain:
+    found = of_h1(now).drain
+    assert found is not None
+    return found
+
+
+def test_a_host_that_is_emptied_tells_how_many_are_left() -> None:
+    status = of_h1(fleet(vm("a"), vm("b")))
+
+    assert status.drain == Drain(left=2, stuck=0, strangers=0, at_work=False)
+    assert status.message == "being emptied: 2 VMs left"
+
+
+def test_an_empty_host_is_safe_to_power_off() -> None:
+    done = settled(fleet(vm("a"), vm("b")))
+
+    assert drain(done).is_safe
+    assert of_h1(done).message == "safe to power off"
+
+
+def test_vms_that_are_off_are_no_reason_to_wait() -> None:
+    assert drain(fleet(vm(runStrategy="Halted"))).is_safe
+
+
+def test_vms_that_can_not_be_moved_are_counted() -> None:
+    stuck = fleet(vm("a", placement={"onDrain": "block"}), vm("b"))
+
+    assert of_h1(stuck).message == "being emptied: 2 VMs left, 1 of them can't be moved"
+    assert not drain(stuck).is_safe
+
+
+def test_guests_of_other_people_are_told_of_and_the_host_is_not_safe() -> None:
+    done = settled(fleet(vm()))
+    other = stranger("theirs", done.domain(on="h2").config)
+
+    left = done.with_domain(other)
+
+    assert of_h1(left).message == "empty, but for 1 unmanaged guest"
+    assert not drain(left).is_safe
+
+
+def test_a_host_that_could_not_be_read_is_never_called_empty() -> None:
+    unread = settled(fleet(vm())).losing_sight_of("h1")
+
+    assert of_h1(unread).drain is None
+
+
+def test_a_host_on_which_somebody_is_at_work_is_not_safe() -> None:
+    halted = fleet(vm(runStrategy="Halted"))
+
+    assert not drain(
+        replace(halted, ledger=replace(halted.ledger, in_flight=frozenset({"VirtualMachine/web"})))
+    ).is_safe
+
+
+def test_an_active_host_has_no_such_word() -> None:
+    assert of_h1(story(vm(), host("h1"), hosts=2, shared=True).converged()).drain is None
