@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from reconciler.errors import UsageError
+from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.policy import Balance, HighAvailability, Limits, Migration, Policy
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
@@ -29,7 +30,9 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "ha": HighAvailability,
     "migration": Migration,
     "balance": Balance,
+    "ledger.etcd": EtcdLedger,
 }
+_MAPPINGS: Final = frozenset(section.partition(".")[0] for section in _SECTIONS)
 
 
 def _path(value: object) -> object:
@@ -46,6 +49,8 @@ class _Options(Policy):
     """Directory of specs; a path in the file is relative to the file."""
     state_dir: FilePath = DEFAULT_STATE_DIR
     """Where the ledger, cached images and inputs of passes are kept; one controller at a time."""
+    ledger: LedgerSettings = LedgerSettings()
+    """Where the ledger is kept."""
     log_format: LogFormat = "console"
     """Whether logs are lines for people or JSON."""
     metrics_listen: Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5}$")] | None = None
@@ -71,6 +76,8 @@ class Settings(Struct, frozen=True):
     log_format: LogFormat = "console"
     metrics_listen: str | None = None
     """`ADDRESS:PORT`; see the configuration."""
+    etcd: EtcdLedger | None = None
+    """Where several controllers share the ledger; None where it is a file of the state directory."""
     config_file: Path | None = None
     """The configuration file that was read; None where there was none."""
     interactive: bool = True
@@ -133,6 +140,7 @@ def load_settings(
         ),
         log_format=options.log_format,
         metrics_listen=options.metrics_listen,
+        etcd=options.ledger.etcd if options.ledger.etcd.endpoints else None,
         config_file=file,
         interactive=interactive and not env.get("RECONCILER_NO_INPUT"),
         verbosity=verbosity,
@@ -147,7 +155,7 @@ def _no_specs(directory: Path, what: str) -> UsageError:
 
 def setting_keys() -> tuple[str, ...]:
     """Every key that a configuration file may hold, `limits.actionsPerHost` and all."""
-    flat = [_alias(name) for name in _Options.model_fields if name not in _SECTIONS]
+    flat = [_alias(name) for name in _Options.model_fields if name not in _MAPPINGS]
     inner = [f"{section}.{_alias(name)}" for section, model in _SECTIONS.items() for name in model.model_fields]
     return tuple(sorted([*flat, *inner]))
 
@@ -228,12 +236,18 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            section, _, inner = key.partition(".")
-            if inner:
-                merged[section] = {**merged.get(section, {}), inner: value}
-            else:
-                merged[key] = dict(value) if isinstance(value, dict) else value
+            _put(merged, key.split("."), value)
     return merged
+
+
+def _put(into: dict[str, Any], path: list[str], value: Any) -> None:
+    first, *rest = path
+    if rest:
+        inner = into.get(first)
+        into[first] = dict(inner) if isinstance(inner, dict) else {}
+        _put(into[first], rest, value)
+    else:
+        into[first] = value
 
 
 # -- checking and telling ----------------------------------------------------------------------------------------------
@@ -246,7 +260,7 @@ def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> _Option
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        where = sources.get(key) or sources.get(key.partition(".")[0]) or "configuration"
+        where = next((sources[place] for place in _outwards(key) if place in sources), "configuration")
         if first["type"] == "extra_forbidden":
             near = difflib.get_close_matches(key, setting_keys(), n=1)
             advice = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(setting_keys())}"
@@ -256,18 +270,34 @@ def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> _Option
         ) from error
 
 
+def _outwards(key: str) -> Iterator[str]:
+    """`a.b.c`, `a.b`, `a`."""
+    while key:
+        yield key
+        key = key.rpartition(".")[0]
+
+
 def _origins(options: _Options, sources: Mapping[str, str]) -> Iterator[Origin]:
     dumped = options.model_dump(mode="json", by_alias=True)
-    flat = {key: value for key, value in dumped.items() if key not in _SECTIONS}
-    flat |= {f"{section}.{key}": value for section in _SECTIONS for key, value in dumped[section].items()}
+    flat = {key: value for key, value in dumped.items() if key not in _MAPPINGS}
+    flat |= {f"{section}.{key}": value for section in _SECTIONS for key, value in _within(dumped, section).items()}
     for key in sorted(flat):
         yield Origin(key, _text(flat[key]), sources.get(key, "default"))
+
+
+def _within(dumped: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    for part in section.split("."):
+        dumped = dumped[part]
+    return dumped
 
 
 def _text(value: object) -> str:
     """As an environment variable would hold it."""
     if isinstance(value, list):
-        return ":".join(str(item) for item in value)
+        items = [str(item) for item in value]
+        return (",".join if any(":" in item for item in items) else ":".join)(items)
+    if isinstance(value, dict):  # a reference to a secret
+        return next((f"{kind}:{name}" for kind, name in value.items() if name), "")
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)

@@ -5,6 +5,9 @@
     ├── SpecError               specs can't be used as written
     ├── StateError              the state directory can't be used
     │   ├── LedgerError         the ledger is damaged, full or newer than this program
+    │   │   ├── StoreUnavailable etcd does not answer: whether a change was applied is not known
+    │   │   ├── StoreWentBack   etcd holds less than it did: it was put back, or is another one
+    │   │   └── LeadLost        this controller does not lead any more, so it may change nothing
     │   └── ControllerRunning   another controller holds the state directory
     ├── HostError               something on a host
     │   ├── TransientHostError  may succeed when tried again
@@ -63,8 +66,20 @@ class LedgerError(StateError):
     """The ledger is damaged, full, or newer than this program."""
 
 
+class StoreUnavailable(LedgerError):
+    """No member of etcd answered in time: whether a change was applied is not known."""
+
+
+class StoreWentBack(LedgerError):
+    """etcd is behind what was seen of it, or another cluster: whoever believed it would undo what was done since."""
+
+
+class LeadLost(LedgerError):
+    """This controller does not lead any more, or can't be sure that it does: nothing may be changed by it."""
+
+
 class ControllerRunning(StateError):
-    """Another controller holds the state directory."""
+    """Another controller holds the state directory, or leads the fleet."""
 
 
 class HostError(ReconcilerError):

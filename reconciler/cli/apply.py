@@ -43,7 +43,7 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
         view = session.look()
         if view.ledger.failures and expect is None:
             # Whoever runs apply may just have mended what failed: it is tried now, not in ten minutes.
-            with doors.write_ledger(settings.state_dir) as ledger:
+            with doors.write_ledger(settings) as ledger:
                 ledger.forget_failures_except(())
             view = session.look()
         warn_of_problems(view.desired, settings.verbosity, commands)

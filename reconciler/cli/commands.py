@@ -197,6 +197,15 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         [_object(required=False, metavar="[KIND/NAME]")],
     ),
     command(
+        "leader",
+        "leader:run",
+        "Tell who leads, where several controllers share a ledger in etcd.\n\nExit: 0 somebody leads, 1 nobody does.",
+        [
+            _flag("--json", "As JSON."),
+            _flag("--accept-store", "Believe etcd as it is now, after it was restored from a backup or replaced."),
+        ],
+    ),
+    command(
         "init",
         "init:run",
         "Write a small fleet that works on this machine into the new directory DIR.",

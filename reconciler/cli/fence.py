@@ -42,7 +42,7 @@ def run_status(invocation: Invocation, *, host: str | None, json: bool) -> int:
     settings = invocation.settings()
     doors = invocation.doors()
     hosts = chosen_hosts(doors, settings, host)
-    with doors.read_ledger(settings.state_dir) as ledger:
+    with doors.read_ledger(settings) as ledger:
         view = ledger.view()
         attempts = {item.name: ledger.attempts(item.name, _ATTEMPTS_SHOWN) for item in hosts}
     with ThreadPoolExecutor(_AT_ONCE) as pool, closing(open_devices(settings)) as devices:
@@ -149,7 +149,7 @@ def _remember(doors: Outside, settings: Settings, result: FenceTest) -> None:
     told = LedgerEvent(
         at=result.at, pass_id="", target=f"Host/{result.host}", host="", event=event, message=result.message
     )
-    with doors.write_ledger(settings.state_dir) as ledger:
+    with doors.write_ledger(settings) as ledger:
         ledger.record_fence_test(result)
         ledger.record_event(told)
 

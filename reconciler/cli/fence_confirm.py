@@ -45,7 +45,7 @@ def run(
     doors = invocation.doors()
     commands = command_line(invocation)
     name, why = host_name(host), _checked_reason(reason)
-    with doors.read_ledger(settings.state_dir) as book:
+    with doors.read_ledger(settings) as book:
         view = book.view()
     incident = _open_incident(view, name, commands)
     if name in view.proofs:
@@ -63,7 +63,7 @@ def run(
         click.echo("nothing was recorded", err=True)
         return 1
     proof = FenceProof(name, incident.id, "human", SystemClock().now(), why, who(by))
-    with doors.write_ledger(settings.state_dir) as ledger:
+    with doors.write_ledger(settings) as ledger:
         ledger.record_proof(proof)
         ledger.record_event(
             LedgerEvent(proof.at, "", f"Host/{name}", "", FENCE_PROOF, f"confirmed by {proof.by}: {why}")

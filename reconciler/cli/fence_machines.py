@@ -19,7 +19,7 @@ def known_machines(
     doors: Outside, settings: Settings, *, asked: Iterable[Host], fleet: Sequence[Host]
 ) -> dict[str, str]:
     """UUID of the machine by host: as it was first read; hosts that are `asked`, or were never read, say it now."""
-    with doors.read_ledger(settings.state_dir) as ledger:
+    with doors.read_ledger(settings) as ledger:
         known = dict(ledger.view().identities)
     wanted = {host.name for host in asked} | {host.name for host in fleet if host.name not in known}
     with doors.open_session(settings, None) as session, ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -70,8 +70,9 @@ class Outside(Struct, frozen=True):
     """Returns once the daemon was asked to end and has."""
     load_specs: Callable[[Path, str], DesiredState]
     """Directory and fleet."""
-    read_ledger: Callable[[Path], AbstractContextManager[LedgerBook]]
-    write_ledger: Callable[[Path], AbstractContextManager[LedgerBook]]
+    read_ledger: Callable[[Settings], AbstractContextManager[LedgerBook]]
+    write_ledger: Callable[[Settings], AbstractContextManager[LedgerBook]]
+    """Beside a controller too; where several share a ledger, whoever leads is asked to write."""
 
 
 def production() -> Outside:
@@ -92,14 +93,19 @@ def production() -> Outside:
         desired: DesiredState = import_module("reconciler.specfiles.loader").load(directory, fleet=fleet)
         return desired
 
-    def read_ledger(state_dir: Path) -> AbstractContextManager[LedgerBook]:
-        ledger: AbstractContextManager[LedgerBook] = import_module("reconciler.ledger.store").Ledger(
-            state_dir, readonly=True
-        )
-        return ledger
+    def read_ledger(settings: Settings) -> AbstractContextManager[LedgerBook]:
+        return _ledger(settings, readonly=True)
 
-    def write_ledger(state_dir: Path) -> AbstractContextManager[LedgerBook]:
-        ledger: AbstractContextManager[LedgerBook] = import_module("reconciler.ledger.store").Ledger(state_dir)
-        return ledger
+    def write_ledger(settings: Settings) -> AbstractContextManager[LedgerBook]:
+        return _ledger(settings, readonly=False)
 
     return Outside(open_session, run_daemon, load_specs, read_ledger, write_ledger)
+
+
+def _ledger(settings: Settings, *, readonly: bool) -> AbstractContextManager[LedgerBook]:
+    if settings.etcd is None:
+        ledger = import_module("reconciler.ledger.store").Ledger(settings.state_dir, readonly=readonly)
+    else:
+        ledger = import_module("reconciler.cli.leader").ledger_of(settings, readonly=readonly)
+    opened: AbstractContextManager[LedgerBook] = ledger
+    return opened

@@ -20,7 +20,7 @@ def run_pause(invocation: Invocation, *, target: str | None) -> int:
     """Hold changes of one object, or of everything."""
     settings, doors = invocation.settings(), invocation.doors()
     held = _held(target)
-    with doors.write_ledger(settings.state_dir) as ledger:
+    with doors.write_ledger(settings) as ledger:
         if held in ledger.view().paused:
             click.echo(f"{_words(held)} was held already")
             return 0
@@ -37,7 +37,7 @@ def run_resume(invocation: Invocation, *, target: str | None) -> int:
     """Let changes go on, and have what failed tried again without its pause."""
     settings = invocation.settings()
     held = _held(target)
-    with invocation.doors().write_ledger(settings.state_dir) as ledger:
+    with invocation.doors().write_ledger(settings) as ledger:
         failures = [key for key in ledger.view().failures if _concerns(key, held)]
         for key in failures:
             ledger.clear_failure(key)

@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from reconciler.cli.words import count
 from reconciler.clock import Clock
 from reconciler.config import Settings
 from reconciler.daemon.view import View
-from reconciler.errors import HostError
+from reconciler.errors import HostError, StateError
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.ledger.controller_lock import controller_holder
 from reconciler.model.desired_state import DesiredState
@@ -49,12 +50,23 @@ def controller_checks(settings: Settings, desired: DesiredState | None) -> Itera
     yield _versions()
     yield _state_directory(settings.state_dir)
     yield _space(settings.state_dir)
-    holder = controller_holder(settings.state_dir)
-    yield Check(
-        "good", "controller", f"{holder} is at work" if holder else "none runs: apply and run are free to start"
-    )
+    yield _controller(settings)
     if desired is not None:
         yield from _transports({urlsplit(host.spec.uri).scheme for host in desired.hosts.values()})
+
+
+def _controller(settings: Settings) -> Check:
+    try:
+        if settings.etcd is None:
+            holder = controller_holder(settings.state_dir)
+        else:
+            leader = import_module("reconciler.cli.leader").leader_now(settings)
+            holder = f"{leader}, leads by etcd and" if leader else None
+    except StateError as error:
+        return Check("bad", "controller", error.message, error.hint)
+    return Check(
+        "good", "controller", f"{holder} is at work" if holder else "none runs: apply and run are free to start"
+    )
 
 
 def _versions() -> Check:

@@ -37,7 +37,7 @@ def run(invocation: Invocation, *, target: str, directory: Path | None, events: 
     with doors.open_session(settings, None) as session:
         view = session.look()
     reference = named or _the_one_called(target, view)
-    with doors.read_ledger(settings.state_dir) as ledger:
+    with doors.read_ledger(settings) as ledger:
         # Twice as many are read, for beginnings are left out where their end is told.
         past = without_beginnings(ledger.events(str(reference), 2 * events))[:events] if events else []
         timeline = _timeline(reference, ledger)

@@ -57,17 +57,34 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     clock = SystemClock()
     stop = threading.Event()
     dirty = Dirty(clock)
-    with _signals(stop, dirty), open_session(settings, writer="run", clock=clock) as session:
-        session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
-        session.watch_hosts(lambda reason: dirty.mark(reason, urgent=True))
-        guests = GuestWatch(session.fleet, session.ledger.record_silent_guests, clock, notify=dirty.mark)
-        with (
-            SpecsWatch(settings.specs_directory(), dirty) as watch,
-            _metrics(settings, session.ledger) as on_done,
-            closing(guests),
-        ):
-            guests.start()
-            Loop(session, watch, dirty, clock, timing or Timing(), guests=guests, on_done=on_done).run(stop)
+    with _signals(stop, dirty):
+        if settings.etcd is not None:
+            import_module("reconciler.daemon.sharing").stand_by(settings, clock, dirty, stop, timing or Timing())
+            return
+        with open_session(settings, writer="run", clock=clock) as session:
+            look_after(settings, session, clock, dirty, stop, timing or Timing())
+
+
+def look_after(
+    settings: Settings,
+    session: Session,
+    clock: Clock,
+    dirty: Dirty,
+    stop: threading.Event,
+    timing: Timing,
+    why_over: Callable[[], str] = lambda: "",
+) -> None:
+    """Have the loop run on `session` until `stop` is set, or `why_over` gives a reason."""
+    session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
+    session.watch_hosts(lambda reason: dirty.mark(reason, urgent=True))
+    guests = GuestWatch(session.fleet, session.ledger.record_silent_guests, clock, notify=dirty.mark)
+    with (
+        SpecsWatch(settings.specs_directory(), dirty) as watch,
+        _metrics(settings, session.ledger) as on_done,
+        closing(guests),
+    ):
+        guests.start()
+        Loop(session, watch, dirty, clock, timing, guests=guests, on_done=on_done).run(stop, why_over)
 
 
 @contextmanager
@@ -118,18 +135,21 @@ class Loop:
         if self._tell_done is not None:
             self._tell_done(action)
 
-    def run(self, stop: threading.Event) -> None:
-        """Pass after pass until `stop` is set."""
+    def run(self, stop: threading.Event, why_over: Callable[[], str] = lambda: "") -> None:
+        """Pass after pass until `stop` is set, or `why_over` gives a reason: this controller does not lead any more."""
         log.info("daemon.started")
         reasons: tuple[str, ...] = ("start",)
         ready = False
-        while not stop.is_set():
+        while not stop.is_set() and not why_over():
             view = self._pass(reasons)
             if view is not None and not ready:
                 self._service.ready(_sentence(view))
                 ready = True
-            reasons = self._wait(view, stop)
-        self._service.stopping()
+            reasons = self._wait(view, lambda: stop.is_set() or bool(why_over()))
+        if stop.is_set():
+            self._service.stopping()
+        else:
+            self._service.status(f"stopped leading: {why_over()}")
         log.info("daemon.stopping", in_flight=len(self._workers.targets))
         self._workers.stop(HAND_BACK)
         log.info("daemon.stopped")
@@ -167,11 +187,11 @@ class Loop:
             self._workers.start(view, pass_id)
         return view
 
-    def _wait(self, view: View | None, stop: threading.Event) -> tuple[str, ...]:
+    def _wait(self, view: View | None, is_over: Callable[[], bool]) -> tuple[str, ...]:
         """Until something is dirty, a retry or a repeat is due or the sweep is; the watchdog is fed meanwhile."""
         deadline = self._clock.monotonic() + self._pause(view)
         interval = ServiceManager.watchdog_interval() or self._timing.sweep
-        while not stop.is_set():
+        while not is_over():
             self._service.alive()
             left = deadline - self._clock.monotonic()
             if left <= 0:

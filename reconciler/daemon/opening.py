@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
@@ -15,7 +17,7 @@ from reconciler.hypervisor.interface import Fleet
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.hypervisor.looking_fleet import LookingFleet
 from reconciler.images.catalog import ImageStore
-from reconciler.ledger.controller_lock import ControllerLock
+from reconciler.ledger.controller_lock import ControllerLock, Holder
 from reconciler.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -25,29 +27,58 @@ if TYPE_CHECKING:
     from reconciler.fencing.interface import PowerControl
 
 
+class Hold(Struct, frozen=True):
+    """A ledger, and what goes with it where several controllers share it."""
+
+    ledger: Ledger
+    check: Callable[[], None] | None = None
+    """Asked just before anything is changed: raises LeadLost."""
+    controller: Callable[[], Holder | None] | None = None
+    """Who controls the fleet now."""
+
+
 @contextmanager
 def open_session(
     settings: Settings, *, writer: str | None, clock: Clock | None = None, dialled: Dialled | None = None
 ) -> Iterator[Session]:
     """A session on the fleet of `settings`; `dialled` is the fleet where connecting to it was begun before.
 
-    `writer` is the command that takes control of the state directory (ControllerRunning if another has it); None looks
-    only, and works beside a controller. Raises StateError, LedgerError, UsageError.
+    `writer` is the command that takes control of the state directory, or the lead where several share a ledger
+    (ControllerRunning if another has it); None looks only, and works beside a controller. Raises StateError,
+    LedgerError, UsageError.
     """
     clock = clock or SystemClock()
     settings.specs_directory()
     with ExitStack() as stack:
-        if writer is not None:
-            stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
-        ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
-        fleet = dialled.fleet if dialled else _fleet(writer, clock)
+        if settings.etcd is None:
+            if writer is not None:
+                stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
+            hold = Hold(stack.enter_context(Ledger(settings.state_dir, readonly=writer is None)))
+        else:
+            take_hold = import_module("reconciler.daemon.sharing").take_hold
+            hold = stack.enter_context(take_hold(settings, writer))
+        yield stack.enter_context(session_on(settings, hold, writer, clock, dialled))
+
+
+@contextmanager
+def session_on(
+    settings: Settings, hold: Hold, writer: str | None, clock: Clock, dialled: Dialled | None = None
+) -> Iterator[Session]:
+    """As `open_session`, by who has taken control already."""
+    with ExitStack() as stack:
+        fleet: Fleet = dialled.fleet if dialled else _fleet(writer, clock)
         stack.callback(fleet.close)
         images = ImageStore(settings.state_dir, settings.policy, clock=clock)
-        power = _fence_devices(settings, clock, stack) if writer == "run" else None
+        power: PowerControl | None = _fence_devices(settings, clock, stack) if writer == "run" else None
+        if hold.check is not None:
+            guard = import_module("reconciler.executor.lead_guard")
+            fleet = guard.GuardedFleet(fleet, hold.check)
+            power = guard.GuardedPower(power, hold.check) if power is not None else None
         yield Session(
             settings,
             fleet=fleet,
-            ledger=ledger,
+            ledger=hold.ledger,
+            controller=hold.controller,
             images=images,
             clock=clock,
             writer=writer,

@@ -15,7 +15,8 @@ from reconciler.config import Settings
 from reconciler.daemon.last_seen import note_seen
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
-from reconciler.ledger.controller_lock import controller, controller_holder
+from reconciler.ledger.controller_lock import Holder
+from reconciler.ledger.controller_lock import controller as holder_of
 from reconciler.ledger.finished import finished_volumes
 from reconciler.ledger.old_copy import is_old_copy
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
@@ -68,15 +69,16 @@ class Session:
         host_watch: HostWatch | None = None,
         power: PowerControl | None = None,
         crew: Crew | None = None,
+        controller: Callable[[], Holder | None] | None = None,
     ) -> None:
         self._directory = settings.specs_directory()
-        self._state_dir = settings.state_dir
         self._policy = settings.policy
         self.fleet = fleet
         self._ledger = ledger
         self._images = images
         self._clock = clock
         self._writer = writer
+        self._controller = controller or partial(holder_of, settings.state_dir)
         self._inputs = inputs
         self._dialled_at = dialled_at
         self._collector = Collector(fleet, clock, readers)
@@ -125,6 +127,7 @@ class Session:
         decide = import_module("reconciler.daemon.decision").decide
         if meanwhile is not None:
             meanwhile()
+        self._ledger.refresh()
         known, is_stranger = self._ledger.view(), import_module("reconciler.planner.host_identity").is_stranger
         usual = known.read_seconds if self._writer is None else {}
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
@@ -137,7 +140,7 @@ class Session:
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now, mobility=mobility)
-        status = replace(status, controller=controller_holder(self._state_dir) or "" if not self._writer else "")
+        status = replace(status, controller=str(self._controller() or "") if not self._writer else "")
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
 
     def converge(
@@ -201,7 +204,7 @@ class Session:
             judged = self._keeper.note(desired, inventory, view, view.in_flight)
             return replace(judged, in_flight=view.in_flight)
         if self._writer is None:
-            holder = controller(self._state_dir)
+            holder = self._controller()
             if holder is not None and holder.command == "run":
                 # For the eye only, so the time of day will do.
                 return replace(view, quiet=self._clock.now() - holder.since < self._policy.ha.quiet_period)
@@ -289,6 +292,7 @@ class Session:
         if self._inputs is not None:
             self._inputs.note(pass_id, view)
         self._ledger.record_pass(pass_id, view.plan.generation, view.plan.fingerprint, view.at)
+        self._ledger.flush()
         wanted = (*(action.id for action in view.plan.actions), *view.plan.held)
         # What was worked on while the hosts were read may have failed since: the plan says nothing about that.
         self._ledger.forget_failures_except(wanted, on_hosts=view.plan.unseen, of=view.ledger.in_flight)

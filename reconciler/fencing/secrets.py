@@ -33,7 +33,7 @@ class Credentials:
 
         `owner` names host and level in errors: FencingError for a secret that is missing or can't be passed on.
         """
-        return {name: self._value(name, reference, owner) for name, reference in level.secrets.items()}
+        return {name: self.value(name, reference, owner) for name, reference in level.secrets.items()}
 
     def exposed(self, level: FencingLevel) -> tuple[Path, ...]:
         """Files of the level's secrets that every account of this machine can read."""
@@ -49,7 +49,8 @@ class Credentials:
                     found.append(file)
         return tuple(found)
 
-    def _value(self, name: str, reference: SecretRef, owner: str) -> str:
+    def value(self, name: str, reference: SecretRef, owner: str) -> str:
+        """The secret itself; `owner` names what has it, in errors: FencingError where it is no line of text."""
         if reference.env is not None:
             value = self._environ.get(reference.env)
             if value is None:

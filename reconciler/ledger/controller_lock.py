@@ -93,19 +93,25 @@ def _locked(descriptor: int, kind: int) -> bool:
 
 
 class Holder(Struct, frozen=True):
-    """Who controls a state directory."""
+    """Who controls a state directory, or leads a fleet."""
 
     command: str
     """Such as `apply` or `run`; empty for one that has the lock and has not yet written who it is."""
     pid: int = 0
     since: float = 0.0
     """Wall time in seconds."""
+    name: str = ""
+    """Of the controller, where several share a ledger."""
+    term: int = 0
+    """Of its lead, likewise."""
 
     def __str__(self) -> str:
         if not self.command:
             return "another controller (just starting)"
         since = datetime.fromtimestamp(self.since, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        return f"`reconciler {self.command}` (pid {self.pid}, since {since})"
+        where = f" on {self.name}" if self.name else ""
+        term = f", term {self.term}" if self.term else ""
+        return f"`reconciler {self.command}`{where} (pid {self.pid}, since {since}{term})"
 
 
 def _holder(content: bytes) -> Holder:

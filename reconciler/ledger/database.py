@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -74,11 +74,17 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
-    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.backup(copy)
-    connection.close()
-    _migrate(copy)
-    return copy
+    with closing(connection):
+        return open_in_memory(0, connection.backup)
+
+
+def open_in_memory(version: int, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """A ledger in memory, of schema `version` when `fill` is called with it, and of the newest afterwards."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _migrate(connection, version)
+    fill(connection)
+    _migrate(connection)
+    return connection
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -127,10 +133,10 @@ def _check_soundness(connection: sqlite3.Connection, path: Path) -> None:
         raise _damaged(path, verdict)
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite3.Connection, newest: int | None = None) -> None:
     current = schema_version(connection)
     for number, script in migrations():
-        if number > current:
+        if current < number and (newest is None or number <= newest):
             # One transaction a migration, its number included: a crash leaves the old schema or the new one.
             connection.executescript(
                 f"BEGIN IMMEDIATE;\n{script}\nPRAGMA application_id = {_APPLICATION_ID};\n"

@@ -7,21 +7,31 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from reconciler.errors import LedgerError
 from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading, open_for_writing, schema_version
 from reconciler.ledger.state_directory import check_state_directory, prepare_state_directory
 
+if TYPE_CHECKING:
+    from reconciler.ledger.replica import Mirror
+
 
 class LedgerFile:
-    """The database of one state directory, one transaction at a time; safe to use from several threads."""
+    """The database of one state directory, one transaction at a time; safe to use from several threads.
 
-    def __init__(self, state_dir: Path, *, readonly: bool = False) -> None:
+    With a `mirror` the database is its working copy, and what is written goes through it.
+    """
+
+    def __init__(self, state_dir: Path, *, readonly: bool = False, mirror: Mirror | None = None) -> None:
         self._path = state_dir / LEDGER_FILE
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        if not readonly:
+        self._mirror = mirror
+        if mirror is not None:
+            with explained(self._path):
+                self._connection = mirror.open()
+        elif not readonly:
             prepare_state_directory(state_dir)
             self._connection = open_for_writing(self._path)
         elif self._is_there():
@@ -71,6 +81,22 @@ class LedgerFile:
             self._connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             with _transaction(self._connection, "BEGIN IMMEDIATE"):
                 yield self._connection
+                if self._mirror is not None:
+                    self._mirror.write(durable=durable)
+
+    def refresh(self) -> None:
+        """Look anew, where this is a copy of what others write."""
+        with self._lock:
+            renewed = self._mirror.renewed() if self._mirror is not None else None
+            if renewed is not None and self._connection is not None:
+                self._connection.close()
+                self._connection = renewed
+
+    def flush(self) -> None:
+        """Have what is written for long in etcd, where that holds the ledger: history may wait there for a while."""
+        with self._lock:
+            if self._mirror is not None:
+                self._mirror.flush()
 
 
 @contextmanager

@@ -15,6 +15,8 @@ FENCE_PROOF: Final = "fence-proof"
 HOST_RETURNED: Final = "host-returned"
 HOST_ONLINE: Final = "host-online"
 HOST_QUARANTINED: Final = "host-quarantined"
+LEADS: Final = "leads"
+"""Of the whole fleet: a controller took the lead, its term in the message."""
 VM_DEFINED: Final = "vm-defined"
 VM_RUNNING: Final = "vm-running"
 

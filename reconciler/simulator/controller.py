@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -14,14 +14,26 @@ from reconciler.config import Settings
 from reconciler.daemon.host_watch import HostWatch
 from reconciler.daemon.loop import HAND_BACK, Loop, Timing
 from reconciler.daemon.session import Session
+from reconciler.daemon.standby import StandBy
 from reconciler.daemon.triggers import Dirty
 from reconciler.daemon.view import View
-from reconciler.errors import ReconcilerError
+from reconciler.errors import ControllerRunning, ReconcilerError
 from reconciler.executor.crew import Crew
+from reconciler.executor.lead_guard import GuardedFleet, GuardedPower
 from reconciler.fencing.devices import FenceDevices
+from reconciler.fencing.interface import PowerControl
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_world import SimulatedCrashError
+from reconciler.leadership.candidate import Candidate
+from reconciler.leadership.keys import Keys, Leader
+from reconciler.leadership.lead import Lead
+from reconciler.leadership.position import SeenPosition
+from reconciler.leadership.store import Store
+from reconciler.ledger.asking import Responder
 from reconciler.ledger.controller_lock import ControllerLock
+from reconciler.ledger.replica import Replica
+from reconciler.ledger.state_directory import prepare_state_directory
+from reconciler.ledger.terms import record_term
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
 from reconciler.simulator.event_clock import EventClock
@@ -29,6 +41,19 @@ from reconciler.simulator.simulated_images import SimulatedImages
 from reconciler.simulator.stepped_readers import SteppedReaders
 from reconciler.simulator.turns import Turns
 from reconciler.simulator.watched_ledger import LedgerWitness, WatchedLedger
+
+
+class Share(Struct, frozen=True):
+    """What a controller has that shares a ledger with others."""
+
+    name: str
+    store: Store
+    keys: Keys
+    lease_seconds: int
+    on_lead: Callable[[Lead], None]
+    """Told when it took the lead."""
+    on_standby: Callable[[str], None]
+    """Told in a sentence how it stands whenever it looked."""
 
 
 class Surroundings(Struct, frozen=True):
@@ -43,29 +68,49 @@ class Surroundings(Struct, frozen=True):
     """Makes the way to the fence devices that a controller has."""
     on_look: Callable[[View], None]
     on_failure: Callable[[ReconcilerError], None]
+    share: Share | None = None
 
     @property
     def state_dir(self) -> Path:
         return self.settings.state_dir
 
+    def candidate(self, share: Share) -> Candidate:
+        """This controller, standing for the lead; raises StateError."""
+        position = SeenPosition(prepare_state_directory(self.state_dir), share.store.name)
+        return Candidate(share.name, "run", share.store, share.keys, position, self.clock, share.lease_seconds)
+
+
+_WHILE_FROZEN: Final = 0.1
+
 
 class WatchedSession(Session):
     """The real session; somebody is told of each look at the fleet."""
 
-    def __init__(self, around: Surroundings, ledger: WatchedLedger, *, watching: bool, crew: Crew | None) -> None:
+    def __init__(
+        self,
+        around: Surroundings,
+        ledger: WatchedLedger,
+        *,
+        watching: bool,
+        crew: Crew | None,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self._around = around
         devices = around.devices() if watching else None
         self.hosts = _host_watch(around, devices) if devices is not None else None
+        power: PowerControl | None = devices
+        if devices is not None and check is not None:
+            power = GuardedPower(devices, check)
         super().__init__(
             around.settings,
-            fleet=around.fleet,
+            fleet=around.fleet if check is None else GuardedFleet(around.fleet, check),
             ledger=ledger,
             images=around.images,
             clock=around.clock,
             writer="run",
             readers=SteppedReaders(around.clock),
             host_watch=self.hosts,
-            power=devices,
+            power=power,
             crew=crew,
         )
 
@@ -126,40 +171,81 @@ def controlling(around: Surroundings, *, watching: bool = False, crew: Crew | No
 
     With `watching` it looks after hosts, and has the fence devices, as the daemon's does.
     """
-    with (
-        ControllerLock(around.state_dir, "run", around.clock),
-        WatchedLedger(around.state_dir, around.witness) as ledger,
-    ):
-        yield WatchedSession(around, ledger, watching=watching, crew=crew)
+    with ControllerLock(around.state_dir, "run", around.clock):
+        if around.share is None:
+            with WatchedLedger(around.state_dir, around.witness) as ledger:
+                yield WatchedSession(around, ledger, watching=watching, crew=crew)
+            return
+        lead = around.candidate(around.share).stand()
+        if isinstance(lead, Leader):
+            raise ControllerRunning(f"{lead} leads the fleet", hint="stop it first")
+        try:
+            with _leading(around, around.share, lead) as ledger:
+                yield WatchedSession(around, ledger, watching=watching, crew=crew, check=lead.check)
+        finally:
+            lead.give_up()
+
+
+@contextmanager
+def _leading(around: Surroundings, share: Share, lead: Lead) -> Iterator[WatchedLedger]:
+    mirror = Replica(lead, share.store, share.keys, around.state_dir)
+    with WatchedLedger(around.state_dir, around.witness, mirror) as ledger:
+        record_term(ledger, lead.leader)
+        yield ledger
 
 
 class Daemon:
-    """What `reconciler run` is: `live` returns once it was stopped; SimulatedCrashError says that it was killed."""
+    """What `reconciler run` is: `live` returns once it was stopped; SimulatedCrashError says that it was killed.
 
-    def __init__(self, around: Surroundings) -> None:
+    Without `turns` of its own it is the only process.
+    """
+
+    def __init__(self, around: Surroundings, turns: Turns | None = None) -> None:
         self._around = around
         self._stop = threading.Event()
         self._dirty = Dirty(around.clock)
-        self._is_dead = False
-        self._turns = Turns(around.clock)
+        self._is_alone = turns is None
+        self._turns = turns or Turns(around.clock)
 
     def live(self) -> None:
-        """Pass after pass until it is asked to stop."""
+        """Pass after pass until it is asked to stop, or while it leads, again and again."""
         around = self._around
-        with controlling(around, watching=True, crew=self._turns) as session:
-            session.watch(lambda event: self._dirty.mark(f"{event.kind} on {event.host}"))
+        if around.share is None:
+            with controlling(around, watching=True, crew=self._turns) as session, self._taking_turns():
+                self._look_after(session)
+            return
+        with ControllerLock(around.state_dir, "run", around.clock), self._taking_turns():
+            candidate = around.candidate(around.share)
+            StandBy(candidate, around.clock, self._rule, around.share.on_standby).run(self._stop)
+
+    def _rule(self, lead: Lead) -> None:
+        around, share = self._around, self._around.share
+        if share is None:
+            return
+        lead.on_loss(lambda _why: self._dirty.mark("lead lost", urgent=True))
+        share.on_lead(lead)
+        with self._polling() as poll, _leading(around, share, lead) as ledger:
+            poll(lead.poll)
+            poll(Responder(ledger, lead, share.store, share.keys, self._dirty.mark).poll)
+            session = WatchedSession(around, ledger, watching=True, crew=self._turns, check=lead.check)
+            self._look_after(session, lambda: lead.why_lost)
+            if not lead.why_lost:
+                ledger.flush()
+
+    def _look_after(self, session: WatchedSession, why_over: Callable[[], str] = lambda: "") -> None:
+        session.watch(lambda event: self._dirty.mark(f"{event.kind} on {event.host}"))
+        with self._polling() as poll:
             if session.hosts is not None:
                 session.hosts.subscribe(lambda reason: self._dirty.mark(reason, urgent=True))
-                self._poll(session.hosts)
-            loop = Loop(session, SpecsAreTold(), self._dirty, around.clock, Timing(), spawn=self._turns.start)
-            with self._taking_turns():
-                loop.run(self._stop)
+                poll(session.hosts.poll)
+            loop = Loop(session, SpecsAreTold(), self._dirty, self._around.clock, Timing(), spawn=self._turns.start)
+            loop.run(self._stop, why_over)
 
     @contextmanager
     def _taking_turns(self) -> Iterator[None]:
         """Loop and plans run side by side, one at a time; whoever is left at the end is ended."""
-        clock = self._around.clock
-        clock.hand_over(self._turns.wait_for)
+        if self._is_alone:
+            self._turns.take_over()
         try:
             yield
         except SimulatedCrashError:
@@ -169,9 +255,9 @@ class Daemon:
             try:
                 self._turns.finish(HAND_BACK)
             finally:
-                self._is_dead = True
-                clock.hand_over(None)
-                self._around.fleet.world.subscribers.clear()
+                if self._is_alone:
+                    self._around.clock.hand_over(None)
+                    self._around.fleet.world.subscribers.clear()
 
     @property
     def is_busy(self) -> bool:
@@ -183,14 +269,24 @@ class Daemon:
         self._turns.doom()
         raise SimulatedCrashError
 
-    def _poll(self, hosts: HostWatch) -> None:
-        """Look after hosts beside the loop, for as long as this process lives."""
-        if self._is_dead:
-            return
-        clock = self._around.clock
-        with clock.aside():
-            pause = hosts.poll()
-        clock.at(clock.monotonic() + pause, lambda: self._poll(hosts))
+    @contextmanager
+    def _polling(self) -> Iterator[Callable[[Callable[[], float]], None]]:
+        """What it is given is called beside the loop, with the pauses that it asks for, while the block runs."""
+        clock, over = self._around.clock, threading.Event()
+
+        def poll(work: Callable[[], float]) -> None:
+            if over.is_set():
+                return
+            pause = _WHILE_FROZEN
+            if not self._turns.is_frozen:
+                with clock.aside():
+                    pause = work()
+            clock.at(clock.monotonic() + pause, lambda: poll(work))
+
+        try:
+            yield poll
+        finally:
+            over.set()
 
     def nudge(self, reason: str) -> None:
         """Have it look at once, as what it watches would."""

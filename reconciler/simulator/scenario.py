@@ -63,6 +63,10 @@ class FleetFile(Model):
     """How long a call that changes something takes."""
     play: Duration = 60.0
     """How long it is played after the last event; longer until the fleet is at rest."""
+    controllers: Annotated[int, Field(ge=1, le=9)] = 1
+    """With two or more they are called c1, c2 and so on, share a ledger in etcd, and one of them leads."""
+    lease: Duration = 10.0
+    """Of who leads."""
     restart: Duration = 1.0
     """When the controller runs again after it was killed."""
 

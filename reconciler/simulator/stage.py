@@ -11,16 +11,18 @@ from typing import Final
 
 from reconciler.config import Settings
 from reconciler.daemon.view import View
-from reconciler.errors import HostError, ReconcilerError
+from reconciler.errors import HostError, ReconcilerError, StoreUnavailable
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
 from reconciler.ledger.controller_lock import controller_holder
 from reconciler.ledger.records import FENCE_BEGAN, LedgerEvent
+from reconciler.ledger.replica import view_of
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.ledger import LedgerView
-from reconciler.simulator.controller import Daemon, SilentObserver, Surroundings, controlling
+from reconciler.simulator.controller import Daemon, Share, SilentObserver, Surroundings, controlling
 from reconciler.simulator.crash_points import CrashPoints
+from reconciler.simulator.ensemble import Ensemble, names_of, state_folders
 from reconciler.simulator.event_clock import EventClock
 from reconciler.simulator.fence_room import FenceRoom
 from reconciler.simulator.fleet_building import build_fleet
@@ -51,6 +53,7 @@ class Stage:
         self.clock = clock
         self.timeline = timeline
         self.root = root
+        self._names = names_of(scenario.fleet.controllers)
         self.specs = SpecsFolder(root, scenario.specs, scenario.folder)
         policy = scenario.fleet.policy
         self.policy = policy
@@ -63,6 +66,7 @@ class Stage:
         self.fence_room = FenceRoom(self.fleet, clock, scenario.fleet, desired, self._on_power_off)
         if scenario.fleet.tested:
             self.fence_room.arm(desired, self.settings.state_dir)
+        self.ensemble = self._ensemble() if len(self._names) > 1 else None
         self._witness = Witness(timeline)
         self.ledger = LedgerWitness(on_event=self._on_history)
         self._daemon: Daemon | None = None
@@ -78,7 +82,7 @@ class Stage:
                 wishes=self.wishes,
                 lock_is_held=self._lock_is_held,
                 controllers=self._controllers,
-                begun=lambda: self._begun,
+                begun=lambda: self.ensemble.lead_began if self.ensemble is not None else self._begun,
                 policy=policy,
                 ledger=self.ledger_view,
             ),
@@ -94,6 +98,8 @@ class Stage:
         last = max((event.at for event in self.scenario.events), default=0.0)
         self._end_if_at_rest(last + self.scenario.fleet.play)
         self.clock.pass_until(0.0)
+        if self.ensemble is not None:
+            self.ensemble.play(lambda: self._over)
         while not self._over:
             if self._begin_at <= self.clock.monotonic():
                 self._live()
@@ -108,7 +114,7 @@ class Stage:
             event.command.verb.run(self, *event.command.arguments)
         except KeyError as error:
             self.timeline.note("event came to nothing", sentence=f"there is no {error.args[0]}")
-        except HostError as error:
+        except (HostError, StoreUnavailable) as error:
             self.timeline.note("event came to nothing", sentence=str(error))
         finally:
             self.promises.happened()
@@ -129,10 +135,11 @@ class Stage:
 
     @property
     def _is_at_rest(self) -> bool:
-        if self._daemon is None:
+        runs: Daemon | Ensemble | None = self.ensemble or self._daemon
+        if runs is None:
             return self._begin_at >= _NEVER
         view = self.last_view
-        if self._daemon.is_busy:
+        if runs.is_busy:
             return False
         return view is not None and view.plan.empty and self._calls_at_look == len(self.fleet.world.calls)
 
@@ -140,8 +147,9 @@ class Stage:
         """One more look by a controller that begins afresh and trusts no cache: it has nothing to do either."""
         self.fleet.on_mutation(None)
         self.ledger = LedgerWitness(full=self.ledger.full)
+        share = self.ensemble.final_share() if self.ensemble is not None else None
         try:
-            with controlling(self._surroundings(on_look=lambda _: None), watching=True) as session:
+            with controlling(self._surroundings(on_look=lambda _: None, share=share), watching=True) as session:
                 view = session.look(refresh=True)
         except ReconcilerError as error:
             self._note_refusal(error)
@@ -152,6 +160,22 @@ class Stage:
             self.last_view = view
 
     # -- the controller --------------------------------------------------------------------------------------------
+    def _ensemble(self) -> Ensemble:
+        file = self.scenario.fleet
+
+        def around(name: str, share: Share) -> Surroundings:
+            return self._surroundings(on_look=self._looked, name=name, share=share)
+
+        return Ensemble(
+            self._names,
+            self.clock,
+            self.timeline,
+            around,
+            fleet=self.policy.fleet,
+            lease=file.lease,
+            restart=file.restart,
+        )
+
     def _live(self) -> None:
         self._begin_at = _NEVER
         self._witness.forget()
@@ -176,19 +200,27 @@ class Stage:
         self.timeline.note("controller refused", sentence=error.message)
         self.last_view = None
 
-    def kill_controller(self) -> None:
-        """As `kill -9`; it is started again by what watches over services."""
-        if self._daemon is not None:
+    def kill_controller(self, name: str = "") -> None:
+        """As `kill -9`; it is started again by what watches over services. Of several the one that leads."""
+        if self.ensemble is not None:
+            self.ensemble.kill(name)
+        elif self._daemon is not None:
             self._daemon.kill()
 
-    def stop_controller(self) -> None:
+    def stop_controller(self, name: str = "") -> None:
         """As `systemctl stop`: it stays off."""
+        if self.ensemble is not None:
+            self.ensemble.stop(name)
+            return
         self._begin_at = _NEVER
         if self._daemon is not None:
             self._daemon.stop()
 
-    def start_controller(self) -> None:
+    def start_controller(self, name: str = "") -> None:
         """As `systemctl restart`."""
+        if self.ensemble is not None:
+            self.ensemble.start(name)
+            return
         self.stop_controller()
         self._begin_at = self.clock.monotonic()
         self._wake.set()
@@ -214,6 +246,8 @@ class Stage:
 
     def nudge(self, reason: str) -> None:
         """Have the controller look at once, where one runs."""
+        if self.ensemble is not None:
+            self.ensemble.nudge(reason)
         if self._daemon is not None:
             self._daemon.nudge(reason)
 
@@ -227,7 +261,9 @@ class Stage:
         self.wishes.gone = {name for name in self.wishes.policies if texts and not _is_named(name, texts)}
 
     def ledger_view(self) -> LedgerView:
-        """The ledger as it is on disk now; an empty one where it can't be read."""
+        """The ledger as it is on disk now, or in etcd; an empty one where it can't be read."""
+        if self.ensemble is not None:
+            return view_of(self.ensemble.cluster.reading(self.ensemble.keys.root), self.ensemble.keys)
         try:
             with Ledger.open_readonly(self.settings.state_dir) as ledger:
                 return ledger.view()
@@ -236,12 +272,19 @@ class Stage:
 
     @property
     def settings(self) -> Settings:
-        return Settings(specs=self.specs.path, state_dir=self.root / "state", policy=self.policy)
+        return self._settings_of(self._names[0])
+
+    def _settings_of(self, name: str) -> Settings:
+        folder = self.root / state_folders(self._names)[name]
+        return Settings(specs=self.specs.path, state_dir=folder, policy=self.policy)
 
     # -- what is told ----------------------------------------------------------------------------------------------
-    def _surroundings(self, on_look: Callable[[View], None]) -> Surroundings:
+    def _surroundings(
+        self, on_look: Callable[[View], None], name: str | None = None, share: Share | None = None
+    ) -> Surroundings:
         return Surroundings(
-            settings=self.settings,
+            settings=self._settings_of(name or self._names[0]),
+            share=share,
             fleet=self.fleet,
             clock=self.clock,
             images=self.images,
@@ -262,6 +305,8 @@ class Stage:
         if phase == "before":
             self.promises.before(call)
         if self.crash_points.is_here(call, phase):
+            if self.ensemble is not None:
+                self.ensemble.kill_runner()
             self.kill_controller()
         if phase == "after":
             self.promises.after(call)
@@ -279,9 +324,13 @@ class Stage:
         self.timeline.note("VIOLATION", sentence=f"{violation.promise}: {violation.detail}")
 
     def _lock_is_held(self) -> bool:
+        if self.ensemble is not None:
+            return self.ensemble.runner_leads()
         return controller_holder(self.settings.state_dir) is not None
 
     def _controllers(self) -> int:
+        if self.ensemble is not None:
+            return 1  # however many run: the lock says which may act
         return (self._daemon is not None) + self._others
 
 

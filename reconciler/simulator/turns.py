@@ -20,28 +20,59 @@ T = TypeVar("T")
 class _Waiting(Struct, eq=False):
     """Somebody who waits for its turn: for `is_ready`, or until `deadline` (monotonic)."""
 
+    process: Turns
     is_ready: Callable[[], bool]
     deadline: float
     turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
+    @property
+    def may_run(self) -> bool:
+        return self.process.is_doomed or (not self.process.is_frozen and self.is_ready())
+
+
+class Room(Struct):
+    """Where the threads of all processes wait: one of all of them runs at a time."""
+
+    waiting: list[_Waiting] = field(default_factory=list)
+    running: Turns | None = None
+
+    def wait_for(self, is_ready: Callable[[], bool], deadline: float) -> None:
+        """As Turns.wait_for, of the process that runs."""
+        if self.running is not None:
+            self.running.wait_for(is_ready, deadline)
+
 
 class Turns:
-    """Implements Crew, and hands on who runs. All of one process: `doom` ends it at once, as kill -9 does."""
+    """Implements Crew, and hands on who runs. All of one process: `doom` ends it at once, as kill -9 does.
 
-    def __init__(self, clock: EventClock) -> None:
+    While `is_frozen` none of its threads runs, as between SIGSTOP and SIGCONT. Processes that run side by side share a
+    `room`.
+    """
+
+    def __init__(self, clock: EventClock, room: Room | None = None) -> None:
         self._clock = clock
-        self._waiting: list[_Waiting] = []
+        self._room = room or Room()
         self._others = 0
         self._doomed = False
         self._failure: BaseException | None = None
+        self.is_frozen = False
+
+    @property
+    def is_doomed(self) -> bool:
+        return self._doomed
+
+    def take_over(self) -> None:
+        """Have whoever waits on the clock wait here; the thread that calls is the first that runs."""
+        self._room.running = self
+        self._clock.hand_over(self._room.wait_for)
 
     # -- waiting ---------------------------------------------------------------------------------------------------
     def wait_for(self, is_ready: Callable[[], bool], deadline: float = float("inf")) -> None:
         """Let others run until `is_ready`, or until the time `deadline`; raises SimulatedCrashError if it is killed."""
         if self._doomed:
             raise SimulatedCrashError
-        me = _Waiting(is_ready, deadline)
-        self._waiting.append(me)
+        me = _Waiting(self, is_ready, deadline)
+        self._room.waiting.append(me)
         self._next()
         me.turn.acquire()
         if self._doomed:
@@ -51,16 +82,18 @@ class Turns:
         """Choose who runs now, and wake it: whoever is ready, else time passes until somebody is."""
         chosen = None
         while chosen is None:
-            chosen = next((waiting for waiting in self._waiting if self._doomed or waiting.is_ready()), None)
+            chosen = next((waiting for waiting in self._room.waiting if waiting.may_run), None)
             chosen = chosen or self._let_pass()
-        self._waiting.remove(chosen)
+        self._room.waiting.remove(chosen)
+        self._room.running = chosen.process
         chosen.turn.release()
 
     def _let_pass(self) -> _Waiting | None:
         """Let time pass; who has waited long enough, or None where something happened before."""
-        first = min(self._waiting, key=lambda waiting: waiting.deadline)
+        awake = [waiting for waiting in self._room.waiting if not waiting.process.is_frozen]
+        first = min(awake, key=lambda waiting: waiting.deadline, default=None)
         try:
-            return None if self._clock.let_pass(first.deadline) else first
+            return None if self._clock.let_pass(first.deadline if first is not None else float("inf")) else first
         except SimulatedCrashError:
             self._doomed = True
         except Exception as error:  # noqa: BLE001  # raised where the simulation began, not in whoever has its turn
@@ -70,21 +103,32 @@ class Turns:
     # -- beginning and ending --------------------------------------------------------------------------------------
     def start(self, work: Callable[[], None], name: str) -> None:
         """Have `work` done when its turn comes."""
-        me = _Waiting(lambda: True, float("inf"))
-        self._waiting.append(me)
         self._others += 1
-        threading.Thread(target=self._run, args=(me, work), name=name, daemon=True).start()
 
-    def _run(self, me: _Waiting, work: Callable[[], None]) -> None:
-        me.turn.acquire()
-        try:
-            if not self._doomed:
+        def run() -> None:
+            try:
+                if not self._doomed:
+                    work()
+            except SimulatedCrashError:
+                self._doomed = True
+            finally:
+                self._others -= 1
+
+        self.begin(run, name)
+
+    def begin(self, work: Callable[[], None], name: str) -> None:
+        """Have `work` done as the process itself: it is nobody that `finish` waits for."""
+        me = _Waiting(self, lambda: True, float("inf"))
+        self._room.waiting.append(me)
+
+        def run() -> None:
+            me.turn.acquire()
+            try:
                 work()
-        except SimulatedCrashError:
-            self._doomed = True
-        finally:
-            self._others -= 1
-            self._next()
+            finally:
+                self._next()
+
+        threading.Thread(target=run, name=name, daemon=True).start()
 
     @property
     def are_taken(self) -> bool:
@@ -102,8 +146,8 @@ class Turns:
                 self.wait_for(lambda: self._others == 0, self._clock.monotonic() + seconds)
         self._doomed = True
         while self._others:
-            me = _Waiting(lambda: False, float("inf"))
-            self._waiting.append(me)
+            me = _Waiting(self, lambda: False, float("inf"))
+            self._room.waiting.append(me)
             self._next()
             me.turn.acquire()
         self._doomed = False

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from reconciler.ledger.asking import Pause, Resume
 from reconciler.ledger.database import LEDGER_FILE
 from reconciler.ledger.store import Ledger
 from reconciler.simulator.command import Verb
@@ -83,21 +84,29 @@ def _copy_ledger(source: Path, target: Path) -> None:
 
 
 def _pause(stage: Stage, target: str = "fleet") -> None:
+    if stage.ensemble is not None:
+        stage.ensemble.ask(Pause(target))
+        return
     with Ledger(stage.settings.state_dir) as ledger:
         ledger.pause(target)
     stage.specs_changed()
 
 
 def _unpause(stage: Stage, target: str = "fleet") -> None:
+    if stage.ensemble is not None:
+        stage.ensemble.ask(Resume(target))
+        return
     with Ledger(stage.settings.state_dir) as ledger:
         ledger.resume(target)
     stage.specs_changed()
 
 
 CONTROLLER_VERBS: Final = (
-    Verb("crash-controller", "kill -9; it is started again", lambda stage: stage.kill_controller()),
-    Verb("stop-controller", "it stops, and stays off", lambda stage: stage.stop_controller()),
-    Verb("restart-controller", "it stops where it runs, and starts", lambda stage: stage.start_controller()),
+    Verb(
+        "crash-controller [NAME]", "kill -9; it is started again; of several the one that leads", Stage.kill_controller
+    ),
+    Verb("stop-controller [NAME]", "it stops, and stays off; of several the one that leads", Stage.stop_controller),
+    Verb("restart-controller [NAME]", "it stops where it runs, and starts", Stage.start_controller),
     Verb("second-controller", "another one on the same state directory", lambda stage: stage.second_controller()),
     Verb("crash-before METHOD [N]", "kill -9 before the n-th such call from now; any is every method", _crash_at),
     Verb("crash-during METHOD [N]", "kill -9 in the middle of an upload", _crash_during),

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from reconciler.errors import LedgerError
 from reconciler.ledger.records import LedgerEvent
+from reconciler.ledger.replica import Mirror
 from reconciler.ledger.store import Ledger
 
 
@@ -31,9 +32,9 @@ class LedgerWitness(Struct):
 class WatchedLedger(Ledger):
     """A ledger in a simulation. A kill loses nothing that the kernel has, so it never waits for a disk."""
 
-    def __init__(self, state_dir: Path, witness: LedgerWitness) -> None:
+    def __init__(self, state_dir: Path, witness: LedgerWitness, mirror: Mirror | None = None) -> None:
         self._witness = witness
-        super().__init__(state_dir)
+        super().__init__(state_dir, mirror=mirror)
 
     def record_event(self, event: LedgerEvent) -> None:
         super().record_event(event)
@@ -45,7 +46,8 @@ class WatchedLedger(Ledger):
             self._witness.on_write("before")
         if self._witness.full:
             raise LedgerError("ledger: no space is left for it", hint="make room; nothing is done without a ledger")
-        with super()._writing(durable=False) as connection:
+        # With a mirror it is for that to say what may wait.
+        with super()._writing(durable=durable and self._mirror is not None) as connection:
             yield connection
         if durable:
             self._witness.on_write("after")

@@ -13,6 +13,7 @@ from reconciler.executor import preconditions
 from reconciler.executor.handlers import domains, power, volumes
 from reconciler.executor.handlers import fencing as fencing_handler
 from reconciler.fencing import proof
+from reconciler.leadership.lead import Lead
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model import identity
 from reconciler.model.domain import OwnershipMark
@@ -94,6 +95,12 @@ def no_lock(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ControllerLock, "_take", _nothing)
 
 
+def lead_for_life(patch: pytest.MonkeyPatch) -> None:
+    """Who leads once takes itself for the leader ever after, whatever its deadline and etcd say."""
+    patch.setattr(Lead, "check", _nothing)
+    patch.setattr(Lead, "_changed", lambda *_: True)
+
+
 def no_brake(patch: pytest.MonkeyPatch) -> None:
     """Hosts are fenced however many are bad."""
     patch.setattr(fencing, "brake", lambda *_: "")
@@ -120,6 +127,7 @@ MUTATIONS: Final = (
     ("sound-disks", no_marker_needed, "killed-during-upload-volume"),
     ("unmanaged-untouched", name_is_ownership, "virsh-unmark"),
     ("lock-held", no_lock, "two-controllers"),
+    ("lock-held", lead_for_life, "leader-paused-past-its-lease"),
     ("brakes-held", no_brake, "rack-lost-above-the-brake"),
     ("capacity-kept", no_reserve, "memory-filled-to-the-brim"),
     ("empty-at-rest", undone_is_done, "virsh-autostart"),

@@ -130,3 +130,57 @@ def test_waits_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match="suspectAfter 10 s and unreachableAfter 6 s must each be longer"):
         load_settings(environ={}, config_file=file)
+
+
+def test_several_controllers_are_configured_by_endpoints(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("ledger:\n  etcd:\n    endpoints: ['https://e1:2379', 'https://e2:2379/']\n    leaseTtl: 12s\n")
+
+    settings = load_settings(environ={"RECONCILER_LEDGER_ETCD_PREFIX": "/x/"}, config_file=file)
+
+    assert settings.etcd is not None
+    assert settings.etcd.endpoints == ("https://e1:2379", "https://e2:2379")
+    assert (settings.etcd.lease_ttl, settings.etcd.prefix) == (12.0, "/x")
+    origins = {origin.key: origin.source for origin in settings.origins}
+    assert origins["ledger.etcd.leaseTtl"] == f"{file}:4"
+
+
+def test_endpoints_in_a_variable_are_separated_by_commas_and_a_password_is_a_reference() -> None:
+    environ = {
+        "RECONCILER_LEDGER_ETCD_ENDPOINTS": "https://e1:2379,https://e2:2379",
+        "RECONCILER_LEDGER_ETCD_USERNAME": "reconciler",
+        "RECONCILER_LEDGER_ETCD_PASSWORD": "file:etcd",
+    }
+
+    settings = load_settings(environ=environ)
+
+    assert settings.etcd is not None
+    assert settings.etcd.endpoints == ("https://e1:2379", "https://e2:2379")
+    shown = {origin.key: origin.value for origin in settings.origins}
+    assert shown["ledger.etcd.endpoints"] == environ["RECONCILER_LEDGER_ETCD_ENDPOINTS"]
+    assert shown["ledger.etcd.password"] == environ["RECONCILER_LEDGER_ETCD_PASSWORD"]
+
+
+def test_without_endpoints_the_ledger_is_a_file() -> None:
+    assert load_settings(environ={}).etcd is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ENDPOINTS": "e1:2379"}, "is no endpoint"),
+        ({"ENDPOINTS": "https://me:secret@e1:2379"}, "is no endpoint"),
+        ({"LEASE_TTL": "2s"}, "3 s at the least"),
+        ({"LEASE_TTL": "4500ms"}, "whole seconds"),
+        ({"CERT": "/c.pem"}, "cert and key go together"),
+        ({"USERNAME": "me"}, "username and password go together"),
+        ({"USERNAME": "me", "PASSWORD": "file:x", "ENDPOINTS": "http://e1:2379"}, "in the open"),
+    ],
+)
+def test_an_etcd_that_could_not_be_used_so_is_refused(settings: dict[str, str], said: str) -> None:
+    environ = {f"RECONCILER_LEDGER_ETCD_{key}": value for key, value in settings.items()}
+
+    with pytest.raises(UsageError, match=said) as caught:
+        load_settings(environ=environ)
+
+    assert "ledger.etcd" in caught.value.message

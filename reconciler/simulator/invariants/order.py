@@ -13,13 +13,17 @@ class LockHeld(Promise):
     """Two controllers would each undo what the other does."""
 
     name = "lock-held"
-    sentence = "only the controller that holds the state directory changes anything"
+    sentence = "only the controller that holds the state directory, or of several the one that leads, changes anything"
 
     def before(self, call: MutatingCall) -> Iterator[str]:
         if not self.scene.lock_is_held():
             yield f"{call.method} {call.target} on {call.host} by a controller without the lock"
         elif self.scene.controllers() != 1:
             yield f"{call.method} {call.target} on {call.host} while {self.scene.controllers()} controllers act"
+
+    def fenced(self, host: str) -> Iterator[str]:
+        if not self.scene.lock_is_held():
+            yield f"Host/{host} is switched off by a controller without the lock"
 
 
 class CapacityKept(Promise):

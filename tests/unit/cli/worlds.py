@@ -225,8 +225,8 @@ def doors(session: Session, daemon: Callable[[Settings], None] = lambda _: None)
         open_session=open_session,
         run_daemon=daemon,
         load_specs=lambda directory, fleet: load(directory, fleet=fleet),
-        read_ledger=lambda state: Ledger(state, readonly=True),
-        write_ledger=Ledger,
+        read_ledger=lambda settings: Ledger(settings.state_dir, readonly=True),
+        write_ledger=lambda settings: Ledger(settings.state_dir),
     )
 
 

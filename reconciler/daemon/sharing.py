@@ -1,0 +1,111 @@
+"""Sessions of controllers that share a ledger; imported only where the configuration names an etcd."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import structlog
+
+from reconciler.clock import Clock
+from reconciler.config import Settings
+from reconciler.daemon.loop import Timing, look_after
+from reconciler.daemon.notify import ServiceManager
+from reconciler.daemon.opening import Hold, session_on
+from reconciler.daemon.shared_ledger import SharedLedger, shared_ledger
+from reconciler.daemon.standby import StandBy
+from reconciler.daemon.triggers import Dirty
+from reconciler.leadership.lead import Lead
+from reconciler.ledger.asking import Responder
+from reconciler.ledger.controller_lock import ControllerLock
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
+    """For `open_session`: to look, or to lead for one command; raises what SharedLedger does."""
+    with shared_ledger(settings) as shared:
+        if writer is None:
+            with shared.copy() as ledger:
+                yield Hold(ledger, controller=shared.holder)
+        else:
+            lead = shared.take(writer)
+            try:
+                with _leading(shared, lead, lambda _: None, lambda _: None) as hold:
+                    yield hold
+            finally:
+                lead.give_up()
+
+
+def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Event, timing: Timing) -> None:
+    """Be one of several daemons until `stop` is set: lead, or wait for who does."""
+    settings.specs_directory()
+    service = ServiceManager()
+    is_ready = False
+
+    def tell(sentence: str) -> None:
+        nonlocal is_ready
+        if is_ready:
+            service.status(sentence)
+            service.alive()
+        else:
+            is_ready = True
+            service.ready(sentence)
+
+    with ControllerLock(settings.state_dir, "run", clock), shared_ledger(settings) as shared:
+
+        def rule(lead: Lead) -> None:
+            on_loss = partial(dirty.mark, "lead lost", urgent=True)
+            with (
+                _leading(shared, lead, lambda _: on_loss(), dirty.mark) as hold,
+                session_on(settings, hold, "run", clock) as session,
+            ):
+                look_after(settings, session, clock, dirty, stop, timing, lambda: lead.why_lost)
+
+        StandBy(shared.candidate("run"), clock, rule, tell).run(stop)
+
+
+@contextmanager
+def _leading(
+    shared: SharedLedger, lead: Lead, on_loss: Callable[[str], None], on_command: Callable[[str], None]
+) -> Iterator[Hold]:
+    """Keep the lead, and answer what commands ask; whoever holds it gives it up."""
+    with ExitStack() as stack:
+        lead.on_loss(on_loss)
+        stack.enter_context(_again_and_again(lead.poll, "lead"))
+        ledger = stack.enter_context(shared.working_copy(lead))
+        stack.callback(_flush, lead, ledger.flush)
+        responder = Responder(ledger, lead, shared.store, shared.keys, on_command)
+        stack.enter_context(_again_and_again(responder.poll, "requests"))
+        yield Hold(ledger, check=lead.check, controller=shared.holder)
+
+
+def _flush(lead: Lead, flush: Callable[[], None]) -> None:
+    if not lead.why_lost:
+        flush()
+
+
+@contextmanager
+def _again_and_again(poll: Callable[[], float], name: str) -> Iterator[None]:
+    """Have a thread call `poll`, with the pauses that it asks for, while the block runs."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            try:
+                pause = poll()
+            except Exception:
+                log.exception("thread.failed", thread=name)
+                pause = 1.0
+            over.wait(pause)
+
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=5.0)

@@ -1,0 +1,84 @@
+"""Standing by for the lead, again and again: whoever loses it stands by like the others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from reconciler.clock import Clock
+from reconciler.errors import LeadLost, ReconcilerError, StateError, StoreUnavailable, StoreWentBack
+from reconciler.leadership.candidate import Candidate
+from reconciler.leadership.keys import Leader
+from reconciler.leadership.lead import Lead
+
+log = structlog.get_logger()
+
+LOOK_EVERY: Final = 1.0
+"""Seconds between two looks at whether the lead is free."""
+
+
+class StandBy:
+    """Stands for the lead; `rule` is called with each one that it gets, and returns once that is lost or given up.
+
+    `tell` gets one sentence, for `systemctl status` and the like, whenever it looked.
+    """
+
+    def __init__(
+        self, candidate: Candidate, clock: Clock, rule: Callable[[Lead], None], tell: Callable[[str], None]
+    ) -> None:
+        self._candidate = candidate
+        self._clock = clock
+        self._rule = rule
+        self._tell_service = tell
+        self._told = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; raises what `rule` does, unless the lead was lost or etcd is the matter."""
+        while not stop.is_set():
+            lead = self._stand()
+            if lead is None:
+                self._clock.wait(stop, LOOK_EVERY)
+            else:
+                self._lead(lead)
+
+    def _stand(self) -> Lead | None:
+        try:
+            result = self._candidate.stand()
+        except StoreWentBack as error:
+            self._tell("etcd.went_back", error)
+        except StateError as error:
+            self._tell("etcd.unavailable", error)
+        else:
+            if isinstance(result, Lead):
+                return result
+            self._tell_of(result)
+        return None
+
+    def _lead(self, lead: Lead) -> None:
+        self._told = ""
+        log.info("lead.taken", controller=lead.leader.name, term=lead.leader.term)
+        self._tell_service(f"leads, term {lead.leader.term}")
+        try:
+            self._rule(lead)
+        except (LeadLost, StoreUnavailable, StoreWentBack) as error:
+            log.warning("lead.ended", error=str(error))
+        finally:
+            why = lead.why_lost
+            lead.give_up()
+            log.log(30 if why else 20, "lead.lost" if why else "lead.given_up", term=lead.leader.term, why=why)
+
+    def _tell(self, event: str, error: ReconcilerError) -> None:
+        self._tell_service(f"standing by, nothing is changed: {error.message}")
+        if error.message != self._told:
+            self._told = error.message
+            log.error(event, error=str(error))
+
+    def _tell_of(self, leader: Leader) -> None:
+        sentence = f"standing by: {leader} leads"
+        self._tell_service(sentence)
+        if sentence != self._told:
+            self._told = sentence
+            log.info("standby", leader=leader.name, term=leader.term)

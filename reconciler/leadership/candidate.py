@@ -1,0 +1,93 @@
+"""Standing for the lead: one controller gets it, the others learn who has it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.clock import Clock
+from reconciler.errors import StoreUnavailable
+from reconciler.leadership.keys import Keys, Leader, leader_text, read_leader
+from reconciler.leadership.lead import Lead
+from reconciler.leadership.position import SeenPosition
+from reconciler.leadership.store import Change, Guard, Store
+
+
+class Candidate(Struct, frozen=True):
+    """One controller; `clock` is that of Lead."""
+
+    name: str
+    command: str
+    """The command that wants to lead, such as `run`."""
+    store: Store
+    keys: Keys
+    position: SeenPosition
+    clock: Clock
+    lease_seconds: int
+
+    def stand(self) -> Lead | Leader:
+        """The lead, or who has it.
+
+        Raises StoreUnavailable, StoreWentBack where nothing of etcd is believed, and StateError.
+        """
+        leader = self._leader()
+        if leader is not None:
+            return leader
+        asked_at = self.clock.monotonic()
+        lease = self.store.grant(self.lease_seconds)
+        try:
+            lead = self._take(lease, asked_at)
+        except BaseException:
+            # Whether the key is there is not known: it must not stay, as nobody would keep it.
+            with suppress(StoreUnavailable):
+                self.store.revoke(lease)
+            raise
+        if lead is None:
+            self.store.revoke(lease)
+            return self._leader() or replace(self._me(), name="another controller")
+        return lead
+
+    def leader(self) -> Leader | None:
+        """Who leads now, whatever became of the store; raises StoreUnavailable."""
+        return leader_of(self.store, self.keys)
+
+    def _leader(self) -> Leader | None:
+        before = self.position.newest()
+        reading = self.store.read(self.keys.leader)
+        self.position.advance(reading.position, before)
+        return next((read_leader(item.value, item.created) for item in reading.items), None)
+
+    def _take(self, lease: int, asked_at: float) -> Lead | None:
+        me = self._me()
+        before = self.position.newest()
+        taken = self.store.change(Guard(self.keys.leader, 0), [Change(self.keys.leader, leader_text(me), lease)])
+        self.position.advance(taken.position, before)
+        if not taken.held:
+            return None
+        return Lead(
+            self.store,
+            self.keys,
+            replace(me, term=taken.position.revision),
+            self.position,
+            self.clock,
+            lease=lease,
+            seconds=self.lease_seconds,
+            asked_at=asked_at,
+        )
+
+    def _me(self) -> Leader:
+        return Leader(self.name, os.getpid(), self.clock.now(), self.command)
+
+
+def leader_of(store: Store, keys: Keys) -> Leader | None:
+    """Who leads now; raises StoreUnavailable."""
+    reading = store.read(keys.leader)
+    return next((read_leader(item.value, item.created) for item in reading.items), None)
+
+
+def accept_store(store: Store, keys: Keys, position: SeenPosition) -> None:
+    """Believe etcd as it is now, by a human's word; raises StoreUnavailable, StateError."""
+    position.accept(store.read(keys.leader).position)

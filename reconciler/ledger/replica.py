@@ -1,0 +1,162 @@
+"""The ledger in etcd: what is written goes there first, and a leader works on a copy in memory."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Final, Protocol
+
+from reconciler.errors import LedgerError
+from reconciler.leadership.keys import Keys
+from reconciler.leadership.lead import Lead
+from reconciler.leadership.store import Change, Position, Reading, Store
+from reconciler.ledger.database import LEDGER_FILE, migrations, open_for_reading, open_in_memory
+from reconciler.ledger.ledger_view import read_view
+from reconciler.ledger.row_log import RowKey, RowLog, put_row, read_key
+from reconciler.model.ledger import LedgerView
+
+MOVED: Final = ".moved-to-etcd"
+"""What is added to the name of a ledger's file once etcd has all of it."""
+
+
+class Mirror(Protocol):
+    """What a ledger writes through."""
+
+    def open(self) -> sqlite3.Connection:
+        """A working copy."""
+        ...
+
+    def renewed(self) -> sqlite3.Connection | None:
+        """A newer copy, where others may have written; None where this is the newest."""
+        ...
+
+    def write(self, *, durable: bool) -> None:
+        """Called within a transaction that is about to be committed; what it raises rolls that back."""
+        ...
+
+    def flush(self) -> None:
+        """Pass on what may wait."""
+        ...
+
+
+class ReadCopy:
+    """Implements Mirror for who only looks: etcd as of one instant."""
+
+    def __init__(self, store: Store, keys: Keys) -> None:
+        self._store = store
+        self._keys = keys
+        self._position: Position | None = None
+
+    def open(self) -> sqlite3.Connection:
+        reading = self._store.read(self._keys.root)
+        connection, _ = load(reading, self._keys)
+        self._position = reading.position
+        return connection
+
+    def renewed(self) -> sqlite3.Connection | None:
+        """A small question first: most often nothing was written meanwhile."""
+        return None if self._store.read(self._keys.leader).position == self._position else self.open()
+
+    def write(self, *, durable: bool) -> None:  # noqa: ARG002  # neither is
+        raise LedgerError("the ledger was opened for looking only", hint="open it as the leader")
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+
+class Replica:
+    """Implements Mirror for the leader.
+
+    Every durable transaction is in etcd before it is committed here, hence before anything is done for it: as one
+    change, unless it has more than a hundred rows; none that long has to be whole. What need not be durable goes with
+    the next that is, or with `flush`. Where etcd did not answer, its rows are put there again by the next change.
+    """
+
+    def __init__(self, lead: Lead, store: Store, keys: Keys, state_dir: Path) -> None:
+        self._lead = lead
+        self._store = store
+        self._keys = keys
+        self._file = state_dir / LEDGER_FILE
+        self._waiting: dict[RowKey, None] = {}
+
+    def open(self) -> sqlite3.Connection:
+        """Load what the last leader left; the file of a controller that was alone becomes the first ledger in etcd."""
+        reading = self._store.read(self._keys.root)
+        connection, version = load(reading, self._keys)
+        if version == 0 and self._file.exists():
+            connection.close()
+            connection = _copy_of(self._file)
+        self._log = RowLog(connection)
+        self._connection = connection
+        if version != migrations()[-1][0]:
+            self._put_all(reading)
+        if version == 0 and self._file.exists():
+            shutil.move(self._file, f"{self._file}{MOVED}")
+        return connection
+
+    def _put_all(self, reading: Reading) -> None:
+        wanted = {f"{self._keys.rows}{key.text()}": text for key, text in self._log.rows()}
+        old = [item.key for item in reading.items if item.key.startswith(self._keys.rows) and item.key not in wanted]
+        self._lead.change([*(Change(key, None) for key in old), *(Change(key, text) for key, text in wanted.items())])
+        # Last: until it is there, the next leader begins again.
+        self._lead.change([Change(self._keys.schema, str(migrations()[-1][0]))])
+
+    def renewed(self) -> sqlite3.Connection | None:
+        """Nobody else writes."""
+        return None
+
+    def write(self, *, durable: bool) -> None:
+        touched = dict.fromkeys(self._log.take())
+        if not durable:
+            self._lead.check()
+            self._waiting |= touched
+            return
+        waiting, self._waiting = touched | self._waiting, touched | self._waiting
+        self._put(waiting)
+
+    def flush(self) -> None:
+        if self._waiting:
+            self._put(self._waiting)
+
+    def _put(self, rows: dict[RowKey, None]) -> None:
+        """Until etcd has confirmed them they stay among those that wait."""
+        if rows:
+            self._lead.change([Change(f"{self._keys.rows}{key.text()}", self._log.row(key)) for key in rows])
+        else:
+            self._lead.check()
+        self._waiting = {}
+
+
+def load(reading: Reading, keys: Keys) -> tuple[sqlite3.Connection, int]:
+    """The ledger that etcd holds, in memory and of the newest schema, and the schema that it is of in etcd; 0 for none.
+
+    Raises LedgerError for one that a newer version wrote.
+    """
+    version = next((int(item.value) for item in reading.items if item.key == keys.schema), 0)
+    newest = migrations()[-1][0]
+    if version > newest:
+        raise LedgerError(
+            f"the ledger in etcd was written by a newer version (schema {version}, this one knows {newest})",
+            hint="run the newer version here too; nothing was changed",
+        )
+
+    def fill(connection: sqlite3.Connection) -> None:
+        for item in reading.items if version else ():
+            if item.key.startswith(keys.rows):
+                put_row(connection, read_key(item.key.removeprefix(keys.rows)).table, item.value)
+
+    return open_in_memory(version or newest, fill), version
+
+
+def view_of(reading: Reading, keys: Keys) -> LedgerView:
+    """What a plan needs of the ledger that etcd holds."""
+    connection, _ = load(reading, keys)
+    with closing(connection):
+        return read_view(connection)
+
+
+def _copy_of(file: Path) -> sqlite3.Connection:
+    with closing(open_for_reading(file)) as source:
+        return open_in_memory(0, source.backup)
