@@ -10,7 +10,7 @@ from reconciler.errors import HostError
 from reconciler.hypervisor import simulated_domains as domains
 from reconciler.hypervisor import simulated_storage as storage
 from reconciler.hypervisor.simulated_world import DomainEntry, FileState, HostState, World
-from reconciler.model.domain import DomainConfig
+from reconciler.model.domain import DomainConfig, IoTuneConfig
 from reconciler.model.inventory import ObservedNetwork
 
 
@@ -39,6 +39,13 @@ class People:
         with self._world.lock:
             entry = self.entry(name)
             entry.config = replace(entry.config, **changes)
+
+    def limit(self, name: str, io_tune: IoTuneConfig) -> None:
+        """As `virsh blkdeviotune --live --config` of the first disk, which raises no event."""
+        with self._world.lock:
+            entry = self.entry(name)
+            entry.config = _limited(entry.config, io_tune)
+            entry.live = entry.live and _limited(entry.live, io_tune)
 
     def add_unowned(self, name: str, text: str) -> None:
         """As `virsh edit` of something that a spec doesn't express."""
@@ -148,3 +155,8 @@ class People:
         if found is None:
             raise KeyError(path)
         return found
+
+
+def _limited(config: DomainConfig, io_tune: IoTuneConfig) -> DomainConfig:
+    first, *others = config.disks
+    return replace(config, disks=(replace(first, io_tune=io_tune), *others))

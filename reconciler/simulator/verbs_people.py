@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from reconciler.hypervisor.simulated_people import People
+from reconciler.model.domain import IoTuneConfig
 from reconciler.simulator.command import Verb
 from reconciler.simulator.fleet_building import define_unmanaged
 from reconciler.simulator.stage import Stage
@@ -82,9 +83,14 @@ def _rm(stage: Stage, host: str, path: str) -> None:
     stage.fleet.people(host).remove_file(path)
 
 
+def _limit(stage: Stage, host: str, vm: str, iops: int) -> None:
+    stage.fleet.people(host).limit(vm, IoTuneConfig(total_iops=iops))
+
+
 PEOPLE_VERBS: Final = (
     Verb("virsh HOST destroy|start|suspend|resume|undefine VM", "somebody does that by hand", _virsh),
     Verb("virsh-edit HOST VM memory SIZE", "somebody edits the domain", _edit),
+    Verb("virsh-limit HOST VM N", "somebody limits its first disk to N operations a second", _limit),
     Verb("virsh-autostart HOST VM on|off", "somebody sets libvirt's autostart", _autostart),
     Verb("virsh-unmark HOST VM", "somebody removes our mark from the domain", _unmark),
     Verb("virsh-copy HOST VM TARGET", "somebody defines the domain on another host too", _copy),

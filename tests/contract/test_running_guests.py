@@ -91,6 +91,26 @@ def test_a_disk_is_limited_and_not_any_more(ground: Ground) -> None:
     assert _live(ground.host, config).disks == (replace(disk, io_tune=None),)
 
 
+def test_a_disk_grows_under_a_running_guest_and_stays_so_if_asked_again(ground: Ground) -> None:
+    path = f"{ground.pool_path}/f.web-1.data.qcow2"
+    config = _running(ground)
+    ground.host.edit_live(config.uuid, Plug(DiskConfig("vdb", path, "qcow2")))
+
+    ground.host.grow_disk(config.uuid, path, 2 * MIB)
+
+    assert _capacity(ground.host) == 2 * MIB
+    ground.host.grow_disk(config.uuid, path, 2 * MIB)
+    assert _capacity(ground.host) == 2 * MIB
+    with pytest.raises(HostRefused):
+        ground.host.grow_disk(config.uuid, "/no/such.qcow2", 4 * MIB)
+
+
+def _capacity(host: Hypervisor) -> int:
+    volume = host.volume("vms", "f.web-1.data.qcow2")
+    assert volume is not None
+    return volume.capacity
+
+
 def test_limits_and_a_link_are_taken_off_a_card(ground: Ground) -> None:
     config = _running(ground)
     card = config.nics[0]

@@ -39,6 +39,7 @@ _TEMPLATES: Final = (
     "virsh {host} destroy {vm}",
     "virsh {host} undefine {vm}",
     "virsh-edit {host} {vm} memory 3GiB",
+    "virsh-limit {host} {vm} 100",
     "virsh-autostart {host} {vm} on",
     "virsh-pool {host} stop vms",
     "virsh-network {host} stop lan",
