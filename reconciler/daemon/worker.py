@@ -15,7 +15,7 @@ from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
-from reconciler.model.steps import FenceHost
+from reconciler.model.steps import FenceHost, MigrateDomain
 
 log = structlog.get_logger()
 
@@ -108,7 +108,8 @@ class Workers:
             if is_free:
                 del self._open[target]
         if is_free:
-            self._on_end(isinstance(action.step, FenceHost))
+            # The VMs of a fenced host wait for this, or those that could not leave theirs at the same time.
+            self._on_end(isinstance(action.step, FenceHost | MigrateDomain))
 
 
 class _Observer:

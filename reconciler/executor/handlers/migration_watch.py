@@ -14,6 +14,7 @@ from reconciler.model.migration import MigrationJob
 from reconciler.model.quantities import format_duration
 
 _LONGEST_PAUSE: Final = 1.0
+_GLANCE: Final = 0.1
 _SILENCE: Final = 5.0
 """Seconds after which a source that does not answer is left to those who watch hosts: its VMs may need them."""
 
@@ -44,7 +45,13 @@ class Watch:
         for delay in growing_delays(0.1, _LONGEST_PAUSE):
             if self._is_over():
                 return
-            if self._context.clock.wait(self._context.stop, delay):
+            self._pause(delay)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next look at the job, or until libvirt has answered, which it costs nothing to see."""
+        until = self._now + seconds
+        while (left := until - self._now) > 0 and not (self._call is not None and self._call.ended):
+            if self._context.clock.wait(self._context.stop, min(left, _GLANCE)):
                 raise HandedBack
 
     def _is_over(self) -> bool:
