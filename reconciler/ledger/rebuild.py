@@ -62,7 +62,14 @@ def adopt_marks(
         ledger.record_placement(
             placement.vm, placement.host, placement.epoch, placement.since, marked_epoch=placement.marked_epoch
         )
+        # It came there by no plan of ours, and so did its disks: what a plan had begun to make there was finished.
+        ledger.note_in_use(placement.host, _volumes_of(inventory, fleet, placement))
     return adopted
+
+
+def _volumes_of(inventory: Inventory, fleet: str, placement: Placement) -> list[str]:
+    uuid, domains = vm_uuid(fleet, placement.vm), inventory.hosts[placement.host].domains.values()
+    return [disk.path.rpartition("/")[2] for found in domains if found.uuid == uuid for disk in found.config.disks]
 
 
 def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Placement, ObservedDomain]]:

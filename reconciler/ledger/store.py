@@ -126,6 +126,8 @@ class Ledger(LedgerFile):
                 )
                 RemovedVms(connection).drop(vm)
                 Moves(connection).forget(vm)
+            # What it left there when it was moved away is what it has again.
+            connection.execute("DELETE FROM left_volume WHERE vm = ? AND host = ?", (vm, host))
 
     def note_start(self, vm: str, *, again_at: float | None = None) -> None:
         """Remember that `vm` ran, and when it was started again after it had ended by itself; written before that."""
@@ -229,6 +231,13 @@ class Ledger(LedgerFile):
                     f"DELETE FROM {table} WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",  # noqa: S608  # ours
                     (pool, volume, host),
                 )
+
+    def note_in_use(self, host: str, volumes: Iterable[str]) -> None:
+        """Remember that a domain which is `host`'s own has these volumes: whoever made them, they are complete."""
+        with self._writing() as connection:
+            connection.executemany(
+                "DELETE FROM volume_intent WHERE host = ? AND volume = ?", [(host, name) for name in volumes]
+            )
 
     def doom_volumes(self, vm: str, volumes: Iterable[DoomedVolume]) -> None:
         """Remember that exactly these volumes of `vm` are to be deleted; written before its domain is undefined."""

@@ -30,6 +30,9 @@ class OnItsWay(Struct, frozen=True):
         if str(self.target) in self.world.ledger.in_flight:
             self.draft.wait(self.target, "migrating", words(self.move), host=self.move.target)
             return True
+        if self._has_left_for_out_of_sight():
+            follow(self.draft, self.move, self.move.source)
+            return True
         unsure = [host for host in (self.move.source, self.move.target) if not self._is_certain(host)]
         if unsure:
             self._hold(unsure[0])
@@ -45,6 +48,19 @@ class OnItsWay(Struct, frozen=True):
         else:
             follow(self.draft, self.move, self.move.target)
         return True
+
+    def _has_left_for_out_of_sight(self) -> bool:
+        """Its source has it no more, so it came to the target, and is sought where a host that can't be read is.
+
+        Not so with disks of its own: whether they are whole there is known once it is seen.
+        """
+        world, target, uuid = self.world, self.move.target, self.move.step.uuid
+        source = world.inventory.hosts.get(self.move.source)
+        if source is None or self.move.step.disks or target not in world.desired.hosts:
+            return False
+        if self._is_read(target) or target in world.strangers:
+            return False
+        return all(domain.uuid != uuid for domain in source.domains.values())
 
     def _is_read(self, host: str) -> bool:
         return host in self.world.inventory.hosts
@@ -65,8 +81,14 @@ class OnItsWay(Struct, frozen=True):
             "migration-unsettled" if running else "host-lost" if lost else "host-unread",
             f"it was on its way from {self.move.source} to {self.move.target}, and {unread} can't be asked{where}",
             host=unread,
-            hint=NextCommand("fence", "confirm", unread) if lost else NextCommand("why", f"Host/{unread}"),
+            hint=self._how_to_settle(unread),
         )
+
+    def _how_to_settle(self, unread: str) -> str:
+        if unread not in self.world.desired.hosts:
+            return f"put Host {unread} back until that is settled"
+        lost = unread in self.world.ledger.incidents
+        return NextCommand("fence", "confirm", unread) if lost else NextCommand("why", f"Host/{unread}")
 
     def _report_remains(self) -> None:
         host = self.move.target

@@ -64,12 +64,18 @@ class VmPlanner(Struct, frozen=True):
     def is_moved_by_others(self) -> bool:
         """Somebody else moves it, or this ledger has lost that we do: half of what is in sight is none to act upon."""
         incoming = [copy for copy in self.copies if copy.is_incoming]
-        if not incoming or len(self.copies) < 2:
+        if not incoming or (len(self.copies) < 2 and self._is_at_home(incoming[0])):
             return False
         places = " and ".join(f"{copy.host} ({copy.domain.state})" for copy in self.copies)
-        detail = f"it is on its way between {places}, by no plan of this controller; nothing is done to it meanwhile"
+        way = f"between {places}" if len(self.copies) > 1 else f"to {places}, from a host that can't be read"
+        detail = f"it is on its way {way}, by no plan of this controller; nothing is done to it meanwhile"
         self.draft.wait(self.target, "migrating", detail, host=incoming[0].host)
         return True
+
+    def _is_at_home(self, copy: Copy) -> bool:
+        """Whether it stands still where it belongs; what waits elsewhere, or is transient, is half of a guest."""
+        placement = self.world.ledger.placements.get(self.vm.name)
+        return copy.domain.persistent and placement is not None and placement.host == copy.host
 
     def has_stale_copies(self) -> bool:
         """Old copies on hosts that came back: they go first, and all else waits for the next pass."""

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Final, Literal
 
 from msgspec.structs import replace
 
 from reconciler.errors import HostError, ObjectConflict, PermanentHostError, PreconditionFailed, TransientHostError
-from reconciler.executor.backoff import growing_delays
-from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.context import ActionContext
 from reconciler.executor.handlers.migration_disks import check_disks, drop_disks, make_disks
+from reconciler.executor.handlers.migration_end import end_of
 from reconciler.executor.handlers.migration_watch import Watch
 from reconciler.executor.preconditions import check_ownership, find_domain
 from reconciler.hypervisor.interface import Hypervisor
-from reconciler.model.inventory import ObservedDomain
 from reconciler.model.ledger import Migration
 from reconciler.model.steps import MigrateDomain
-
-_UNDECIDED_SECONDS: Final = 10.0
-"""How long libvirt may take to tidy up both sides once its job has ended."""
-
-Where = Literal["arrived", "stayed", "undecided"]
 
 
 def migrate_domain(step: MigrateDomain, context: ActionContext) -> str:
@@ -34,6 +27,7 @@ def migrate_domain(step: MigrateDomain, context: ActionContext) -> str:
     if move is None:
         _check_may_go(step, context)
         make_disks(step, context)
+        _leave_it_off(step, context)
         move = Migration(context.action.target.name, context.clock.now(), step, context.action.why)
         context.ledger.begin_migration(move)
         try:
@@ -78,6 +72,19 @@ def _check_may_go(step: MigrateDomain, context: ActionContext) -> None:
     check_disks(step, context)
 
 
+def _leave_it_off(step: MigrateDomain, context: ActionContext) -> None:
+    """What a source that loses its power at the switch-over has left of it is not run when that is back."""
+    source = context.host_named(step.source)
+    domain = find_domain(source, step.uuid)
+    if domain is not None and domain.config.autostart:
+        context.settle(
+            lambda: source.set_autostart(step.uuid, autostart=False),
+            lambda: (found := find_domain(source, step.uuid)) is not None and not found.config.autostart,
+            "autostart does not stay as set",
+        )
+        context.ledger.note_autostart(context.action.target.name, autostart=False)
+
+
 def _check_room_for_name(step: MigrateDomain, target: Hypervisor) -> None:
     there = find_domain(target, step.uuid) or target.domain_by_name(step.domain)
     if there is not None:
@@ -97,14 +104,14 @@ def _moved(step: MigrateDomain, why: str) -> PreconditionFailed:
 def _settle(move: Migration, context: ActionContext, watch: Watch, failure: HostError | None) -> str:
     """Have the ledger say where the VM is, once both hosts do; what either can't say stays on record."""
     step = move.step
-    where, is_unseen = _decided(step, context)
+    where, is_target_dead = end_of(step, context)
     if where == "arrived":
         went = _how_it_went(step, context)
         context.ledger.note_arrived(move, context.clock.now())
         return went
     if where == "stayed":
-        context.ledger.note_stayed(move, is_target_unseen=is_unseen)
-        if not is_unseen:
+        context.ledger.note_stayed(move, is_target_unseen=is_target_dead)
+        if not is_target_dead:
             drop_disks(step, context)
         why = watch.verdict or (failure.message if failure else "libvirt's job ended without it")
         is_refused = isinstance(failure, PermanentHostError) and not watch.verdict
@@ -115,6 +122,13 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
             target=str(context.action.target),
             hint=failure.hint if failure else "",
         )
+    if where == "gone":
+        context.ledger.note_stayed(move)
+        raise TransientHostError(
+            f"it is neither on {step.source} nor on {step.target} any more: somebody moved it on, or undefined it",
+            host=step.target,
+            target=str(context.action.target),
+        )
     raise TransientHostError(
         f"whether it is on {step.source} or on {step.target} is not certain yet"
         + (f" ({failure.message})" if failure else ""),
@@ -122,53 +136,6 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
         target=str(context.action.target),
         hint=f"look at both: virsh list --all on {step.source} and on {step.target}",
     )
-
-
-def _decided(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
-    """Where it is, and whether that rests on the target's being dead; asked until both sides have tidied up."""
-    deadline = context.clock.monotonic() + _UNDECIDED_SECONDS
-    for delay in growing_delays(0.1, 1.0):
-        where, is_unseen = _where(step, context)
-        if where != "undecided" or context.clock.monotonic() + delay > deadline:
-            return where, is_unseen
-        if context.clock.wait(context.stop, delay):
-            raise HandedBack
-    raise AssertionError("the delays never end")
-
-
-def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
-    """Both hosts answer, or the one that does not is proven dead: else nothing is certain."""
-    try:
-        here, _ = _look(step, context, step.source)
-        there, is_unseen = _look(step, context, step.target)
-        job = here is not None and context.host_named(step.source).migration_job(step.uuid) is not None
-    except HostError:
-        return "undecided", False
-    if job:
-        return "undecided", False
-    if there is None:
-        stays = here is not None and not here.is_on_its_way
-        return ("stayed" if stays else "undecided"), is_unseen
-    mark = there.config.mark
-    if there.is_on_its_way or mark is None or mark.epoch < step.epoch:
-        return "undecided", is_unseen
-    if here is None:
-        return "arrived", is_unseen
-    if not here.active and here.reason == "migrated":
-        # libvirt was to undefine it, and could not: nothing is left of it but the definition.
-        with suppress(HostError):
-            context.host_named(step.source).undefine_domain(step.uuid, keep_nvram=True)
-    return "undecided", is_unseen
-
-
-def _look(step: MigrateDomain, context: ActionContext, name: str) -> tuple[ObservedDomain | None, bool]:
-    """The domain on that host, and whether none was seen only because the host is proven dead."""
-    try:
-        return find_domain(context.host_named(name), step.uuid), False
-    except HostError:
-        if not context.is_dead(name):
-            raise
-        return None, True
 
 
 def _how_it_went(step: MigrateDomain, context: ActionContext) -> str:

@@ -68,7 +68,10 @@ def drop_disks(step: MigrateDomain, context: ActionContext) -> None:
     with suppress(ReconcilerError):
         target = context.host_named(step.target)
         for disk in step.disks:
+            made = find_volume(context, target, disk.pool, disk.volume)
             if context.ledger.has_volume_intent(disk.pool, disk.volume, step.target):
+                if made is not None:
+                    check_unused(context, target, disk.pool, made)  # a call that was taken for lost may come late
                 _delete(disk, context, target)
                 context.ledger.finish_volume(disk.pool, disk.volume, step.target)
 

@@ -31,7 +31,7 @@ class Watch:
         self._heard = self._moved = self._begun
         self._done = -1
         self._deadline = move.step.rules.deadline
-        self._is_paused = False
+        self._is_paused = self._is_stopped = False
         self.verdict = ""
         """Why it was stopped, if we did."""
 
@@ -81,7 +81,7 @@ class Watch:
 
     def _judge(self, job: MigrationJob) -> None:
         rules = self._move.step.rules
-        if self.verdict:
+        if self._is_stopped:
             return
         if self._now - self._moved > rules.stall_after:
             self._stop(f"nothing was sent for {format_duration(rules.stall_after)}")
@@ -100,6 +100,7 @@ class Watch:
 
     def _stop(self, verdict: str) -> None:
         self.verdict = verdict
-        # Asked in vain: the job is looked at again, and so is where the VM is.
+        # Asked in vain: the job is looked at again, and where it goes on it is asked again.
         with suppress(HostError):
             self._source.abort_migration(self._move.step.uuid)
+            self._is_stopped = True

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from reconciler.model.ledger import Failure, Migration, MigrationProgress
 from reconciler.model.outcome import action_inputs
 from reconciler.model.steps import MigrateDomain
-from tests.support.fleets import GIB, NOW, Story, host, pool, story, vm, volume
+from tests.support.fleets import GIB, NOW, Story, host, mark, pool, story, vm, volume
 
 RACK = {"placement": {"nodeSelector": {"rack": "b"}}}
 
@@ -209,6 +209,53 @@ def test_a_migration_by_hand_is_let_come_to_its_end() -> None:
 
     assert moment.kinds() == []
     assert "migrating" in moment.unmet()
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+@pytest.mark.parametrize("is_on_record", [True, False])
+def test_half_of_a_guest_is_not_taken_for_the_vm_while_its_source_is_silent(epoch: int, *, is_on_record: bool) -> None:
+    before = fleet()
+    config = replace(before.domain().config, mark=replace(mark(), epoch=epoch))
+    half = replace(before.domain(), state="paused", reason="migration", persistent=False, config=config, live=config)
+    moment = before.with_domain(half, "h2").losing_sight_of("h1")
+    moment = (moment if is_on_record else moment.with_ledger(placements={})).noticed()
+
+    assert moment.kinds() == []
+    assert "from a host that can't be read" in moment.unmet()["migrating"].detail
+
+
+def test_half_of_a_guest_is_not_removed_with_its_vm() -> None:
+    before = fleet()
+    config = replace(before.domain().config, mark=replace(mark(), epoch=2))
+    half = replace(before.domain(), state="paused", reason="migration", persistent=False, config=config, live=config)
+    moment = before.with_domain(half, "h2").losing_sight_of("h1").with_specs(without=["VirtualMachine/web"])
+
+    assert moment.kinds() == []
+    assert "on its way" in moment.unmet()["removal-held"].detail
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_a_vm_that_has_left_its_source_is_sought_at_its_target_though_that_is_silent(*, is_proven: bool) -> None:
+    moment = on_its_way(to_rack_b(fleet())).without_domain().lost("h2")
+    moment = moment.proven("h2") if is_proven else moment
+
+    action = moment.action("migrate-domain")
+    assert move_of(moment).begun
+    assert action.host == "h1"
+
+
+def test_a_vm_that_has_left_its_source_with_its_disks_waits_for_its_target() -> None:
+    moment = on_its_way(to_rack_b(fleet(shared=False))).without_domain().lost("h2")
+
+    assert "migrate-domain" not in moment.kinds()
+    assert "h2 can't be asked" in moment.unmet()["host-lost"].detail
+
+
+def test_a_host_that_a_vm_is_on_its_way_to_is_put_back_into_the_specs() -> None:
+    moment = on_its_way(to_rack_b(fleet())).without_domain().losing_sight_of("h2").with_specs(without=["Host/h2"])
+
+    assert moment.kinds() == []
+    assert moment.unmet()["host-unread"].hint == "put Host h2 back until that is settled"
 
 
 def test_a_vm_on_its_way_that_left_the_specs_is_followed_before_it_is_removed() -> None:

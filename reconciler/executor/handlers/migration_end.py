@@ -1,0 +1,103 @@
+"""Where a VM is once libvirt's job has ended, by what both of its hosts say."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from reconciler.errors import HostError
+from reconciler.executor.backoff import growing_delays
+from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.preconditions import find_domain
+from reconciler.model.inventory import ObservedDomain
+from reconciler.model.steps import MigrateDomain
+
+_UNDECIDED_SECONDS: Final = 10.0
+"""How long libvirt may take to tidy up both sides once its job has ended."""
+
+Where = Literal["arrived", "stayed", "gone", "undecided"]
+"""`gone`: neither host has it, though both answer."""
+
+
+class _Sight(Struct, frozen=True):
+    """What is seen of it on one host."""
+
+    domain: ObservedDomain | None
+    how: Literal["answered", "dead", "silent"] = "answered"
+
+
+def end_of(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
+    """Where it is, and whether its target is proven dead and was not asked; looks until both sides have tidied up."""
+    deadline = context.clock.monotonic() + _UNDECIDED_SECONDS
+    for delay in growing_delays(0.1, 1.0):
+        where, is_target_dead = _where(step, context)
+        if where != "undecided" or context.clock.monotonic() + delay > deadline:
+            return where, is_target_dead
+        if context.clock.wait(context.stop, delay):
+            raise HandedBack
+    raise AssertionError("the delays never end")
+
+
+def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
+    """The source is asked first: what it does not have any more had arrived by then, and never comes back to it."""
+    here = _look(step, context, step.source)
+    try:
+        is_under_way = here.domain is not None and context.host_named(step.source).migration_job(step.uuid) is not None
+    except HostError:
+        return "undecided", False
+    there = _look(step, context, step.target)
+    is_certain = here.how != "silent" and not is_under_way
+    return (_judge(step, context, here, there) if is_certain else "undecided"), there.how == "dead"
+
+
+def _look(step: MigrateDomain, context: ActionContext, name: str) -> _Sight:
+    try:
+        return _Sight(find_domain(context.host_named(name), step.uuid))
+    except HostError:
+        return _Sight(None, "dead" if context.is_dead(name) else "silent")
+
+
+def _judge(step: MigrateDomain, context: ActionContext, here: _Sight, there: _Sight) -> Where:
+    if there.domain is not None:
+        return _beside_a_copy(step, context, here.domain, there.domain)
+    if here.domain is not None:
+        return "stayed" if there.how != "silent" and _is_whole(step, here.domain, there) else "undecided"
+    if here.how == "dead":
+        return "undecided"
+    if there.how == "answered":
+        return _nowhere(step, context)
+    # It was at the target, wherever that is now. Whether its own disks are whole there is known once it is seen.
+    return "undecided" if step.disks else "arrived"
+
+
+def _beside_a_copy(
+    step: MigrateDomain, context: ActionContext, here: ObservedDomain | None, there: ObservedDomain
+) -> Where:
+    mark = there.config.mark
+    if there.is_on_its_way or mark is None or mark.epoch < step.epoch or (here is not None and here.active):
+        return "undecided"
+    if here is not None and here.reason == "migrated":
+        # libvirt was to undefine it, and could not: nothing is left of it but the definition.
+        with suppress(HostError):
+            context.host_named(step.source).undefine_domain(step.uuid, keep_nvram=True)
+    # One that is off because its host lost its power just then is an old copy, and cleared away as such.
+    return "arrived"
+
+
+def _is_whole(step: MigrateDomain, here: ObservedDomain, there: _Sight) -> bool:
+    """Whether it is at its source with all that it wrote: what is off may have run on elsewhere, with its disks."""
+    if here.active:
+        return not here.is_on_its_way
+    return not step.disks or (there.how == "answered" and here.reason != "migrated")
+
+
+def _nowhere(step: MigrateDomain, context: ActionContext) -> Where:
+    """Somebody moved it on, or undefined it. Of its own disks it is not known then which are the newest."""
+    others = [name for name in context.desired.hosts if name not in (step.source, step.target)]
+    try:
+        is_elsewhere = any(find_domain(context.host_named(name), step.uuid) is not None for name in others)
+    except HostError:
+        is_elsewhere = False
+    return "gone" if is_elsewhere or not step.disks else "undecided"
