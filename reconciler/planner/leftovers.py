@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StopDomain, UndefineDomain
+from reconciler.model.steps import UndefineDomain
 from reconciler.planner.draft import Draft
 from reconciler.planner.ownership import Copy
+from reconciler.planner.shutdowns import shut_down
 from reconciler.planner.world import World
 
 
@@ -27,10 +28,9 @@ def clear_leftovers(world: World, draft: Draft, target: ObjectRef) -> bool:
         domain, after = copy.domain, []
         which = f"the old copy (epoch {copy.mark.epoch})"
         if domain.active:
-            stop = StopDomain(domain.name, domain.uuid, timeout=world.policy.shutdown_timeout, force=True)
             after.append(
                 draft.act(
-                    stop,
+                    shut_down(world, world.desired.vms[target.name], domain),
                     target=target,
                     host=copy.host,
                     sign="change",

@@ -9,13 +9,13 @@ from msgspec import Struct
 
 from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StopDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.balance import shifts
 from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.migratability import as_it_runs
 from reconciler.planner.migrations import Mover
 from reconciler.planner.ownership import Copy
+from reconciler.planner.shutdowns import shut_down
 from reconciler.planner.world import World
 
 _TRIES: Final = 3
@@ -171,12 +171,7 @@ class _Leaving(Struct, frozen=True):
     def _shut_down(self) -> None:
         wish = self.wish
         self.mover.draft.act(
-            StopDomain(
-                domain=wish.vm.name,
-                uuid=wish.copy.domain.uuid,
-                timeout=wish.vm.spec.shutdown.timeout or self._world.policy.shutdown_timeout,
-                force=wish.vm.spec.shutdown.force,
-            ),
+            shut_down(self._world, wish.vm, wish.copy.domain),
             target=wish.target,
             host=wish.copy.host,
             sign="change",

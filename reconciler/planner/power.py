@@ -8,12 +8,13 @@ from reconciler.model.domain import DomainConfig
 from reconciler.model.live_edit import Plug, Replug
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
-from reconciler.model.steps import EditLive, StartDomain, StopDomain
+from reconciler.model.steps import EditLive, StartDomain
 from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.guest_liveness import silence_of
 from reconciler.planner.live_changes import plan_live
 from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.restarts import ended_by_itself, how_it_ended, why_not_yet
+from reconciler.planner.shutdowns import shut_down
 from reconciler.planner.unwanted import is_drained
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import spec_hash
@@ -163,12 +164,7 @@ class Power(OneCopy, frozen=True):
 
     def _stop(self, after: tuple[str, ...], *, changes: tuple[FieldChange, ...] = (), restart: bool = False) -> str:
         return self.draft.act(
-            StopDomain(
-                domain=self.vm.name,
-                uuid=self.copy.domain.uuid,
-                timeout=self.vm.spec.shutdown.timeout or self.world.policy.shutdown_timeout,
-                force=self.vm.spec.shutdown.force,
-            ),
+            shut_down(self.world, self.vm, self.copy.domain),
             target=self.target,
             host=self.copy.host,
             sign="change",

@@ -39,6 +39,14 @@ def test_an_old_copy_of_a_vm_that_comes_back_goes_before_it_is_made_anew_and_its
     assert back.applied().kinds(WEB) == ["define-domain", "start-domain"]
 
 
+def test_the_guest_of_an_old_copy_has_as_long_as_its_vm_says() -> None:
+    fleet = removed(shared=True).with_ledger(placements={}, removed={"web": RemovedVm("web", "h2", 2)})
+    back = fleet.with_specs(vm(shutdown={"timeout": "10m"}))
+
+    assert isinstance(stop := back.action("stop-domain").step, StopDomain)
+    assert stop.timeout == 600
+
+
 def test_an_old_copy_that_comes_back_beside_the_new_one_goes() -> None:
     before = removed(shared=True).with_ledger(placements={}, removed={"web": RemovedVm("web", "h2", 2)})
     back = before.without_domain().with_specs(vm(placement={"hosts": ["h2"]})).converged()
