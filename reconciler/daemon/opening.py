@@ -35,6 +35,8 @@ class Hold(Struct, frozen=True):
     """Asked just before anything is changed: raises LeadLost."""
     controller: Callable[[], Holder | None] | None = None
     """Who controls the fleet now."""
+    problems: Callable[[], tuple[str, ...]] = tuple
+    """What is wrong with the ledger itself, for `status`."""
 
 
 @contextmanager
@@ -79,6 +81,7 @@ def session_on(
             fleet=fleet,
             ledger=hold.ledger,
             controller=hold.controller,
+            problems=hold.problems,
             images=images,
             clock=clock,
             writer=writer,

@@ -70,6 +70,7 @@ class Session:
         power: PowerControl | None = None,
         crew: Crew | None = None,
         controller: Callable[[], Holder | None] | None = None,
+        problems: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._directory = settings.specs_directory()
         self._policy = settings.policy
@@ -78,6 +79,7 @@ class Session:
         self._images = images
         self._clock = clock
         self._writer = writer
+        self._problems = problems
         self._controller = controller or partial(holder_of, settings.state_dir)
         self._inputs = inputs
         self._dialled_at = dialled_at
@@ -140,7 +142,8 @@ class Session:
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now, mobility=mobility)
-        status = replace(status, controller=str(self._controller() or "") if not self._writer else "")
+        controller = str(self._controller() or "") if not self._writer else ""
+        status = replace(status, controller=controller, problems=(*status.problems, *self._problems()))
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
 
     def converge(

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
-from reconciler.errors import ControllerRunning
+from reconciler.errors import ControllerRunning, StateError
 from reconciler.fencing.secrets import Credentials
 from reconciler.leadership.candidate import Candidate, leader_of
 from reconciler.leadership.etcd import Access, EtcdStore
@@ -79,6 +79,14 @@ class SharedLedger(Struct, frozen=True):
         """Who leads, as a holder of the fleet; raises StoreUnavailable."""
         leader = leader_of(self.store, self.keys)
         return None if leader is None else Holder(leader.command, leader.pid, leader.since, leader.name, leader.term)
+
+    def problems(self) -> tuple[str, ...]:
+        """Why nothing of etcd is believed on this machine, if that is so."""
+        try:
+            self.position.newest()
+        except StateError as error:
+            return (f"{error.message} ({error.hint})",)
+        return ()
 
     def copy(self) -> Ledger:
         """What etcd holds now, to look at; raises StoreUnavailable, LedgerError."""

@@ -30,7 +30,7 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
     with shared_ledger(settings) as shared:
         if writer is None:
             with shared.copy() as ledger:
-                yield Hold(ledger, controller=shared.holder)
+                yield Hold(ledger, controller=shared.holder, problems=shared.problems)
         else:
             lead = shared.take(writer)
             try:

@@ -18,6 +18,8 @@ MARGIN: Final = 0.1
 _RENEWALS: Final = 4
 """A lease; so a few may fail."""
 _TRY_AGAIN: Final = 0.5
+_NOTHING_LEFT: Final = 60.0
+"""Seconds until it is to be looked at again once it is lost: nothing becomes of it any more."""
 
 
 class Lead:
@@ -88,8 +90,10 @@ class Lead:
                 self.renew()
                 return self._seconds / _RENEWALS
             due = now + _TRY_AGAIN
-        with suppress(LeadLost):
+        try:
             self.check()
+        except LeadLost:
+            return _NOTHING_LEFT
         return max(0.0, min(due, self._deadline) - now)
 
     def renew(self) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 from reconciler.clock import Clock
 from reconciler.fencing.devices import FenceDevices
 from reconciler.hypervisor.simulated import SimulatedFleet
-from reconciler.ledger.records import FENCE_PROOF, LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.fencing_devices import devices_hash
 from reconciler.model.health import FenceProof, FenceTest
 from reconciler.model.host import Host
+from reconciler.model.ledger import LedgerView
 from reconciler.model.policy import HighAvailability
 from reconciler.simulator.scenario import FleetFile
 from reconciler.simulator.simulated_agents import SimulatedAgents, device_of
@@ -48,26 +48,18 @@ class FenceRoom:
                     test = FenceTest(host.name, self._clock.now(), True, devices_hash(host), "passed before it begins")
                     ledger.record_fence_test(test)
 
-    def test(self, host: Host, state_dir: Path) -> FenceTest:
-        """As `reconciler fence test`."""
+    def test(self, host: Host) -> FenceTest:
+        """What `reconciler fence test` would write down."""
         machines = {name: state.facts.uuid for name, state in self._fleet.world.hosts.items()}
         others = {uuid: name for name, uuid in machines.items() if name != host.name}
-        result = self.devices().test(host, identity=machines[host.name], others=others)
-        with Ledger(state_dir) as ledger:
-            ledger.record_fence_test(result)
-        return result
+        return self.devices().test(host, identity=machines[host.name], others=others)
 
-    def confirm(self, host: str, by: str, state_dir: Path) -> FenceProof:
-        """As `reconciler fence confirm`; raises KeyError where there is nothing to confirm."""
-        with Ledger(state_dir) as ledger:
-            incident = ledger.view().incidents.get(host)
-            if incident is None:
-                raise KeyError(f"open incident of {host}")
-            proof = FenceProof(host, incident.id, "human", self._clock.now(), "looked at it", by)
-            ledger.record_proof(proof)
-            told = f"confirmed by {by}: looked at it"
-            ledger.record_event(LedgerEvent(proof.at, "", f"Host/{host}", "", FENCE_PROOF, told))
-        return proof
+    def proof(self, host: str, by: str, ledger: LedgerView) -> FenceProof:
+        """What `reconciler fence confirm` would write down; raises KeyError where there is nothing to confirm."""
+        incident = ledger.incidents.get(host)
+        if incident is None:
+            raise KeyError(f"open incident of {host}")
+        return FenceProof(host, incident.id, "human", self._clock.now(), "looked at it", by)
 
 
 def _devices(host: Host) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from reconciler.daemon.view import View
 from reconciler.errors import HostError, ReconcilerError, StoreUnavailable
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
+from reconciler.ledger.asking import Question, obey
 from reconciler.ledger.controller_lock import controller_holder
 from reconciler.ledger.records import FENCE_BEGAN, LedgerEvent
 from reconciler.ledger.replica import view_of
@@ -227,6 +228,8 @@ class Stage:
 
     def second_controller(self) -> None:
         """Another process on the same state directory: it should be refused, and does one pass if it is not."""
+        if self.ensemble is not None:
+            raise KeyError("ledger of its own: fleet.yaml has several controllers")
         try:
             with self.clock.aside(), controlling(self._surroundings(on_look=lambda _: None)) as session:
                 view = session.look()
@@ -238,6 +241,14 @@ class Stage:
             self.timeline.note("second controller", sentence="was let in")
         finally:
             self._others = 0
+
+    def write(self, question: Question) -> None:
+        """As a command does that writes into the ledger beside a controller; raises what that refuses."""
+        if self.ensemble is not None:
+            self.ensemble.ask(question)
+            return
+        with Ledger(self.settings.state_dir) as ledger:
+            obey(question, ledger)
 
     def specs_changed(self) -> None:
         """Somebody wrote or removed files of the specs."""

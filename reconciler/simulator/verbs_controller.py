@@ -8,7 +8,6 @@ from typing import Final
 
 from reconciler.ledger.asking import Pause, Resume
 from reconciler.ledger.database import LEDGER_FILE
-from reconciler.ledger.store import Ledger
 from reconciler.simulator.command import Verb
 from reconciler.simulator.stage import Stage
 
@@ -84,20 +83,12 @@ def _copy_ledger(source: Path, target: Path) -> None:
 
 
 def _pause(stage: Stage, target: str = "fleet") -> None:
-    if stage.ensemble is not None:
-        stage.ensemble.ask(Pause(target))
-        return
-    with Ledger(stage.settings.state_dir) as ledger:
-        ledger.pause(target)
+    stage.write(Pause(target))
     stage.specs_changed()
 
 
 def _unpause(stage: Stage, target: str = "fleet") -> None:
-    if stage.ensemble is not None:
-        stage.ensemble.ask(Resume(target))
-        return
-    with Ledger(stage.settings.state_dir) as ledger:
-        ledger.resume(target)
+    stage.write(Resume(target))
     stage.specs_changed()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from reconciler.ledger.asking import RecordEvent, RecordFenceTest, RecordProof
+from reconciler.ledger.records import FENCE_PROOF, LedgerEvent
 from reconciler.simulator.command import Verb
 from reconciler.simulator.simulated_agents import Manner
 from reconciler.simulator.stage import Stage
@@ -18,12 +20,16 @@ def _test(stage: Stage, name: str) -> None:
     if host is None:
         raise KeyError(f"Host/{name}")
     with stage.clock.aside():
-        result = stage.fence_room.test(host, stage.settings.state_dir)
+        result = stage.fence_room.test(host)
+    stage.write(RecordFenceTest(result))
     stage.timeline.note("fence test passed" if result.passed else "fence test failed", "", name, result.message)
 
 
 def _confirm(stage: Stage, host: str, by: str) -> None:
-    proof = stage.fence_room.confirm(host, by, stage.settings.state_dir)
+    proof = stage.fence_room.proof(host, by, stage.ledger_view())
+    stage.write(RecordProof(proof))
+    told = f"confirmed by {by}: {proof.evidence}"
+    stage.write(RecordEvent(LedgerEvent(proof.at, "", f"Host/{host}", "", FENCE_PROOF, told)))
     stage.timeline.note("fence-proof", f"Host/{host}", host, f"{proof.kind} by {by}: {proof.evidence}")
     stage.nudge("proof")
 

@@ -13,6 +13,7 @@ from reconciler.simulator.verbs import VERBS
 
 FOLDER: Final = Path(__file__).parent / "_random"
 FOUND: Final = Path(__file__).parent / "_found"
+_CONTROLLERS: Final = ("c1", "c2")
 _HOSTS: Final = ("h1", "h2", "h3")
 _VMS: Final = ("web-1", "web-2", "web-3", "db", "job")
 _METHODS: Final = ("any", "define_domain", "start_domain", "create_volume", "undefine_domain", "upload_volume")
@@ -85,6 +86,25 @@ _HEALING: Final = (
     "write specs/web-1.yaml changes/back-1.yaml",
     "write specs/web-2.yaml changes/back-2.yaml",
 )
+_SHARING: Final = (
+    "etcd down",
+    "etcd up",
+    "etcd-cut {controller}",
+    "etcd-back {controller}",
+    "etcd-lost-reply {controller}",
+    "freeze-controller {controller} 4s",
+    "freeze-controller {controller} 15s",
+    "freeze-controller {controller} 60s",
+    "stop-controller {controller}",
+    "restart-controller {controller}",
+    "crash-controller {controller}",
+)
+_SHARED_HEALING: Final = (
+    "etcd up",
+    *(f"{verb} {name}" for verb in ("etcd-back", "restart-controller") for name in _CONTROLLERS),
+)
+_SHARED_EVERY: Final = 5
+"""Of so many schedules one is of two controllers that share a ledger."""
 _LENGTH: Final = 120.0
 _HEALED_AT: Final = 150.0
 
@@ -94,12 +114,20 @@ def commands_of(seed: int) -> list[tuple[float, str]]:
     chance = random.Random(seed)  # noqa: S311  # a schedule, no secret
     number = chance.randint(2, 9)
     times = sorted(round(chance.uniform(0.0, _LENGTH), 1) for _ in range(number))
-    drawn = [(at, _drawn(chance)) for at in times]
-    return [*drawn, *((_HEALED_AT, text) for text in _HEALING)]
+    drawn = [(at, _drawn(chance, is_shared=is_shared(seed))) for at in times]
+    healing = (*_SHARED_HEALING, *_HEALING) if is_shared(seed) else _HEALING
+    return [*drawn, *((_HEALED_AT, text) for text in healing)]
 
 
-def _drawn(chance: random.Random) -> str:
-    return chance.choice(_TEMPLATES).format(
+def is_shared(seed: int) -> bool:
+    """Whether the schedule is of two controllers."""
+    return seed % _SHARED_EVERY == 0
+
+
+def _drawn(chance: random.Random, *, is_shared: bool) -> str:
+    templates = _SHARING if is_shared and chance.random() < 0.5 else _TEMPLATES
+    return chance.choice(templates).format(
+        controller=chance.choice(_CONTROLLERS) if is_shared else "",
         host=chance.choice(_HOSTS),
         vm=chance.choice(_VMS),
         method=chance.choice(_METHODS),
@@ -111,7 +139,9 @@ def _drawn(chance: random.Random) -> str:
 def schedule(seed: int) -> Scenario:
     """The scenario of `seed`; the same one every time."""
     events = tuple(Event(at, read_command(text, VERBS, _HOSTS)) for at, text in commands_of(seed))
-    return Scenario(f"seed-{seed}", FOLDER, FOLDER / "specs", read_fleet(FOLDER / "fleet.yaml"), events)
+    fleet = read_fleet(FOLDER / "fleet.yaml")
+    fleet = fleet.model_copy(update={"controllers": len(_CONTROLLERS)}) if is_shared(seed) else fleet
+    return Scenario(f"seed-{seed}", FOLDER, FOLDER / "specs", fleet, events)
 
 
 def faults_of(seed: int) -> tuple[str, ...]:
@@ -141,7 +171,8 @@ def write_down(seed: int, faults: tuple[str, ...]) -> Path:
     lines = "".join(f"- {{at: {round(at * 1000)}ms, do: {text}}}\n" for at, text in commands_of(seed))
     (folder / "events.yaml").write_text(lines)
     fleet = (FOLDER / "fleet.yaml").read_text()
-    (folder / "fleet.yaml").write_text(f"specs: ../../_random/specs\n{fleet}")
+    shared = f"controllers: {len(_CONTROLLERS)}\n" if is_shared(seed) else ""
+    (folder / "fleet.yaml").write_text(f"specs: ../../_random/specs\n{shared}{fleet}")
     if not (folder / "changes").exists():
         (folder / "changes").symlink_to("../../_random/changes")
     (folder / "README.md").write_text(f"# What seed {seed} found\n\n" + "".join(f"- {fault}\n" for fault in faults))

@@ -1,0 +1,104 @@
+"""A ledger in etcd, as commands and daemons take hold of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from reconciler.config import Settings
+from reconciler.daemon.shared_ledger import SharedLedger
+from reconciler.errors import ControllerRunning, StoreWentBack
+from reconciler.hypervisor.simulated_clock import FakeClock
+from reconciler.leadership.candidate import leader_of
+from reconciler.leadership.keys import keys_of
+from reconciler.leadership.simulated_store import SimulatedCluster, SimulatedStore
+from reconciler.ledger.asking import Responder
+from reconciler.ledger.records import LEADS
+from reconciler.model.ledger_store import EtcdLedger
+
+KEYS = keys_of("/reconciler", "lab")
+
+
+class AnsweringClock(FakeClock):
+    """While somebody waits, the leader looks."""
+
+    responder: Responder | None = None
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        if self.responder is not None:
+            self.responder.poll()
+
+
+@pytest.fixture
+def clock() -> AnsweringClock:
+    return AnsweringClock()
+
+
+@pytest.fixture
+def cluster(clock: AnsweringClock) -> SimulatedCluster:
+    return SimulatedCluster(clock)
+
+
+@pytest.fixture
+def shared(tmp_path: Path, clock: AnsweringClock, cluster: SimulatedCluster) -> SharedLedger:
+    etcd = EtcdLedger(endpoints=("http://etcd:2379",), name="c1")
+    return SharedLedger(SimulatedStore(cluster), KEYS, Settings(state_dir=tmp_path / "c1", etcd=etcd), etcd, clock)
+
+
+def another(shared: SharedLedger, folder: Path) -> SharedLedger:
+    """The same of another machine."""
+    settings = replace(shared.settings, state_dir=folder / "c2")
+    return replace(shared, settings=settings, etcd=shared.etcd.model_copy(update={"name": "c2"}))
+
+
+def test_a_command_leads_for_a_moment_where_nobody_does(shared: SharedLedger) -> None:
+    with shared.for_writing("pause") as ledger:
+        ledger.pause()
+
+    with shared.copy() as copy:
+        assert copy.view().paused == {"fleet"}
+        assert copy.events("fleet")[0].event == LEADS
+    assert leader_of(shared.store, KEYS) is None
+
+
+def test_a_command_on_another_machine_has_the_leader_write(
+    shared: SharedLedger, tmp_path: Path, clock: AnsweringClock
+) -> None:
+    lead = shared.take("run")
+    with shared.working_copy(lead) as ledger:
+        clock.responder = Responder(ledger, lead, shared.store, KEYS, lambda _: None)
+
+        with another(shared, tmp_path).for_writing("pause") as asking:
+            asking.pause("VirtualMachine/web")
+
+        assert ledger.view().paused == {"VirtualMachine/web"}
+    lead.check()
+
+
+def test_who_comes_second_is_told_who_leads(shared: SharedLedger, tmp_path: Path) -> None:
+    lead = shared.take("run")
+
+    with pytest.raises(ControllerRunning, match=rf"on c1 \(pid \d+, since .*, term {lead.leader.term}\) leads fleet"):
+        another(shared, tmp_path).take("apply")
+
+    holder = shared.holder()
+    assert holder is not None
+    assert (holder.name, holder.term, holder.command) == ("c1", lead.leader.term, "run")
+
+
+def test_an_etcd_that_is_not_believed_is_a_problem_of_status(shared: SharedLedger, cluster: SimulatedCluster) -> None:
+    backup = cluster.backup()
+    with shared.for_writing("pause") as ledger:
+        ledger.pause()
+    assert shared.problems() == ()
+    cluster.restore(backup)
+    with pytest.raises(StoreWentBack):
+        shared.take("run")
+
+    (problem,) = shared.problems()
+
+    assert "its revision was" in problem
+    assert "reconciler leader --accept-store" in problem
