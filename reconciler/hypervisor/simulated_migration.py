@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -13,9 +11,6 @@ from reconciler.hypervisor.simulated_world import DomainEntry, HostState, Leavin
 from reconciler.model.domain import DomainConfig
 from reconciler.model.migration import MigrationJob
 from reconciler.model.steps import MigrateDomain
-
-_SWITCH: Final = 0.2
-"""Seconds that a guest stands still at the end."""
 
 
 class SimulatedCall(Struct):
@@ -90,7 +85,7 @@ def settle(world: World) -> None:
         elif not (source.faults.hung or target.faults.hung or entry.config.name in world.stalled):
             _send(world, leaving, entry, passed)
             if leaving.sent >= leaving.size:
-                _arrive(world, leaving)
+                _switch_over(world, leaving, entry, now)
 
 
 def _send(world: World, leaving: Leaving, entry: DomainEntry, seconds: float) -> None:
@@ -101,6 +96,17 @@ def _send(world: World, leaving: Leaving, entry: DomainEntry, seconds: float) ->
         leaving.sent = min(leaving.sent + rate * seconds, leaving.size / 2)
     else:
         leaving.sent += rate * seconds
+
+
+def _switch_over(world: World, leaving: Leaving, entry: DomainEntry, now: float) -> None:
+    """The guest stands still on both sides for a moment; the source's half is ended once the other one runs."""
+    if leaving.arrives_at is None:
+        rate = min(leaving.step.rules.bandwidth or world.migration_rate, world.migration_rate)
+        leaving.arrives_at = now - (leaving.sent - leaving.size) / rate + world.switch_seconds
+    if now >= leaving.arrives_at:
+        _arrive(world, leaving)
+    else:
+        entry.state, entry.reason = "paused", "migration"
 
 
 def _arrive(world: World, leaving: Leaving) -> None:
@@ -140,18 +146,18 @@ def _end(world: World, leaving: Leaving, error: HostError | None) -> None:
     leaving.ended, leaving.error = True, error
     del world.leaving[leaving.step.uuid]
     if error is None:
-        world.arrived[leaving.step.uuid] = _job(leaving)
+        world.arrived[leaving.step.uuid] = _job(leaving, world.switch_seconds)
 
 
-def _job(leaving: Leaving) -> MigrationJob:
+def _job(leaving: Leaving, switch: float) -> MigrationJob:
     left = max(0, int(leaving.size - leaving.sent))
-    return MigrationJob(leaving.size, int(leaving.done), left, leaving.at - leaving.begun, _SWITCH)
+    return MigrationJob(leaving.size, int(leaving.done), left, leaving.at - leaving.begun, switch)
 
 
 def job(world: World, source: HostState, uuid: str) -> MigrationJob | None:
     """How far it is; None where it does not leave this host."""
     leaving = world.leaving.get(uuid)
-    return _job(leaving) if leaving is not None and leaving.step.source == source.name else None
+    return _job(leaving, world.switch_seconds) if leaving is not None and leaving.step.source == source.name else None
 
 
 def finished(world: World, target: HostState, uuid: str) -> MigrationJob | None:

@@ -8,10 +8,13 @@ from msgspec.structs import replace
 
 from reconciler.errors import HostError
 from reconciler.hypervisor import simulated_domains as domains
+from reconciler.hypervisor import simulated_migration as migration
 from reconciler.hypervisor import simulated_storage as storage
 from reconciler.hypervisor.simulated_world import DomainEntry, FileState, HostState, World
 from reconciler.model.domain import DomainConfig, IoTuneConfig
 from reconciler.model.inventory import ObservedNetwork
+from reconciler.model.migration import MigrationRules
+from reconciler.model.steps import MigrateDomain
 
 
 class People:
@@ -105,6 +108,24 @@ class People:
                 return
             entry.state, entry.reason = "paused", "ioerror"
             self._world.emit(self._state.name, "domain", name, "suspended")
+
+    def migrate(self, name: str, target: str) -> None:
+        """As `virsh migrate --live --persistent --undefinesource`: the mark goes along as it is."""
+        with self._world.lock:
+            entry = self.entry(name)
+            mark = entry.config.mark
+            step = MigrateDomain(
+                domain=name,
+                uuid=entry.config.uuid,
+                source=self._state.name,
+                target=target,
+                epoch=mark.epoch if mark else 0,
+                peer_uri="",
+                rules=MigrationRules(deadline=0.0, stall_after=0.0),
+            )
+            call = migration.begin(self._world, self._state, step)
+            if call.error is not None:
+                raise call.error
 
     def shut_down(self, name: str) -> None:
         """From inside the guest."""

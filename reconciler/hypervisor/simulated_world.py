@@ -130,6 +130,8 @@ class Leaving(Struct):
     """Of `size`."""
     done: float = 0.0
     """In all, with what had to be sent again."""
+    arrives_at: float | None = None
+    """When the guest runs at the target, once all is sent; until then it stands still on both sides."""
     ended: bool = False
     error: HostError | None = None
 
@@ -204,6 +206,8 @@ class World:
         """By UUID."""
         self.arrived: dict[str, MigrationJob] = {}
         """By UUID: how the last migration of each went."""
+        self.switch_seconds = 0.2
+        """How long a guest stands still at the end of its migration."""
         self.migration_rate = float(1 << 30)
         """Bytes that one migration sends in a second."""
         self.stalled: set[str] = set()

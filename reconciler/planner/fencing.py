@@ -115,11 +115,15 @@ def _candidates(world: World) -> Iterator[_Candidate]:
             continue
         if name in world.inventory.hosts or name in world.strangers or proven(world.ledger, name):
             continue
+        is_off = health.rule == POWER_OFF
         vms = tuple(
-            vm for vm in world.desired.vms.values() if _may_run_on(world, vm, name) and would_be_recovered(world, vm)
+            vm
+            for vm in world.desired.vms.values()
+            if (_may_run_on(world, vm, name) and would_be_recovered(world, vm))
+            or (is_off and _may_have_come_to(world, vm, name))
         )
         if vms:
-            yield _Candidate(host, incident, vms, is_off=health.rule == POWER_OFF)
+            yield _Candidate(host, incident, vms, is_off=is_off)
 
 
 def _may_run_on(world: World, vm: VirtualMachine, host: str) -> bool:
@@ -130,6 +134,15 @@ def _may_run_on(world: World, vm: VirtualMachine, host: str) -> bool:
     if placement.came_from is None:
         return not copies
     return all(copy.host == placement.host and not copy.domain.active for copy in copies)
+
+
+def _may_have_come_to(world: World, vm: VirtualMachine, host: str) -> bool:
+    """Whether a migration to or from `host` is on record: that it is off settles where the VM is.
+
+    No power is cut for that, as the VM may well run on the other host; to ask a device that says *off* costs nothing.
+    """
+    move = world.ledger.migrations.get(vm.name)
+    return move is not None and host in (move.source, move.target)
 
 
 def _fence(draft: Draft, candidate: _Candidate) -> str:

@@ -16,8 +16,14 @@ FOUND: Final = Path(__file__).parent / "_found"
 _CONTROLLERS: Final = ("c1", "c2")
 _HOSTS: Final = ("h1", "h2", "h3")
 _VMS: Final = ("web-1", "web-2", "web-3", "db", "job")
-_METHODS: Final = ("any", "define_domain", "start_domain", "create_volume", "undefine_domain", "upload_volume")
-_LOSABLE: Final = ("define_domain", "start_domain", "create_volume", "undefine_domain", "delete_volume", "define_pool")
+_METHODS: Final = (
+    *("any", "define_domain", "start_domain", "create_volume", "undefine_domain", "upload_volume"),
+    "begin_migration",
+)
+_LOSABLE: Final = (
+    *("define_domain", "start_domain", "create_volume", "undefine_domain", "delete_volume", "define_pool"),
+    "begin_migration",
+)
 _TEMPLATES: Final = (
     "power-cut {host}",
     "power-cut {host}",
@@ -72,6 +78,14 @@ _TEMPLATES: Final = (
     "remove specs/new.yaml",
     "remove specs/web-3.yaml",
     "write specs/web-3.yaml changes/back-3.yaml",
+    "write specs/web-2.yaml changes/web-2-to-{host}.yaml",
+    "write specs/web-2.yaml changes/web-2-to-{host}.yaml",
+    "write specs/db.yaml changes/db-to-{host}.yaml",
+    "virsh-migrate {host} {vm} {other}",
+    "migration-rate 20MiB",
+    "migration-stalls web-2",
+    "guest-restless db",
+    "migration-switch 5s",
     "pause",
     "unpause",
 )
@@ -81,6 +95,10 @@ _HEALING: Final = (
     *(f"slow {host} 0s" for host in _HOSTS),
     *(f"fence-device {host} ok" for host in _HOSTS),
     *(f"guest-sound {vm}" for vm in _VMS),
+    "migration-rate 1GiB",
+    "migration-flows web-2",
+    "guest-calm db",
+    "migration-switch 200ms",
     "ledger roomy",
     "unpause",
     "write specs/web-1.yaml changes/back-1.yaml",
@@ -129,6 +147,7 @@ def _drawn(chance: random.Random, *, is_shared: bool) -> str:
     return chance.choice(templates).format(
         controller=chance.choice(_CONTROLLERS) if is_shared else "",
         host=chance.choice(_HOSTS),
+        other=chance.choice(_HOSTS),
         vm=chance.choice(_VMS),
         method=chance.choice(_METHODS),
         losable=chance.choice(_LOSABLE),

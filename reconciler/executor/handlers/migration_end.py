@@ -29,27 +29,34 @@ class _Sight(Struct, frozen=True):
 
 
 def end_of(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
-    """Where it is, and whether its target is proven dead and was not asked; looks until both sides have tidied up."""
+    """Where it is, and whether its target is proven dead and was not asked; looks until both sides have tidied up.
+
+    Not where one does not answer: whoever is to recover the VM must not wait for us.
+    """
     deadline = context.clock.monotonic() + _UNDECIDED_SECONDS
     for delay in growing_delays(0.1, 1.0):
-        where, is_target_dead = _where(step, context)
-        if where != "undecided" or context.clock.monotonic() + delay > deadline:
-            return where, is_target_dead
+        where, there, is_heard = _where(step, context)
+        if where != "undecided" or not is_heard or context.clock.monotonic() + delay > deadline:
+            return where, there.how == "dead"
         if context.clock.wait(context.stop, delay):
             raise HandedBack
     raise AssertionError("the delays never end")
 
 
-def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
-    """The source is asked first: what it does not have any more had arrived by then, and never comes back to it."""
+def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, _Sight, bool]:
+    """Where it is, what is seen at the target, and whether both hosts answer or are proven dead.
+
+    The source is asked first: what it does not have any more had arrived by then, and never comes back to it.
+    """
     here = _look(step, context, step.source)
     try:
         is_under_way = here.domain is not None and context.host_named(step.source).migration_job(step.uuid) is not None
     except HostError:
-        return "undecided", False
+        return "undecided", _Sight(None, "silent"), False
     there = _look(step, context, step.target)
     is_certain = here.how != "silent" and not is_under_way
-    return (_judge(step, context, here, there) if is_certain else "undecided"), there.how == "dead"
+    where = _judge(step, context, here, there) if is_certain else "undecided"
+    return where, there, "silent" not in (here.how, there.how)
 
 
 def _look(step: MigrateDomain, context: ActionContext, name: str) -> _Sight:

@@ -60,7 +60,7 @@ class Watch:
         try:
             job = self._source.migration_job(self._move.step.uuid)
         except HostError:
-            return self._now - self._heard > _SILENCE
+            return self._context.is_dead(self._move.source) or self._now - self._heard > _SILENCE
         self._heard = self._now
         if job is None:
             return self._call is None  # else libvirt is about to begin, or to answer
