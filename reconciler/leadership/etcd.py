@@ -140,7 +140,9 @@ class _Refused(StoreUnavailable):
 
 
 _HINT: Final = "start it, or look at the network between; VMs run on meanwhile, and nothing is changed"
-_HINT_REFUSED: Final = "look at etcd's roles, quota and log; VMs run on meanwhile, and nothing is changed"
+_HINT_REFUSED: Final = (
+    "look at ledger.etcd in the configuration, and at etcd's roles, quota and log; nothing is changed meanwhile"
+)
 
 
 def _client(access: Access, endpoint: str) -> Etcd3Client:
@@ -194,16 +196,21 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, Etcd3Exception) and any(word in _reason(error) for word in _REFUSALS)
 
 
-_REFUSALS: Final = ("permission denied", "authentication failed", "lease not found", "database space exceeded")
+_REFUSALS: Final = (
+    *("permission denied", "authentication failed", "user name is empty", "authentication is not enabled"),
+    *("lease not found", "database space exceeded"),
+)
 
 
 _CORE: Final = re.compile(r"\[(?:Errno -?\d+|SSL[^]]*)\] ([^'\")]+)")
 """What the machine said, within all that was put around it on the way."""
+_SAID: Final = re.compile(r'"error":"(?:etcdserver: )?([^"]+)"')
+"""What etcd said."""
 
 
 def _reason(error: Exception) -> str:
     text = error.detail_text if isinstance(error, Etcd3Exception) and error.detail_text else str(error)
-    core = _CORE.search(text)
+    core = _CORE.search(text) or _SAID.search(text)
     if core is None and "timed out" in text:
         return "no answer in time"
     return " ".join((core[1] if core else text).split())[:300] or type(error).__name__
