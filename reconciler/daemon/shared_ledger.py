@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
-from reconciler.errors import ControllerRunning, StateError
+from reconciler.errors import ControllerRunning, FencingError, StateError, StoreUnavailable, StoreWentBack
 from reconciler.fencing.secrets import Credentials
 from reconciler.leadership.candidate import Candidate, leader_of
 from reconciler.leadership.etcd import Access, EtcdStore
@@ -81,11 +81,13 @@ class SharedLedger(Struct, frozen=True):
         return None if leader is None else Holder(leader.command, leader.pid, leader.since, leader.name, leader.term)
 
     def problems(self) -> tuple[str, ...]:
-        """Why nothing of etcd is believed on this machine, if that is so."""
+        """Why nothing of etcd is believed on this machine, if that is so and whoever looks may know."""
         try:
             self.position.newest()
-        except StateError as error:
+        except StoreWentBack as error:
             return (f"{error.message} ({error.hint})",)
+        except StateError:
+            return ()
         return ()
 
     def copy(self) -> Ledger:
@@ -129,7 +131,10 @@ def _access(etcd: EtcdLedger) -> Access:
     def password() -> str:
         if etcd.password is None:
             return ""
-        return Credentials().value("ledger.etcd.password", etcd.password, "the configuration")
+        try:
+            return Credentials().value("ledger.etcd.password", etcd.password, "the configuration")
+        except FencingError as error:
+            raise StoreUnavailable(error.message, hint=error.hint) from error
 
     return Access(
         etcd.endpoints,

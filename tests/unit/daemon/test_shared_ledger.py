@@ -8,14 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.config import Settings
-from reconciler.daemon.shared_ledger import SharedLedger
-from reconciler.errors import ControllerRunning, StoreWentBack
+from reconciler.daemon.shared_ledger import SharedLedger, shared_ledger
+from reconciler.errors import ControllerRunning, StoreUnavailable, StoreWentBack
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.leadership.candidate import leader_of
 from reconciler.leadership.keys import keys_of
 from reconciler.leadership.simulated_store import SimulatedCluster, SimulatedStore
 from reconciler.ledger.asking import Responder
 from reconciler.ledger.records import LEADS
+from reconciler.model.host import SecretRef
 from reconciler.model.ledger_store import EtcdLedger
 
 KEYS = keys_of("/reconciler", "lab")
@@ -102,3 +103,25 @@ def test_an_etcd_that_is_not_believed_is_a_problem_of_status(shared: SharedLedge
 
     assert "its revision was" in problem
     assert "reconciler leader --accept-store" in problem
+
+
+def test_a_password_that_is_not_there_is_told_with_where_it_belongs(tmp_path: Path) -> None:
+    etcd = EtcdLedger(
+        endpoints=("https://127.0.0.1:9",), username="controller", password=SecretRef(env="NO_SUCH_VARIABLE_HERE")
+    )
+
+    with (
+        shared_ledger(Settings(state_dir=tmp_path, etcd=etcd)) as shared,
+        pytest.raises(StoreUnavailable, match="NO_SUCH_VARIABLE_HERE, which is not set"),
+    ):
+        shared.holder()
+
+
+def test_an_etcd_that_is_not_there_is_told_with_its_endpoint_and_what_to_do(tmp_path: Path) -> None:
+    etcd = EtcdLedger(endpoints=("http://127.0.0.1:9",))
+
+    with shared_ledger(Settings(state_dir=tmp_path, etcd=etcd)) as shared, pytest.raises(StoreUnavailable) as caught:
+        shared.take("run")
+
+    assert caught.value.message == "etcd does not answer: http://127.0.0.1:9: Connection refused"
+    assert caught.value.hint.startswith("start it, or look at the network between")
