@@ -23,6 +23,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "placement-rule": "placement",
     "drain": "host to be emptied",
     "balance": "balance",
+    "failback": "failback",
 }
 SIGNS: Final[dict[Sign, str]] = {"create": "+", "change": "~", "destroy": "-", "move": "→"}
 _KIND_ORDER: Final = {kind: index for index, kind in enumerate(KINDS)}

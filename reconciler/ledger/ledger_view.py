@@ -13,7 +13,8 @@ from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
 PLACEMENTS: Final = (
-    "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy, marked_epoch FROM placement"
+    "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy, marked_epoch, drained_from"
+    " FROM placement"
 )
 
 
@@ -51,11 +52,11 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
 
 
 def placement_of(
-    row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None, int | None],
+    row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None, int | None, str | None],
 ) -> Placement:
     """Of a row as PLACEMENTS gives it."""
-    vm, host, epoch, since, ran, came_from, autostart, policy, marked = row
-    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy, marked)
+    vm, host, epoch, since, ran, came_from, autostart, policy, marked, drained = row
+    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy, marked, drained)
 
 
 def failure_of(row: tuple[str, int, str, int, float, str]) -> Failure:

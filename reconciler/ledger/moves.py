@@ -50,8 +50,8 @@ class Moves:
         step, run = move.step, self._connection.execute
         run(
             "UPDATE placement SET host = ?, epoch = ?, since = ?, ran = 1, came_from = NULL, autostart = 0,"
-            " marked_epoch = NULL WHERE vm = ?",
-            (step.target, step.epoch, at, move.vm),
+            " marked_epoch = NULL, drained_from = CASE WHEN ? THEN coalesce(drained_from, ?) END WHERE vm = ?",
+            (step.target, step.epoch, at, move.why == "drain", step.source, move.vm),
         )
         for disk in step.disks:
             run("INSERT OR IGNORE INTO left_volume VALUES (?, ?, ?, ?)", (move.vm, disk.pool, disk.volume, step.source))

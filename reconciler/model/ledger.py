@@ -32,6 +32,8 @@ class Placement(Struct, frozen=True):
     """What the specs last said about its disks; None where they have not named it since this ledger began."""
     marked_epoch: int | None = None
     """Where people moved it: the epoch in its mark, until that was brought to `epoch`; marks don't tell moves apart."""
+    drained_from: str | None = None
+    """The host that was emptied of it, until it goes elsewhere for another reason: where it may be wanted back."""
 
     def reached_by(self, mark: int | None) -> int:
         """The epoch below which copies elsewhere are surely old; `mark` is that of the copy here, if it is in sight."""

@@ -33,6 +33,7 @@ Why = Literal[
     "placement-rule",  # the rules of its placement don't allow the host that it is on
     "drain",  # its host is to be emptied
     "balance",  # its host has too much to do
+    "failback",  # the host that it was moved away from takes VMs again
 ]
 Sign = Literal["create", "change", "destroy", "move"]
 

@@ -192,5 +192,7 @@ class Policy(Model):
     """When a host is taken for lost, and what is done about it."""
     migration: Migration = Migration()
     """How VMs are moved between hosts while they run."""
+    failback: bool = False
+    """Whether VMs that were moved away from a host to empty it return to it once it is `active` again."""
     balance: Balance = Balance()
     """Whether VMs are moved only to even out what hosts have promised."""

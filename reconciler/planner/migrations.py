@@ -171,4 +171,9 @@ def follow(draft: Draft, move: Migration, host: str) -> None:
     )
 
 
-_WHYS: Final[Mapping[str, Why]] = {"drain": "drain", "balance": "balance", "placement-rule": "placement-rule"}
+_WHYS: Final[Mapping[str, Why]] = {
+    "drain": "drain",
+    "balance": "balance",
+    "failback": "failback",
+    "placement-rule": "placement-rule",
+}

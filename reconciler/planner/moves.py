@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from msgspec import Struct
@@ -82,8 +83,42 @@ def plan_moves(mover: Mover, wishes: Iterable[Wish]) -> None:
     wanted = sorted(wishes, key=lambda wish: wish.urgency)
     for wish in wanted:
         _Leaving(mover, berths, wish).plan()
+    if world.policy.failback:
+        _bring_back(mover, berths, {wish.vm.name for wish in wanted})
     if world.policy.balance.enabled and not wanted and not mover.draft.actions and _is_calm(world):
         _even_out(mover, berths)
+
+
+def _bring_back(mover: Mover, berths: Berths, leaving: AbstractSet[str]) -> None:
+    """VMs that a host was emptied of return to it, the most important first; where that can't be, they stay."""
+    changed = {action.target.name for action in mover.draft.actions.values()}
+    for vm, copy, home in sorted(_away(mover.world), key=lambda each: (-each[0].spec.ha.priority, each[0].name)):
+        if vm.name in leaving or vm.name in changed or home not in mover.rooms or berths.full(copy.host):
+            continue
+        verdict = mover.plan_move(vm, copy, why="failback", detail=f"{home} takes VMs again", only=(home,))
+        if verdict.host is not None:
+            berths.take(copy.host)
+
+
+def _away(world: World) -> Iterator[tuple[VirtualMachine, Copy, str]]:
+    """Running VMs that are where they went when their host was emptied, and that host."""
+    for name, placement in world.ledger.placements.items():
+        home, vm, copies = placement.drained_from, world.desired.vms.get(name), world.copies.get(name, ())
+        if home is None or vm is None or len(copies) != 1 or home == placement.host:
+            continue
+        held = any(world.is_paused(ref) for ref in (_vm(name), ObjectRef("Host", copies[0].host)))
+        is_there = copies[0].host == placement.host and copies[0].domain.state == "running"
+        if (
+            is_there
+            and not held
+            and name not in world.ledger.migrations
+            and not unfit_for_new_vms(world.ledger, placement.host)
+        ):
+            yield vm, copies[0], home
+
+
+def _vm(name: str) -> ObjectRef:
+    return ObjectRef("VirtualMachine", name)
 
 
 def _is_calm(world: World) -> bool:

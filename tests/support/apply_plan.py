@@ -136,7 +136,7 @@ class _World:
             case steps.UndefineDomain():
                 self._undefine(host, step)
             case steps.GrowDisk() | steps.EditLive() | steps.MigrateDomain():
-                self._guest_step(host, step)
+                self._guest_step(host, step, action.why)
             case _:
                 self._volume_step(host, step)
 
@@ -300,14 +300,14 @@ class _World:
             assert self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, state="running", live=domain.config, reason="booted"))
 
-    def _guest_step(self, host: str, step: steps.GrowDisk | steps.EditLive | steps.MigrateDomain) -> None:
+    def _guest_step(self, host: str, step: steps.GrowDisk | steps.EditLive | steps.MigrateDomain, why: str) -> None:
         match step:
             case steps.GrowDisk():
                 self._grow_disk(host, step)
             case steps.EditLive():
                 self._edit_live(host, step)
             case steps.MigrateDomain():
-                self._migrate(step)
+                self._migrate(step, why)
 
     def _edit_live(self, host: str, step: steps.EditLive) -> None:
         domain = self._find(host, step.uuid)
@@ -322,7 +322,7 @@ class _World:
             assert self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, live=live))
 
-    def _migrate(self, step: steps.MigrateDomain) -> None:
+    def _migrate(self, step: steps.MigrateDomain, why: str) -> None:
         domain = self._find(step.source, step.uuid)
         assert domain.state == "running"
         assert all(known.uuid != step.uuid for known in self.hosts[step.target].domains.values())
@@ -342,6 +342,7 @@ class _World:
             host=step.target,
             epoch=step.epoch,
             since=self.now,
+            drained_from=(self.placements[domain.name].drained_from or step.source) if why == "drain" else None,
             autostart=False,
             marked_epoch=None,
         )
