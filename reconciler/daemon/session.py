@@ -138,6 +138,9 @@ class Session:
             desired, inventory, self._policy, everything=mobility
         )
         inventory = self._abilities.complete(inventory, asked)
+        if asked:
+            kinds = import_module("reconciler.planner.questions").missing_baselines(desired, inventory, self._policy)
+            inventory = self._abilities.baselines(inventory, kinds)
         ledger = replace(self._remembered(desired, inventory, in_flight), in_flight=in_flight)
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()

@@ -16,7 +16,8 @@ from reconciler.hypervisor.domain_mark import parse_mark
 from reconciler.hypervisor.domain_parts import AGENT_CHANNEL, SEED_ALIAS, WATCHDOG
 from reconciler.hypervisor.xml_nodes import Node, attribute, from_text, size_of, text_of
 from reconciler.model.abilities import GuestCpu
-from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
+from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
+from reconciler.model.fleet_cpu import cpu_text, is_cpu_text
 
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 # What libvirt adds by itself, or what a spec expresses; anything else is `restricted`.
@@ -83,6 +84,7 @@ def _config(root: Node, parts: dict[str, Node], devices: dict[str, list[Node]], 
     vcpu, memory, system = parts.get("vcpu"), size_of(parts.get("memory")), parts.get("os")
     max_vcpus = int((vcpu.text or "1") if vcpu is not None else 1)
     disks, seed = _disks(devices.get("disk", ()))
+    mark = parse_mark(parts.get("metadata"))
     ptys = [serial for serial in devices.get("serial", ()) if serial.get("type") == "pty"]
     return DomainConfig(
         name=text_of(root, "name"),
@@ -92,7 +94,7 @@ def _config(root: Node, parts: dict[str, Node], devices: dict[str, list[Node]], 
         firmware=_firmware(system),
         vcpus=int(vcpu.get("current", max_vcpus)) if vcpu is not None else 1,
         max_vcpus=max_vcpus,
-        cpu_model=_cpu_model(parts.get("cpu")),
+        cpu_model=_cpu_model(parts.get("cpu"), mark),
         memory=size_of(parts.get("currentMemory")) or memory,
         max_memory=memory,
         disks=disks,
@@ -107,7 +109,7 @@ def _config(root: Node, parts: dict[str, Node], devices: dict[str, list[Node]], 
         rng="rng" in devices,
         balloon=any(balloon.get("model") != "none" for balloon in devices.get("memballoon", ())),
         autostart=autostart,
-        mark=parse_mark(parts.get("metadata")),
+        mark=mark,
         watchdog=_watchdog(devices.get("watchdog", ())),
         title=_told(parts.get("title")),
         description=_told(parts.get("description")),
@@ -132,11 +134,15 @@ def _watchdog(elements: list[Node] | tuple[()]) -> WatchdogConfig | None:
     return next((WatchdogConfig(WATCHDOG, each.get("action", "reset")) for each in ours), None)
 
 
-def _cpu_model(cpu: Node | None) -> str:
+def _cpu_model(cpu: Node | None, mark: OwnershipMark | None) -> str:
+    """The mode, or the model; with its features where those were asked for: others are left to who added them."""
     if cpu is None:
         return ""
     mode = cpu.get("mode", "custom")
-    return text_of(cpu, "model") if mode == "custom" else mode
+    if mode != "custom":
+        return mode
+    has_features = mark is not None and is_cpu_text(mark.cpu_model)
+    return cpu_text(parse_cpu(cpu)) if has_features else text_of(cpu, "model")
 
 
 def _disks(elements: list[Node] | tuple[()]) -> tuple[tuple[DiskConfig, ...], DiskConfig | None]:

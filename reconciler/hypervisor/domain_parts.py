@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
+from reconciler.hypervisor.cpu_xml import render_guest_cpu
 from reconciler.hypervisor.xml_nodes import Node, node
 from reconciler.model.domain import (
     BandwidthConfig,
@@ -15,6 +18,7 @@ from reconciler.model.domain import (
     TrafficConfig,
     WatchdogConfig,
 )
+from reconciler.model.fleet_cpu import cpu_of_text, is_cpu_text
 
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 SEED_ALIAS: Final = "ua-reconciler-seed"
@@ -79,6 +83,8 @@ def render_cpu(model: str, domain_type: str) -> Node:
         return node("cpu", mode=model)
     # Emulation lacks features of nearly every named model; libvirt's check would refuse them all.
     check = "partial" if domain_type == "kvm" else "none"
+    if is_cpu_text(model):
+        return render_guest_cpu(replace(cpu_of_text(model), check=check))
     return node("cpu", node("model", fallback="forbid", text=model), mode="custom", match="exact", check=check)
 
 

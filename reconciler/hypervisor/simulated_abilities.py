@@ -10,6 +10,7 @@ from reconciler.errors import HostRefused
 from reconciler.hypervisor.simulated_world import HostState
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig
+from reconciler.model.fleet_cpu import cpu_of_text, is_cpu_text
 
 
 def abilities(host: HostState) -> HostAbilities:
@@ -24,6 +25,8 @@ def given(host: HostState, config: DomainConfig) -> GuestCpu:
         return host.cpu
     if config.cpu_model in ("host-passthrough", "maximum"):
         return GuestCpu(config.cpu_model)
+    if is_cpu_text(config.cpu_model):
+        return replace(cpu_of_text(config.cpu_model), check="full")
     return GuestCpu("custom", config.cpu_model, check="full" if config.domain_type == "kvm" else "none")
 
 

@@ -142,3 +142,5 @@ class Inventory(Struct, frozen=True):
     hosts: Mapping[str, HostInventory] = field(default_factory=dict)
     unread: Mapping[str, UnreadHost] = field(default_factory=dict)
     images: Mapping[str, ImageFacts] = field(default_factory=dict)
+    baselines: Mapping[str, str] = field(default_factory=dict)
+    """By domain type: the CPU that all hosts have in common (`fleet_cpu.cpu_text`), where somebody asks for it."""

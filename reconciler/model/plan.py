@@ -63,6 +63,7 @@ UnmetReason = Literal[
     "in-progress",  # an action of an earlier pass is still at it
     "not-wanted-here",  # it is on a host that is emptied, or that its placement does not allow, and can't be moved
     "move-waits",  # it is to go to another host, and others go first
+    "below-baseline",  # the host lacks some of the CPU that VMs have which asked for that of the fleet
     "migrating",  # it is on its way to another host
     "migration-unsettled",  # it was on its way, and one of the two hosts can't be asked where it is now
     "host-lost",  # its host is lost, and it waits for that one, or for a proof that it is dead

@@ -46,7 +46,8 @@ class Cpu(Model):
     max: CpuCount | None = None
     """CPUs that the guest may be given without a reboot; `count` when absent."""
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "host-model"
-    """`host-model`, `host-passthrough`, `maximum`, or a model that libvirt knows, such as `EPYC` or `qemu64`."""
+    """`host-model`, `host-passthrough`, `maximum`, `fleet-baseline` (what all hosts of the fleet have), or a model that
+    libvirt knows, such as `EPYC` or `qemu64`."""
 
     @model_validator(mode="after")
     def _max_covers_count(self) -> Cpu:

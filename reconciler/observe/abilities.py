@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from queue import Empty
 from typing import Final
@@ -12,7 +13,8 @@ from msgspec.structs import replace
 from reconciler.clock import Clock
 from reconciler.errors import HostError
 from reconciler.hypervisor.interface import Fleet
-from reconciler.model.abilities import CpuAnswer, CpuQuestion, HostAbilities
+from reconciler.model.abilities import CpuAnswer, CpuQuestion, GuestCpu, HostAbilities
+from reconciler.model.fleet_cpu import cpu_text
 from reconciler.model.inventory import HostFacts, HostInventory, Inventory
 from reconciler.observe.readers import Answers, Readers, Reading, Threads
 
@@ -33,6 +35,7 @@ class Abilities:
         self._readers: Readers = readers or Threads()
         self._said: dict[str, tuple[HostFacts, float, HostAbilities]] = {}
         """What each host said, while it was what, and when (monotonic)."""
+        self._common: dict[tuple[str, tuple[GuestCpu, ...]], str] = {}
         self._asked: set[str] = set()
         """Hosts whose answer has not come yet: hung questions must not pile up."""
 
@@ -45,6 +48,22 @@ class Abilities:
         for name, asked in wanted.items():
             hosts[name] = replace(hosts[name], abilities=self._known(hosts[name], asked))
         return replace(inventory, hosts=hosts) if wanted else inventory
+
+    def baselines(self, inventory: Inventory, kinds: Collection[str]) -> Inventory:
+        """The inventory with the CPU that all its hosts have, for these domain types; the first host works it out."""
+        found = {kind: text for kind in sorted(kinds) if (text := self._baseline(inventory, kind))}
+        return replace(inventory, baselines=found) if found else inventory
+
+    def _baseline(self, inventory: Inventory, kind: str) -> str:
+        """Empty where they have nothing in common, or nobody can tell."""
+        able = {name: host.abilities for name, host in sorted(inventory.hosts.items()) if host.abilities is not None}
+        cpus = tuple(dict.fromkeys(abilities.cpus[kind] for abilities in able.values() if kind in abilities.cpus))
+        key = (kind, cpus)
+        if cpus and key not in self._common:
+            with suppress(HostError):
+                common = self._fleet.host(next(iter(able))).cpu_baseline(cpus, kind)
+                self._common[key] = "" if common is None else cpu_text(common)
+        return self._common.get(key, "")
 
     def _known(self, host: HostInventory, questions: Collection[CpuQuestion]) -> HostAbilities | None:
         """What it said not long ago, if that answers all `questions`."""

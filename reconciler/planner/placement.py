@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from reconciler.model.abilities import CpuQuestion
+from reconciler.model.fleet_cpu import FLEET_BASELINE, cpu_of_text, is_cpu_text
 from reconciler.model.host import Host
 from reconciler.model.identity import base_volume
 from reconciler.model.inventory import HostInventory
@@ -160,7 +162,26 @@ def _cpus(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room
     return f"cpus −{lacking:g}" if lacking > 0 else ""
 
 
-_FIXED_FILTERS: Final[tuple[_Filter, ...]] = (_state, _pinned, _selected, _virtualisation, _pools, _networks)
+def _fleet_cpu(world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
+    """Only the CPU of the fleet is looked at: of others libvirt tells when the guest is started."""
+    if vm.spec.cpu.model == FLEET_BASELINE:
+        return "the CPU that all hosts have is not known yet"
+    if not is_cpu_text(vm.spec.cpu.model):
+        return ""
+    abilities = world.inventory.hosts[room.host.name].abilities
+    question = CpuQuestion(cpu_of_text(vm.spec.cpu.model), vm.spec.domain_type)
+    return (abilities.lacks(question) or "") if abilities is not None else "it has not said what CPU it has"
+
+
+_FIXED_FILTERS: Final[tuple[_Filter, ...]] = (
+    _state,
+    _pinned,
+    _selected,
+    _virtualisation,
+    _fleet_cpu,
+    _pools,
+    _networks,
+)
 _FILTERS: Final[tuple[_Filter, ...]] = (_spread, _memory, _cpus)
 
 
@@ -168,6 +189,7 @@ def _needs(vm: VirtualMachine) -> _Needs:
     spec = vm.spec
     return (
         spec.domain_type,
+        spec.cpu.model,
         spec.placement.hosts,
         tuple(sorted(spec.placement.node_selector.items())),
         tuple((disk.pool, disk.image) for disk in spec.disks),

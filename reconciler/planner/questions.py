@@ -6,10 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 
 from reconciler.model.abilities import CpuQuestion
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.fleet_cpu import cpu_of_text
 from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
 from reconciler.model.policy import Policy
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.fleet_baseline import baselines_in_use, wants_baseline
 from reconciler.planner.placement import has_all
 
 _NONE: Mapping[str, frozenset[CpuQuestion]] = {}
@@ -29,13 +31,14 @@ def questions(
         if (host := desired.hosts.get(name)) is not None
         for domain in _movers(desired, policy.fleet, host, observed, all_may_move=all_may_move)
     ]
-    if not movers:
+    in_use = baselines_in_use(desired, inventory, policy.fleet)
+    if not movers and not baseline_kinds(desired):
         return _NONE
     asked = frozenset(
         CpuQuestion(domain.cpu, domain.config.domain_type)
         for domain in movers
         if domain.cpu is not None and domain.cpu.is_bound
-    )
+    ) | {CpuQuestion(cpu_of_text(text), kind) for kind, text in in_use.items()}
     return dict.fromkeys(inventory.hosts, asked)
 
 
@@ -63,3 +66,13 @@ def _may_break_a_rule(vm: VirtualMachine, host: Host, there: Collection[VirtualM
         return True
     wanted = placement.spread
     return bool(wanted) and any(other is not vm and has_all(other.metadata.labels, wanted) for other in there)
+
+
+def baseline_kinds(desired: DesiredState) -> frozenset[str]:
+    """Domain types for which the CPU that all hosts have is asked for by a VM of the specs."""
+    return frozenset(vm.spec.domain_type for vm in desired.vms.values() if wants_baseline(vm))
+
+
+def missing_baselines(desired: DesiredState, inventory: Inventory, policy: Policy) -> frozenset[str]:
+    """Those of them that are to be worked out: no VM in sight has one yet."""
+    return baseline_kinds(desired) - baselines_in_use(desired, inventory, policy.fleet).keys()

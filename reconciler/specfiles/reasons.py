@@ -151,6 +151,11 @@ _ALL: Final = (
         "wait; `migration.parallelPerSource` and `parallelFleet` say how many go at once",
     ),
     ReasonInfo(
+        "below-baseline",
+        "the host lacks some of the CPU that VMs with `cpu.model: fleet-baseline` have; it takes none of them",
+        "nothing, or another `cpu.model` for those VMs",
+    ),
+    ReasonInfo(
         "migrating",
         "it is on its way to another host; the text says how far",
         "wait; `migration.deadlinePerGib` says how long at the most",

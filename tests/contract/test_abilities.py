@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.abilities import CpuQuestion, GuestCpu
+from reconciler.model.fleet_cpu import cpu_text
 from tests.contract.conftest import Ground
 from tests.contract.objects import domain_config
 
@@ -76,3 +77,22 @@ def test_asking_changes_nothing(host: Hypervisor, times: int) -> None:
 
     assert host.abilities() == before[0]
     assert host.sweep() == ()
+
+
+def test_a_domain_with_the_cpu_of_the_fleet_has_just_that_and_runs(ground: Ground) -> None:
+    cpus = [host.abilities().cpus["qemu"] for host in (ground.host, ground.other)]
+    common = ground.host.cpu_baseline(cpus, "qemu")
+    assert common is not None
+    config = replace(domain_config(), cpu_model=cpu_text(common))
+    assert config.mark is not None
+    config = replace(config, mark=replace(config.mark, cpu_model=config.cpu_model))
+
+    ground.host.define_domain(config)
+    ground.host.start_domain(config.uuid)
+
+    observed = ground.host.domain(config.uuid)
+    assert observed.config.cpu_model == config.cpu_model
+    assert observed.live is not None
+    assert observed.live.cpu_model == config.cpu_model
+    assert observed.cpu is not None
+    assert ground.other.cpu_lacks(CpuQuestion(observed.cpu, "qemu")) == ""

@@ -337,6 +337,7 @@ EVERY_REASON: Final = (
         hint="ask for less, or make room on h2",
     ),
     unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
+    unmet("Host/h3", "below-baseline", "it takes no VMs with cpu.model fleet-baseline: no CPU feature avx2", host="h3"),
     unmet("VirtualMachine/b9c", "move-waits", "it is on h1, which is in maintenance: 2 at once leave h1", host="h1"),
     unmet("VirtualMachine/b9a", "migrating", "on its way from h1 to h2: 45 %, 1.2GiB left, 1GiB sent", host="h2"),
     unmet(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from reconciler.errors import HostBusy
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_clock import FakeClock
@@ -97,3 +99,26 @@ def test_a_host_that_fails_to_answer_has_said_nothing_and_is_asked_in_the_next_p
     assert failed.hosts["h1"].abilities is None
     assert failed.hosts["h2"].abilities is not None
     assert again.hosts["h1"].abilities is not None
+
+
+def test_what_all_hosts_have_in_common_is_worked_out_once() -> None:
+    fleet = Watched()
+    fleet.set_cpu("h2", "avx2", "sse4.2")
+    abilities = Abilities(fleet, fleet.time)
+    seen = abilities.complete(fleet.inventory(), dict.fromkeys(fleet.names, ()))
+
+    first = abilities.baselines(seen, {"kvm"})
+    fleet.fail_next("h1", "cpu_baseline", HostBusy("not now", host="h1"))
+
+    assert first.baselines == {"kvm": "EPYC,+avx2"}
+    assert abilities.baselines(seen, {"kvm"}).baselines == first.baselines
+
+
+def test_hosts_that_have_nothing_in_common_have_no_baseline() -> None:
+    fleet = Watched()
+    state = fleet.world.hosts["h2"]
+    state.cpu = replace(state.cpu, vendor="Intel")
+    abilities = Abilities(fleet, fleet.time)
+    seen = abilities.complete(fleet.inventory(), dict.fromkeys(fleet.names, ()))
+
+    assert abilities.baselines(seen, {"kvm"}).baselines == {}

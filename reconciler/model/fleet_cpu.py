@@ -1,0 +1,29 @@
+"""A CPU that all hosts of a fleet have in common, as a text: model, then its features with their signs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from reconciler.model.abilities import GuestCpu
+
+FLEET_BASELINE: Final = "fleet-baseline"
+"""What a spec asks for; a domain gets the CPU that this comes to."""
+_SIGNS: Final = {"require": "+", "force": "+", "disable": "-", "forbid": "-"}
+_POLICIES: Final = {"+": "require", "-": "disable"}
+
+
+def cpu_text(cpu: GuestCpu) -> str:
+    """`EPYC,+ibpb,-svm`; `qemu64,` where there are no features, so that it is never taken for a model by itself."""
+    return f"{cpu.model}," + ",".join(f"{_SIGNS[policy]}{name}" for policy, name in cpu.features if policy in _SIGNS)
+
+
+def is_cpu_text(model: str) -> bool:
+    """Whether it is such a text, and not a model that a spec names."""
+    return "," in model
+
+
+def cpu_of_text(text: str) -> GuestCpu:
+    """The other way round."""
+    model, *features = text.split(",")
+    parsed = ((_POLICIES[feature[0]], feature[1:]) for feature in features if feature)
+    return GuestCpu("custom", model, features=tuple(parsed), check="partial")
