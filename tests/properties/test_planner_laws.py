@@ -8,12 +8,21 @@ from hypothesis import strategies as st
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.plan import Plan
-from reconciler.model.steps import DefineDomain, FenceHost, StartDomain
+from reconciler.model.steps import DefineDomain, FenceHost, MigrateDomain, StartDomain
 from reconciler.planner.planner import plan as make_plan
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import PoolOnHost, desired_domain
 from tests.support.fleets import FLEET, POLICY, Story, observed
-from tests.support.random_fleets import HOSTS, changed_specs, in_trouble, meddled, new_fleets, shuffled, specs
+from tests.support.random_fleets import (
+    HOSTS,
+    changed_specs,
+    in_trouble,
+    meddled,
+    new_fleets,
+    on_their_way,
+    shuffled,
+    specs,
+)
 
 pytestmark = pytest.mark.no_cover  # a tracer makes it twice as long, and adds next to no line
 
@@ -153,6 +162,24 @@ def test_whatever_is_on_record_of_hosts_no_vm_is_started_elsewhere_without_proof
             moved = placement is not None and placement.host != action.host
             if placement is not None and moved and placement.host not in fleet.inventory.hosts:
                 assert proven_dead(fleet, placement.host), action.id
+
+
+@given(st.data())
+@_LAW
+def test_what_is_on_its_way_is_followed_and_never_run_anew_while_it_may_be_at_either_host(data: st.DataObject) -> None:
+    fleet = data.draw(in_trouble(data.draw(on_their_way(data.draw(new_fleets()).converged()))))
+
+    for action in fleet.plan().actions:
+        move = fleet.ledger.migrations.get(action.target.name)
+        if move is None or action.target.kind != "VirtualMachine":
+            continue
+        if isinstance(action.step, DefineDomain | StartDomain):
+            assert proven_dead(fleet, move.source), action.id
+            assert move.target in fleet.inventory.hosts or proven_dead(fleet, move.target), action.id
+        elif isinstance(action.step, MigrateDomain):
+            assert action.step.begun, action.id
+        else:
+            assert action.kind in ("create-volume", "write-seed", "delete-volume"), action.id
 
 
 @given(st.data())

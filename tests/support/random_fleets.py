@@ -9,10 +9,15 @@ from msgspec.structs import replace
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.health import FenceProof, HostState, Incident
+from reconciler.model.identity import vm_uuid
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
+from reconciler.model.ledger import Migration, Placement
+from reconciler.model.migration import MigrationRules
+from reconciler.model.steps import MigrateDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from tests.support.apply_plan import fingerprint_of
 from tests.support.fleets import (
+    FLEET,
     GIB,
     Spec,
     Story,
@@ -228,3 +233,45 @@ def in_trouble(draw: st.DrawFn, fleet: Story) -> Story:
     story = story.with_ledger(identities=dict.fromkeys(sorted(others), "another machine"))
     in_flight = draw(st.sets(st.sampled_from(["Host/h1", "Host/h2", "VirtualMachine/a"]), max_size=1))
     return story.with_ledger(quiet=draw(st.sampled_from([False, False, True])), in_flight=frozenset(in_flight))
+
+
+@st.composite
+def on_their_way(draw: st.DrawFn, fleet: Story) -> Story:
+    """The fleet with migrations on record, and whatever may be seen of each on both sides."""
+    story = fleet
+    for name, placement in sorted(fleet.ledger.placements.items()):
+        target = draw(st.sampled_from(HOSTS))
+        is_moving: bool = draw(st.booleans())
+        if not is_moving or target == placement.host:
+            continue
+        story = _with_move(draw, story, name, placement, target)
+    return story
+
+
+def _with_move(draw: st.DrawFn, story: Story, name: str, placement: Placement, target: str) -> Story:
+    step = MigrateDomain(
+        domain=name,
+        uuid=vm_uuid(FLEET, name),
+        source=placement.host,
+        target=target,
+        epoch=placement.epoch + 1,
+        peer_uri="qemu+ssh://x/system",
+        rules=MigrationRules(60.0, 30.0),
+    )
+    move = Migration(name, story.now, step, draw(st.sampled_from(["placement-rule", "drain"])))
+    story = story.with_ledger(migrations={**story.ledger.migrations, name: move})
+    source = story.inventory.hosts.get(placement.host)
+    domain = source.domains.get(name) if source is not None else None
+    if domain is None or target not in story.inventory.hosts or name in story.inventory.hosts[target].domains:
+        return story
+    seen = draw(st.sampled_from(["nothing", "half", "arrived", "arrived", "both"]))
+    mark = domain.config.mark and replace(domain.config.mark, epoch=step.epoch)
+    config = replace(domain.config, mark=mark)
+    if seen == "half":
+        half = replace(domain, config=config, live=config, state="paused", reason="migration", persistent=False)
+        return story.with_domain(half, target)
+    if seen == "nothing":
+        return story
+    arrived = replace(domain, config=config, live=config, state="running", reason="", persistent=True)
+    story = story.with_domain(arrived, target)
+    return story if seen == "both" else story.without_domain(name, placement.host)

@@ -16,7 +16,11 @@ from reconciler.cli.render_status import render_status
 from reconciler.cli.status import status_text
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import UsageError
+from reconciler.model.ledger import Migration, MigrationProgress
+from reconciler.model.migration import MigrationRules
 from reconciler.model.status import FleetStatus
+from reconciler.model.steps import MigrateDomain
+from reconciler.planner.on_its_way import words
 from tests.conftest import Golden
 from tests.unit.cli.worlds import HEALTHY, TROUBLED, UNARMED, vm
 
@@ -48,6 +52,34 @@ def test_a_held_vm_is_told_of_though_all_is_well() -> None:
     held = replace(HEALTHY, vms=(vm("web-1", is_held=True, message="held"), vm("web-2")))
 
     assert "✔ healthy and in sync: 2 hosts, 2 VMs, 1 image · 1 VM held" in render_status(held, _PLAIN)
+
+
+def _on_its_way() -> FleetStatus:
+    step = MigrateDomain("web-1", "u", "h1", "h2", 2, "qemu+tls://h2/system", MigrationRules(60.0, 30.0))
+    move = Migration("web-1", 1000.0, step, "drain", MigrationProgress(3 << 30, 4 << 30, 1 << 30, 1010.0, 0.25))
+    return replace(HEALTHY, vms=(vm("web-1", migration=move, message=words(move)), vm("web-2")))
+
+
+def test_a_vm_on_its_way_is_told_with_where_from_and_to_and_what_is_left() -> None:
+    text = render_status(_on_its_way(), _PLAIN)
+
+    assert re.search(r"^web-1 +h1 → h2 +running", text, re.MULTILINE)
+    assert "75 %, 1GiB left, 3GiB sent" in " ".join(text.split())
+
+
+def test_programs_are_told_how_far_a_migration_is() -> None:
+    moving, still = json.loads(status_text(_on_its_way(), "json", [], None, _PLAIN))["vms"]
+
+    assert still["migration"] is None
+    assert moving["migration"] == {
+        "source": "h1",
+        "target": "h2",
+        "since": 1000.0,
+        "sent": 3 << 30,
+        "total": 4 << 30,
+        "remaining": 1 << 30,
+        "downtime": 0.25,
+    }
 
 
 def test_programs_are_told_who_is_held_and_who_armed() -> None:
