@@ -121,8 +121,10 @@ class _Collection(Struct, frozen=True):
         placement = ledger.placements.get(vm)
         if placement is None or placement.host != copy.host or copy.host == self.host:
             return False
-        left = DoomedVolume(vm, self.pool, name, self.host) in ledger.left_behind
-        return (left and _has_disk(copy.domain, name)) or self.world.is_unfinished(self.pool, name, self.host)
+        if DoomedVolume(vm, self.pool, name, self.host) in ledger.left_behind:
+            there = self.world.observed_pool(self.pool, copy.host)
+            return there is not None and name in (there.volumes or {}) and _has_disk(copy.domain, name)
+        return self.world.is_unfinished(self.pool, name, self.host)
 
     def _may_be_out_of_sight(self, vm: str) -> bool:
         """Placed on a host that could not be read, or that left the specs."""

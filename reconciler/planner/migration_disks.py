@@ -65,8 +65,8 @@ class MovingDisks(Struct, frozen=True):
                 return f"pool {pool} −{approximate_size(needed - there.available)}"
         for disk in self.local():
             there = self.world.observed_pool(disk.pool, host)
-            is_there = there is not None and disk.volume.name in (there.volumes or {})
-            if is_there and not self.world.is_unfinished(disk.pool, disk.volume.name, host):
+            # One that an earlier move had begun to fill is collected first: never beside a move that makes it anew.
+            if there is not None and disk.volume.name in (there.volumes or {}):
                 return f"a volume {disk.volume.name} is there already"
         return ""
 

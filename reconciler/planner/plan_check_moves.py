@@ -75,12 +75,29 @@ def _why_not(subject: Subject, action: Action, step: MigrateDomain) -> Iterator[
         yield f"{step.target} is not another host that was read"
     if host is None or host.spec.state != "active":
         yield f"{step.target} takes no VMs"
+    yield from (f"its disk {path} would stay behind" for path in _left_without(subject, step))
     for disk in step.disks:
         pool = subject.inventory.hosts[step.target].pools.get(disk.pool) if host is not None else None
         is_there = pool is not None and disk.volume in (pool.volumes or {})
         begun = {(intent.pool, intent.volume, intent.host) for intent in subject.ledger.intents}
         if is_there and (disk.pool, disk.volume, step.target) not in begun:
             yield f"{disk.volume} is on {step.target} already"
+
+
+def _left_without(subject: Subject, step: MigrateDomain) -> Iterator[str]:
+    """Disks that the guest writes to, and that neither are copied nor in a pool that the specs call shared."""
+    domain, observed = subject.domain(step.source, step.uuid), subject.inventory.hosts.get(step.source)
+    if domain is None or observed is None:
+        return
+    copied = {disk.device for disk in step.disks}
+    shared = {
+        pool.target.rstrip("/")
+        for name, pool in observed.pools.items()
+        if name in subject.desired.pools and subject.desired.pools[name].spec.shared
+    }
+    for disk in (domain.live or domain.config).disks:
+        if not disk.read_only and disk.target not in copied and disk.path.rpartition("/")[0] not in shared:
+            yield disk.path
 
 
 def what_is_on_its_way_is_let_alone(subject: Subject) -> Iterator[str]:

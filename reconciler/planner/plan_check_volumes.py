@@ -97,9 +97,10 @@ def _was_left_behind(subject: Subject, action: Action, step: DeleteVolume) -> bo
         domain = host.domains.get(left.vm) if host is not None else None
         if domain is None or host is None or host.name == action.host or not subject.is_ours(domain):
             continue
-        if left.vm not in subject.ledger.migrations and any(
-            disk.path.endswith(f"/{step.volume}") for disk in domain.config.disks
-        ):
+        pool = host.pools.get(step.pool)
+        is_there = pool is not None and step.volume in (pool.volumes or {})
+        has_it = any(disk.path.endswith(f"/{step.volume}") for disk in domain.config.disks)
+        if is_there and has_it and left.vm not in subject.ledger.migrations:
             return True
     return False
 

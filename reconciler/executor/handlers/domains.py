@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from reconciler.errors import ObjectConflict
 from reconciler.executor.context import ActionContext
 from reconciler.executor.preconditions import (
@@ -138,11 +136,17 @@ def _is_old(context: ActionContext, host: Hypervisor) -> bool:
     return placement.host != host.name if placement is not None else context.ledger.removed(vm) is not None
 
 
-def _doomed(context: ActionContext) -> Iterator[DoomedVolume]:
+def _doomed(context: ActionContext) -> list[DoomedVolume]:
+    """What goes with the domain; of a disk also what the VM left of it on hosts that it was moved away from."""
+    vm = context.action.target.name
+    known = [left for left in context.ledger.view().left_behind if left.vm == vm]
+    found = []
     for follower in context.followers:
         if isinstance(follower.step, DeleteVolume):
             pool, volume = follower.step.pool, follower.step.volume
-            yield DoomedVolume(context.action.target.name, pool, volume, follower.host or "")
+            found.append(DoomedVolume(vm, pool, volume, follower.host or ""))
+            found += [left for left in known if (left.pool, left.volume) == (pool, volume)]
+    return found
 
 
 def _mark(mark: OwnershipMark | None, context: ActionContext) -> OwnershipMark:

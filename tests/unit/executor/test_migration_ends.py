@@ -19,7 +19,7 @@ from reconciler.model.ledger import Migration
 from reconciler.model.migration import DiskCopy, MigrationRules
 from reconciler.model.outcome import Outcome
 from reconciler.model.steps import MigrateDomain
-from tests.unit.executor.bench import BASE, FLEET, GIB, MIB, POOL, TARGET, Bench, config, disk_volume
+from tests.unit.executor.bench import BASE, FLEET, GIB, MIB, POOL, TARGET, Bench, action, config, disk_volume
 
 UUID: Final = identity.vm_uuid(FLEET, "web")
 RULES: Final = MigrationRules(deadline=120.0, stall_after=30.0)
@@ -222,3 +222,19 @@ def test_disks_of_a_vm_that_people_brought_where_a_plan_had_begun_them_are_finis
     adopt_marks(local.ledger, Inventory(hosts={"h1": local.h1.read(), "h2": local.h2.read()}), FLEET, 0.0)
 
     assert not local.ledger.has_volume_intent(POOL, DISK.volume, "h2")
+
+
+def test_what_a_vm_left_of_its_disks_on_another_host_goes_with_them(local: Bench) -> None:
+    arrived(local, WITH_DISK)
+    assert followed(local, WITH_DISK).status == "done"
+    local.fleet.people("h2").destroy("web")
+    undefine = action(steps.UndefineDomain("web", UUID, keep_nvram=False), host="h2")
+    delete = action(steps.DeleteVolume(POOL, DISK.volume), host="h2", after=(undefine.id,))
+
+    local.run(undefine)
+    assert local.ledger.view().doomed == frozenset()
+    local.fleet.people("h2").define(config("web", epoch=2))
+    local.ledger.record_placement("web", "h2", 2, 0.0)
+    local.run(undefine, delete)
+
+    assert {(doomed.volume, doomed.host) for doomed in local.ledger.view().doomed} == {(DISK.volume, "h1")}

@@ -3,9 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from reconciler.model.ledger import Failure, Migration, MigrationProgress
+from reconciler.model.ledger import Failure, Migration, MigrationProgress, VolumeIntent
 from reconciler.model.outcome import action_inputs
 from reconciler.model.steps import MigrateDomain
+from reconciler.planner.plan_check import check
 from tests.support.fleets import GIB, NOW, Story, host, mark, pool, story, vm, volume
 
 RACK = {"placement": {"nodeSelector": {"rack": "b"}}}
@@ -79,6 +80,38 @@ def test_a_disk_of_that_name_on_the_other_host_may_be_somebodys_last_so_the_vm_g
     )
 
     assert move_of(moment).target == "h3"
+
+
+def test_a_disk_that_a_move_was_to_fill_is_collected_and_not_made_anew_at_the_same_time() -> None:
+    before = to_rack_b(fleet(shared=False))
+    there = before.inventory.hosts["h2"].pools["vms"]
+    disk = volume("prod.web.root.qcow2")
+    moment = before.with_pool(replace(there, volumes={**(there.volumes or {}), disk.name: disk}), "h2")
+    moment = moment.with_ledger(intents=frozenset({VolumeIntent("vms", disk.name, "h2")}))
+
+    assert moment.action("delete-volume").host == "h2"
+    assert move_of(moment).target == "h3"
+
+
+def test_a_disk_that_was_left_behind_stays_while_the_one_elsewhere_is_only_in_the_definition() -> None:
+    moved = to_rack_b(fleet(shared=False)).applied()
+    there = moved.inventory.hosts["h2"].pools["vms"]
+    kept = {name: found for name, found in (there.volumes or {}).items() if name != "prod.web.root.qcow2"}
+
+    assert "delete-volume" not in moved.with_pool(replace(there, volumes=kept), "h2").kinds()
+
+
+def test_a_plan_that_leaves_a_disk_behind_is_rejected() -> None:
+    moment = to_rack_b(fleet(shared=False))
+    plan = moment.plan()
+    moves = [action for action in plan.actions if isinstance(action.step, MigrateDomain)]
+    others = tuple(action for action in plan.actions if action not in moves)
+    wrong = replace(plan, actions=(*others, replace(moves[0], step=replace(moves[0].step, disks=()))))
+
+    violations = check(wrong, moment.specs, moment.inventory, moment.ledger, moment.policy)
+
+    assert len(violations) == 1
+    assert "prod.web.root.qcow2 would stay behind" in violations[0]
 
 
 def test_a_host_that_others_cannot_reach_takes_none() -> None:
