@@ -80,7 +80,9 @@ def _room(world: World, host: Host, observed: HostInventory) -> Room:
             room.labels_there.append(vm.metadata.labels)
     for move in world.ledger.migrations.values():
         vm = world.desired.vms.get(move.vm)
-        if vm is not None and move.target == host.name and move.vm not in observed.domains:
+        # What left a host that is silent now has its half here, or was lost and wants the room anew.
+        is_coming = move.target == host.name and move.source in world.inventory.hosts
+        if vm is not None and is_coming and move.vm not in observed.domains:
             room.take(vm)
     return room
 

@@ -13,6 +13,7 @@ from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.preconditions import find_domain
 from reconciler.model.inventory import ObservedDomain
 from reconciler.model.steps import MigrateDomain
+from reconciler.planner.host_identity import is_stranger
 
 _UNDECIDED_SECONDS: Final = 10.0
 """How long libvirt may take to tidy up both sides once its job has ended."""
@@ -56,7 +57,18 @@ def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, _Sight, 
     there = _look(step, context, step.target)
     is_certain = here.how != "silent" and not is_under_way
     where = _judge(step, context, here, there) if is_certain else "undecided"
+    # What is in sight says where it is; what is not may be missing on another machine of that name.
+    missing = [name for name, seen in ((step.source, here), (step.target, there)) if seen == _Sight(None)]
+    if where != "undecided" and there.domain is None and any(_is_another_machine(context, name) for name in missing):
+        where = "undecided"
     return where, there, "silent" not in (here.how, there.how)
+
+
+def _is_another_machine(context: ActionContext, name: str) -> bool:
+    try:
+        return is_stranger(context.host_named(name).read(), context.ledger.view(), context.fleet_name)
+    except HostError:
+        return True  # it does not answer any more: that is no better
 
 
 def _look(step: MigrateDomain, context: ActionContext, name: str) -> _Sight:

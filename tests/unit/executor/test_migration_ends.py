@@ -13,7 +13,7 @@ from reconciler.errors import HostTimeout
 from reconciler.hypervisor.simulated_world import MutatingCall, Phase, SimulatedCrashError
 from reconciler.ledger.rebuild import adopt_marks
 from reconciler.model import identity, steps
-from reconciler.model.health import FenceProof, Incident
+from reconciler.model.health import FenceProof, Incident, Machine
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import Migration
 from reconciler.model.migration import DiskCopy, MigrationRules
@@ -136,6 +136,23 @@ def test_what_is_on_neither_host_any_more_is_on_record_no_longer(bench: Bench) -
 
     assert "neither on h1 nor on h2" in outcome.message
     assert bench.ledger.migration("web") is None
+
+
+@pytest.mark.parametrize("is_target_silent", [True, False])
+def test_another_machine_under_the_name_of_its_source_does_not_say_that_it_has_left(
+    bench: Bench, *, is_target_silent: bool
+) -> None:
+    bench.with_vm(running=True)
+    bench.ledger.record_machines(Machine("h1", bench.h1.read().facts.uuid, "qemu+tls://h1.example/system"))
+    bench.ledger.begin_migration(Migration("web", 0.0, STEP, "drain"))
+    bench.fleet.replace_machine("h1")
+    if is_target_silent:
+        bench.fleet.power_off("h2")
+
+    outcome = followed(bench)
+
+    assert "not certain yet" in outcome.message
+    assert bench.ledger.migration("web") is not None
 
 
 def test_local_disks_of_what_is_on_neither_host_both_stay_as_nobody_knows_which_are_the_newest(local: Bench) -> None:

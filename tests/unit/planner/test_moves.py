@@ -210,6 +210,13 @@ def test_a_vm_that_died_with_its_source_before_it_arrived_is_recovered_above_bot
     assert define.step.config.mark.epoch == 3  # type: ignore[union-attr]
 
 
+def test_a_vm_that_died_on_its_way_has_the_room_that_was_kept_for_it() -> None:
+    large = {"ha": {"enabled": True}, "memory": "12GiB"}
+    before = on_its_way(to_rack_b(fleet(**large), **large)).with_specs(without=["Host/h3"]).losing_sight_of("h3")
+
+    assert before.lost("h1").proven("h1").action("define-domain").host == "h2"
+
+
 def test_a_vm_whose_source_is_dead_is_not_recovered_while_its_target_is_silent() -> None:
     begun = on_its_way(to_rack_b(fleet(ha={"enabled": True}), ha={"enabled": True}))
     moment = begun.lost("h1", "h2").proven("h1")
