@@ -41,7 +41,7 @@ class Foreign(Struct, frozen=True):
     uuids: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
     macs: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
     paths: Mapping[str, tuple[Place, ...]] = field(default_factory=dict)
-    """Path of a disk → the domains that refer to it."""
+    """Path of a disk or seed → the domains that refer to it."""
 
 
 def sort_domains(hosts: Mapping[str, HostInventory], fleet: str) -> tuple[dict[str, tuple[Copy, ...]], Foreign]:
@@ -76,7 +76,7 @@ def _index(others: list[tuple[str, ObservedDomain]], impostors: dict[str, tuple[
             if config is not None:
                 for nic in config.nics:
                     macs.setdefault(nic.mac, set()).add(place)
-                for disk in config.disks:
+                for disk in (*config.disks, *((config.seed,) if config.seed else ())):
                     paths.setdefault(disk.path, set()).add(place)
     return Foreign(
         impostors=impostors,

@@ -235,6 +235,13 @@ class _Removal(Struct, frozen=True):
             found += [
                 (host, pool_name, name)
                 for name, volume in sorted(pool.volumes.items())
-                if name.startswith(prefix) and volume.path in paths
+                if name.startswith(prefix)
+                and volume.path in paths
+                and not self._is_used_by_others(volume.path, pool_name)
             ]
         return found
+
+    def _is_used_by_others(self, path: str, pool: str) -> bool:
+        """Whether somebody's domain, such as a clone of this one, refers to it: a seed goes once nobody does."""
+        places = self.world.foreign.paths.get(path, ())
+        return any(place.host == self.copy.host or self.world.is_shared(pool) for place in places)

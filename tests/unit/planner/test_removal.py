@@ -104,6 +104,14 @@ def test_disks_stay_with_an_old_copy_that_is_found_after_the_vm_was_removed_from
     assert old.kinds() == ["stop-domain", "undefine-domain"]
 
 
+def test_the_seed_of_a_removed_vm_stays_while_a_clone_of_it_refers_to_it() -> None:
+    before = story(vm(cloudInit={"userData": "#cloud-config\n"})).converged()
+    clone = replace(before.domain(), name="web-clone", uuid="0000-clone")
+    moment = before.with_domain(clone).with_specs(without=["VirtualMachine/web"])
+
+    assert moment.kinds("VirtualMachine/web") == ["stop-domain", "undefine-domain"]
+
+
 def test_all_old_copies_of_a_removed_vm_go_and_then_their_seed() -> None:
     fleet = removed(shared=True, deletionPolicy="delete", cloudInit={"userData": "#cloud-config\n"})
     doubled = fleet.with_domain(replace(fleet.domain(), state="shutoff", live=None), on="h2")
