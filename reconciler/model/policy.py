@@ -160,8 +160,9 @@ class Balance(Model):
     threshold: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.2
     """Nothing is moved while the fullest and the emptiest host are no further apart: shares of the memory, or of the
     CPUs, that they may promise."""
-    min_gain: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.05
-    """By how much a move has to bring the fuller of its two hosts down, in the same shares."""
+    min_gain: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.005
+    """By how much a move has to bring the fuller of its two hosts down, in the same shares: VMs that are a lesser share
+    of a host stay."""
     cooldown: Duration = 3600.0
     """How long a VM stays where it was put before it is moved for balance."""
     moves_per_hour: int = Field(default=6, ge=1)

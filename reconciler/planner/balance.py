@@ -39,10 +39,10 @@ class Shift(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`h1 82 → 71 %, h2 30 → 41 %`."""
+        """`h1 82 → 71.5 %, h2 30 → 40.5 %`."""
         hosts = (self.source, self.target)
         told = zip(hosts, self.before, self.after, strict=True)
-        return ", ".join(f"{host} {100 * old:.0f} → {100 * new:.0f} %" for host, old, new in told)
+        return ", ".join(f"{host} {100 * old:.3g} → {100 * new:.3g} %" for host, old, new in told)
 
 
 def shifts(mover: Mover) -> Iterator[Shift]:
@@ -156,17 +156,18 @@ def _ref(vm: str) -> ObjectRef:
 def _least_loaded(mover: Mover, vm: VirtualMachine, copy: Copy, here: _Part, parts: list[_Part]) -> Shift | None:
     """The move of `vm` to the host that carries it most easily; None where that gains too little."""
     memory, cpus = _size(vm)
-    now, left = here.load(), here.load(-memory, -cpus)
+    now, left, least = here.load(), here.load(-memory, -cpus), mover.world.policy.balance.min_gain
+    if now - left < least:
+        return None
     worth = [
         shift
         for there in parts
-        if there is not here
+        if there is not here and there.load() <= now - least
         for shift in [Shift(vm.name, here.name, there.name, (now, there.load()), (left, there.load(memory, cpus)))]
-        if shift.gain >= mover.world.policy.balance.min_gain and not _crowds(vm, here.room, there.room)
+        if shift.gain >= least and not _crowds(vm, here.room, there.room)
     ]
-    obstacles = mover.obstacles(vm, copy) if worth else {}
-    possible = [shift for shift in worth if not obstacles[shift.target]]
-    return min(possible, key=lambda shift: (-shift.gain, shift.target), default=None)
+    best_first = sorted(worth, key=lambda shift: (-shift.gain, shift.target))
+    return next((shift for shift in best_first if mover.can_leave(vm, copy, (shift.target,))), None)
 
 
 def _crowds(vm: VirtualMachine, here: Room, there: Room) -> bool:

@@ -27,11 +27,11 @@ def wants_baseline(vm: VirtualMachine) -> bool:
 def baselines_in_use(desired: DesiredState, inventory: Inventory, fleet: str) -> Mapping[str, str]:
     """By domain type: the CPU that VMs have which asked for that of the fleet; of several the most common."""
     found: dict[str, Counter[str]] = {}
-    for host in inventory.hosts.values():
-        for domain in host.domains.values():
-            mark, config = domain.config.mark, domain.config
-            vm = desired.vms.get(domain.name) if mark is not None and mark.fleet == fleet else None
-            if vm is not None and wants_baseline(vm) and is_cpu_text(config.cpu_model):
+    asking = {name for name, vm in desired.vms.items() if wants_baseline(vm)}
+    for host in inventory.hosts.values() if asking else ():
+        for name in asking & host.domains.keys():
+            config = host.domains[name].config
+            if config.mark is not None and config.mark.fleet == fleet and is_cpu_text(config.cpu_model):
                 found.setdefault(config.domain_type, Counter())[config.cpu_model] += 1
     return {kind: min(texts, key=lambda text: (-texts[text], text)) for kind, texts in found.items()}
 

@@ -72,6 +72,15 @@ class Mover(Struct, frozen=True):
         out = self._out(as_it_runs(vm, copy), copy, disks, None)
         return {name: out[name] for name in sorted(out) if name != copy.host}
 
+    def can_leave(self, vm: VirtualMachine, copy: Copy, hosts: Iterable[str] | None = None) -> bool:
+        """Whether any of `hosts` (all in sight for None) takes it: as `obstacles`, looking no further than need be."""
+        disks, stuck = MovingDisks(self.world, self.facilities, vm, copy), self.why_stuck(vm, copy)
+        sized = as_it_runs(vm, copy)
+        return not stuck and any(
+            name != copy.host and not self._why_not(sized, copy, disks, name, stuck, None)
+            for name in (self.rooms if hosts is None else hosts)
+        )
+
     def _out(
         self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, only: Collection[str] | None
     ) -> Mapping[str, str]:

@@ -161,11 +161,10 @@ class _Leaving(Struct, frozen=True):
         elif trouble := unfit_for_new_vms(self._world.ledger, source):
             self._waits(f"{source}: {trouble}")
         elif full := self.berths.full(source):
-            obstacles = self.mover.obstacles(wish.vm, wish.copy)
-            if all(obstacles.values()):
-                self._is_stuck(obstacles)
-            else:
+            if self.mover.can_leave(wish.vm, wish.copy):
                 self._waits(full)
+            else:
+                self._is_stuck(self.mover.obstacles(wish.vm, wish.copy))
         else:
             self._go()
 

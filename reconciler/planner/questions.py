@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from reconciler.model.abilities import CpuQuestion
 from reconciler.model.desired_state import DesiredState
@@ -25,11 +26,14 @@ def questions(
     With `everything` those of all guests.
     """
     all_may_move = everything or policy.balance.enabled
+    bound = {name for name, vm in desired.vms.items() if _has_rules(vm)}
     movers = [
         domain
         for name, observed in inventory.hosts.items()
         if (host := desired.hosts.get(name)) is not None
-        for domain in _movers(desired, policy.fleet, host, observed, all_may_move=all_may_move)
+        for vm, domain in _ours(desired, policy.fleet, host, observed, None if all_may_move else bound)
+        if domain.active
+        and (all_may_move or host.spec.state == "maintenance" or _may_break_a_rule(vm, host, desired, observed))
     ]
     in_use = baselines_in_use(desired, inventory, policy.fleet)
     if not movers and not baseline_kinds(desired):
@@ -42,30 +46,32 @@ def questions(
     return dict.fromkeys(inventory.hosts, asked)
 
 
-def _movers(
-    desired: DesiredState, fleet: str, host: Host, observed: HostInventory, *, all_may_move: bool
-) -> Iterator[ObservedDomain]:
-    everybody = all_may_move or host.spec.state == "maintenance"
-    there = [
-        (vm, domain)
-        for domain in observed.domains.values()
-        if (mark := domain.config.mark) is not None
-        and mark.fleet == fleet
-        and (vm := desired.vms.get(domain.name)) is not None
-    ]
-    for vm, domain in there:
-        if domain.active and (everybody or _may_break_a_rule(vm, host, [other for other, _ in there])):
-            yield domain
+def _ours(
+    desired: DesiredState, fleet: str, host: Host, observed: HostInventory, bound: AbstractSet[str] | None
+) -> Iterator[tuple[VirtualMachine, ObservedDomain]]:
+    """VMs of the specs that are on the host: those of `bound`, or all where it is None or the host is emptied."""
+    names = observed.domains if bound is None or host.spec.state == "maintenance" else bound & observed.domains.keys()
+    for name in names:
+        vm, domain = desired.vms.get(name), observed.domains[name]
+        mark = domain.config.mark
+        if vm is not None and mark is not None and mark.fleet == fleet:
+            yield vm, domain
 
 
-def _may_break_a_rule(vm: VirtualMachine, host: Host, there: Collection[VirtualMachine]) -> bool:
+def _has_rules(vm: VirtualMachine) -> bool:
+    placement = vm.spec.placement
+    return bool(placement.hosts or placement.node_selector or placement.spread)
+
+
+def _may_break_a_rule(vm: VirtualMachine, host: Host, desired: DesiredState, observed: HostInventory) -> bool:
     placement = vm.spec.placement
     if placement.hosts and host.name not in placement.hosts:
         return True
     if placement.node_selector and not has_all(host.metadata.labels, placement.node_selector):
         return True
+    beside = (desired.vms.get(name) for name in observed.domains if name != vm.name)
     wanted = placement.spread
-    return bool(wanted) and any(other is not vm and has_all(other.metadata.labels, wanted) for other in there)
+    return bool(wanted) and any(other is not None and has_all(other.metadata.labels, wanted) for other in beside)
 
 
 def baseline_kinds(desired: DesiredState) -> frozenset[str]:

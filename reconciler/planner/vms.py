@@ -11,6 +11,7 @@ from reconciler.model.identity import vm_uuid
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Severity, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import StopDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.collisions import report_mac_collision
 from reconciler.planner.creation import Creation
@@ -284,6 +285,9 @@ class VmPlanner(Struct, frozen=True):
         is_left_to_people = drained and self.vm.spec.placement.on_drain == "block"
         if not reason or (is_left_to_people and not copy.domain.active):
             return
+        is_stopped = any(isinstance(self.draft.actions[action].step, StopDomain) for action in acted)
+        if is_stopped or (copy.domain.active and self.vm.spec.run_strategy == "Halted"):
+            return  # what it is then is for the next plan
         if copy.domain.active:
             why: Why = "drain" if drained else "placement-rule"
             self.wishes.append(Wish(as_it_runs(self.vm, copy), copy, why, reason, acted))

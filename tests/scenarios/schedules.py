@@ -81,6 +81,9 @@ _TEMPLATES: Final = (
     "write specs/web-2.yaml changes/web-2-to-{host}.yaml",
     "write specs/web-2.yaml changes/web-2-to-{host}.yaml",
     "write specs/db.yaml changes/db-to-{host}.yaml",
+    "write specs/hosts.yaml changes/drain-{host}.yaml",
+    "write specs/hosts.yaml changes/drain-{host}.yaml",
+    "write specs/hosts.yaml changes/back-hosts.yaml",
     "virsh-migrate {host} {vm} {other}",
     "migration-rate 20MiB",
     "migration-stalls web-2",
@@ -103,6 +106,7 @@ _HEALING: Final = (
     "unpause",
     "write specs/web-1.yaml changes/back-1.yaml",
     "write specs/web-2.yaml changes/back-2.yaml",
+    "write specs/hosts.yaml changes/back-hosts.yaml",
 )
 _SHARING: Final = (
     "etcd down",

@@ -160,6 +160,13 @@ def test_a_vm_that_is_off_stays_and_is_named() -> None:
     assert there.unmet()["not-wanted-here"].severity == "info"
 
 
+def test_a_vm_that_is_to_be_off_is_shut_down_and_not_moved() -> None:
+    there = fleet(vm()).with_specs(vm(runStrategy="Halted"))
+
+    assert there.kinds("VirtualMachine/web") == ["stop-domain"]
+    assert there.applied().plan().empty
+
+
 def test_a_held_vm_is_not_moved() -> None:
     held = fleet(vm()).with_ledger(paused=frozenset({"VirtualMachine/web"}))
 
