@@ -42,10 +42,18 @@ def test_a_host_is_emptied_and_safe_to_power_off(fresh_lab: Lab, tmp_path: Path)
     _states(lab, controller, h2="cordoned", h3="cordoned")
     for name in _VMS:
         extra = "placement: {onDrain: shutdown}" if name == "db-1" else ""
-        controller.write(f"vms/{name}.yaml", vm_spec(name, extra=extra))
+        spec = vm_spec(name, extra=extra)
+        if name == "web-3":
+            spec = spec.replace("model: maximum", "model: fleet-baseline")
+        controller.write(f"vms/{name}.yaml", spec)
     controller.apply()
     wait_for(lambda: min(ticks(lab, name) for name in _VMS) >= 3, 180, "they have not booted")
     assert all(running(lab, name) == ["h1"] for name in _VMS)
+
+    movable = controller.run("status", "--migratability", "--json").json()
+    assert {vm["name"]: [host["reason"] for host in vm["hosts"]] for vm in movable} == {
+        name: ["cordoned", "cordoned"] for name in _VMS
+    }
 
     # -- by hand, two at a time ------------------------------------------------------------------------------------
     begun = time.monotonic()
