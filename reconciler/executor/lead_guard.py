@@ -10,9 +10,10 @@ from typing import Any, Final, cast
 from msgspec import Struct
 
 from reconciler.fencing.interface import AttemptLog, PowerControl
-from reconciler.hypervisor.interface import Fleet, HostEvent, Hypervisor, Progress
+from reconciler.hypervisor.interface import Fleet, HostEvent, Hypervisor, MigrationCall, Progress
 from reconciler.model.health import AttemptEnd, FenceProof, FenceTest, Power
 from reconciler.model.host import Host
+from reconciler.model.steps import MigrateDomain
 
 Check = Callable[[], None]
 """Raises LeadLost."""
@@ -54,6 +55,11 @@ class _GuardedHost:
 
         self._check()
         self._host.upload_volume(pool, volume, content, length, checked)
+
+    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
+        """The connection that it goes over is opened first, which may take longer than a lead lasts."""
+        self._check()
+        return self._host.begin_migration(step, self._check)
 
 
 class GuardedFleet:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from reconciler.errors import HostError, HostTimeout, ObjectNotFound
+from reconciler.errors import HostError, HostTimeout, ObjectNotFound, ReconcilerError
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_move import at_target
@@ -15,25 +16,56 @@ from reconciler.model.migration import MigrationJob
 from reconciler.model.steps import MigrateDomain
 
 _MIB: Final = 1 << 20
+_CONNECTING_SECONDS: Final = 10.0
 
 
 class LibvirtCall:
     """Implements MigrationCall: a thread that waits for libvirt's answer, for as long as the migration lasts.
 
     On a connection of its own: libvirtd answers a few calls of a client at a time, and this one takes minutes. The
-    source's libvirtd talks to the target's, so the end of this connection ends nothing there.
+    source's libvirtd talks to the target's, so the end of this connection ends nothing there. `before` is called at the
+    last moment; what it raises keeps libvirt from being asked.
     """
 
-    def __init__(self, host: str, uri: str, step: MigrateDomain, parameters: dict[str, Any], flags: int) -> None:
+    def __init__(
+        self,
+        host: str,
+        uri: str,
+        step: MigrateDomain,
+        parameters: dict[str, Any],
+        flags: int,
+        before: Callable[[], None],
+    ) -> None:
         self._host: Final = host
         self._uri: Final = uri
         self._step: Final = step
+        self._before: Final = before
+        self._lock: Final = threading.Lock()
+        self._decided: Final = threading.Event()
+        """Whether libvirt is asked has been settled, one way or the other."""
+        self._is_asked = self._is_given_up = False
         self._over: Final = threading.Event()
         self._error: HostError | None = None
+        self._refusal: ReconcilerError | None = None
         thread = threading.Thread(
             target=self._run, args=(parameters, flags), name=f"{host}-migrate-{step.domain}", daemon=True
         )
         thread.start()
+
+    def wait_until_asked(self, seconds: float) -> None:
+        """Return once libvirt is asked; raises what kept it from that, and after `seconds` it never is."""
+        self._decided.wait(seconds)
+        with self._lock:
+            if self._is_asked:
+                return
+            # A host that hung would be asked whenever it goes on, when the VM may long be elsewhere.
+            self._is_given_up = True
+        late = HostTimeout(
+            f"no connection for it within {seconds:g} s; the migration was never asked for",
+            host=self._host,
+            target=f"VirtualMachine/{self._step.domain}",
+        )
+        raise self._refusal or self._error or late
 
     @property
     def ended(self) -> bool:
@@ -51,15 +83,28 @@ class LibvirtCall:
             # Of a host that is gone it is known by its silence alone.
             lv.keep_alive(session.connection)
             domain = session.connection.lookupByUUIDString(self._step.uuid)
-            domain.migrateToURI3(self._step.peer_uri, parameters, flags)
+            if self._may_ask():
+                domain.migrateToURI3(self._step.peer_uri, parameters, flags)
         except lv.LibvirtError as error:
             self._error = translate(error, host=self._host, target=target, uri=self._uri)
+        except ReconcilerError as error:
+            self._refusal = error
         except Exception as error:  # noqa: BLE001  # told to whoever follows; a thread has nobody else to tell
             self._error = HostTimeout(f"the call ended: {error}", host=self._host, target=target)
         finally:
             self._over.set()
+            self._decided.set()
             if session is not None:
                 session.release()
+
+    def _may_ask(self) -> bool:
+        with self._lock:
+            if self._is_given_up:
+                return False
+            self._before()
+            self._is_asked = True
+        self._decided.set()
+        return True
 
 
 class HostMigrations:
@@ -68,7 +113,7 @@ class HostMigrations:
     def __init__(self, connection: HostConnection) -> None:
         self._connection: Final = connection
 
-    def begin(self, step: MigrateDomain) -> LibvirtCall:
+    def begin(self, step: MigrateDomain, before: Callable[[], None]) -> LibvirtCall:
         def work(connection: lv.Connection) -> tuple[str, str]:
             domain = connection.lookupByUUIDString(step.uuid)
             live = domain.XMLDesc(lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE)
@@ -77,7 +122,9 @@ class HostMigrations:
 
         live, persistent = self._connection.read(work, f"VirtualMachine/{step.domain}")
         parameters = _parameters(step, at_target(live, step), at_target(persistent, step))
-        return LibvirtCall(self._connection.name, self._connection.uri, step, parameters, _flags(step))
+        call = LibvirtCall(self._connection.name, self._connection.uri, step, parameters, _flags(step), before)
+        call.wait_until_asked(_CONNECTING_SECONDS)
+        return call
 
     def job(self, uuid: str) -> MigrationJob | None:
         return self._stats(uuid, completed=False)

@@ -238,8 +238,10 @@ class Hypervisor(Protocol):
         ...
 
     # -- migration -------------------------------------------------------------------------------------------------
-    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
-        """Have the running domain, which is here, go to the target of `step`; returns once that is under way.
+    def begin_migration(self, step: MigrateDomain, before: Callable[[], None] = lambda: None) -> MigrationCall:
+        """Have the running domain, which is here, go to the target of `step`; returns once that is asked for.
+
+        `before` is called just before that, and what it raises prevents it.
 
         It goes on by itself when the caller is gone: libvirt's daemon here does it. Raises what kept it from being
         asked for; whatever it says, only the two hosts know where the domain is afterwards.

@@ -170,8 +170,8 @@ class LibvirtHost:
         self._domains.edit_live(uuid, edit)
 
     # -- migration -------------------------------------------------------------------------------------------------
-    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
-        return self._migrations.begin(step)
+    def begin_migration(self, step: MigrateDomain, before: Callable[[], None] = lambda: None) -> MigrationCall:
+        return self._migrations.begin(step, before)
 
     def migration_job(self, uuid: str) -> MigrationJob | None:
         return self._migrations.job(uuid)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO, Final
 
@@ -275,8 +275,9 @@ class SimulatedHost:
             domains.edit_live(self._world, self._state, uuid, edit)
 
     # -- migration -------------------------------------------------------------------------------------------------
-    def begin_migration(self, step: MigrateDomain) -> MigrationCall:
+    def begin_migration(self, step: MigrateDomain, before: Callable[[], None] = lambda: None) -> MigrationCall:
         with self._mutation("begin_migration", step.domain):
+            before()
             return migration.begin(self._world, self._state, step)
 
     def migration_job(self, uuid: str) -> MigrationJob | None:

@@ -6,6 +6,7 @@ import os
 import pytest
 from msgspec.structs import replace
 
+from reconciler.errors import LeadLost
 from reconciler.hypervisor.interface import MigrationCall
 from reconciler.model.domain import DiskConfig, DomainConfig
 from reconciler.model.migration import DiskCopy, MigrationJob, MigrationRules
@@ -100,6 +101,21 @@ def test_a_domain_that_goes_nowhere_has_no_job(ground: Ground) -> None:
     assert ground.other.migration_job(UUID) is None
     ground.host.abort_migration(UUID)
     assert ground.host.domain_state(UUID) == "running"
+
+
+def test_what_the_last_look_raises_keeps_it_where_it_is(ground: Ground) -> None:
+    """Such as a lead that was lost while the connection for it was opened."""
+    _running(ground, domain_config())
+
+    def lost() -> None:
+        raise LeadLost("c1 does not lead any more")
+
+    with pytest.raises(LeadLost):
+        ground.host.begin_migration(_step(ground), lost)
+
+    assert ground.host.migration_job(UUID) is None
+    assert ground.host.domain_state(UUID) == "running"
+    assert ground.other.domain_by_name("web-1") is None
 
 
 def test_on_its_way_it_runs_at_the_source_waits_at_the_target_and_stays_where_it_is_aborted(ground: Ground) -> None:

@@ -62,9 +62,7 @@ def test_no_change_reaches_a_host_once_the_lead_is_lost(
     lead.lost = True
 
     with pytest.raises(LeadLost):
-        getattr(host, method)(
-            *(["x"] * (4 if method == "upload_volume" else 0)), *([None] * (method == "upload_volume"))
-        )
+        getattr(host, method)(*[None] * {"upload_volume": 5, "begin_migration": 1}.get(method, 0))
 
     assert fleet.calls == ()
 
