@@ -234,6 +234,7 @@ class LabHost:
         if self.is_on:
             self.thaw_all()
         self.power_on()
+        self.start_libvirtd()
         cleaning.clear_libvirt(self.local_uri)
         for folder in (self.local, self.root / "lib" / "images", self.root / "log" / "qemu"):
             cleaning.empty(folder)

@@ -231,6 +231,7 @@ def test_reset_heals_and_empties_every_host(lab: Lab) -> None:
     (lab.shared / "left-over").touch()
     dead.power_cut()
     cut.network_cut()
+    cut.stop_libvirtd()
     hung.hang()
 
     lab.reset()
