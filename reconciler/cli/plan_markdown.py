@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.cli.plan_groups import SIGNS, by_object
 from reconciler.cli.plan_lines import worth_telling
-from reconciler.cli.render_plan import PlanPage, render_plan, summary_line
+from reconciler.cli.render_plan import PlanPage, of_its_vms, render_plan, summary_line
 from reconciler.cli.render_unmet import unmet_text
 from reconciler.cli.step_words import chain
 from reconciler.cli.tables import markdown_cell
@@ -49,7 +49,7 @@ def plan_markdown(page: PlanPage) -> str:
     lines += [
         f"> **`{host.name}`** is {markdown_cell(page.dead[host.name])}.\n"
         if host.name in page.dead
-        else f"> **`{host.name}` could not be seen:** {markdown_cell(host.error)}: its VMs are unknown, not absent.\n"
+        else f"> **`{host.name}` could not be seen:** {markdown_cell(host.error)}: {of_its_vms(page, host.name)}.\n"
         for host in page.unread
     ]
     text = render_plan(page, _PLAIN, detail="verbose").rstrip()

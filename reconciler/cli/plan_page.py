@@ -7,6 +7,7 @@ from reconciler.cli.dead_hosts import dead_hosts
 from reconciler.cli.plan_json import plan_json
 from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown
+from reconciler.cli.render_drain import is_empty
 from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.step_words import disk_images
 from reconciler.cli.tables import json_text
@@ -25,6 +26,7 @@ def page_of(view: View, commands: CommandLine) -> PlanPage:
         commands=commands,
         is_held="fleet" in view.ledger.paused,
         dead=dead_hosts(view.ledger, view.inventory.unread),
+        emptied=frozenset(name for name in view.inventory.unread if is_empty(view, name)),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from reconciler.cli.words import age, clock_time, moment, printable
 from reconciler.ledger.records import LedgerEvent
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest, HostHealth, Incident
+from reconciler.planner.drain_status import NONE_THERE
 from reconciler.planner.host_health import POWER_OFF
 
 
@@ -31,7 +32,9 @@ def incident_lines(incident: Incident | None) -> list[str]:
     return [f"{incident.id} open since {moment(incident.opened)}", told]
 
 
-def proof_lines(proof: FenceProof | None, incident: Incident | None, health: HostHealth | None) -> list[str]:
+def proof_lines(
+    proof: FenceProof | None, incident: Incident | None, health: HostHealth | None, *, emptied: bool = False
+) -> list[str]:
     """Why its VMs may run elsewhere, or that they may not."""
     if proof is not None:
         return [f"{proof.kind} at {moment(proof.at)} by {printable(proof.by)}", printable(proof.evidence)]
@@ -39,7 +42,7 @@ def proof_lines(proof: FenceProof | None, incident: Incident | None, health: Hos
         return []
     if health is not None and health.rule == POWER_OFF:
         return ["none yet: its device says off, and is asked once more before that counts"]
-    return ["none: its VMs may still run there"]
+    return [f"none: {NONE_THERE if emptied else 'its VMs may still run there'}"]
 
 
 def attempt_lines(attempts: Sequence[FenceAttempt]) -> list[str]:

@@ -35,6 +35,7 @@ from reconciler.model.inventory import UnreadHost
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Plan, Sign, Unmet
 from reconciler.model.resource import ObjectRef
+from reconciler.planner.drain_status import NONE_THERE
 
 _SIGN_STYLE: Final[dict[Sign, Style]] = {"create": "good", "change": "warn", "destroy": "bad", "move": "moved"}
 
@@ -49,6 +50,8 @@ class PlanPage(Struct, frozen=True):
     commands: CommandLine = BARE
     dead: Mapping[str, str] = {}
     """By host that is proven dead: what became of its VMs."""
+    emptied: frozenset[str] = frozenset()
+    """Hosts in maintenance that no VM is placed on."""
     is_held: bool = False
     """Whether the fleet as a whole is paused."""
 
@@ -107,7 +110,7 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
     lines: list[str] = []
     for host in sorted(page.unread, key=lambda item: item.name):
         seen = f" (last seen {age(page.at - host.last_seen)} ago)" if host.last_seen is not None else ""
-        unknown = f"could not be seen{seen}: {host.error}: its VMs are unknown, not absent"
+        unknown = f"could not be seen{seen}: {host.error}: {of_its_vms(page, host.name)}"
         text = page.dead.get(host.name, unknown)
         hint = POWER_IT_ON if host.name in page.dead else host.hint
         head = f"Host/{host.name}  "
@@ -116,6 +119,11 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
         if hint and detail != "short":
             lines += hint_lines(hint, terminal, page.commands)
     return lines
+
+
+def of_its_vms(page: PlanPage, host: str) -> str:
+    """What is known of the VMs on a host that could not be seen."""
+    return NONE_THERE if host in page.emptied else "its VMs are unknown, not absent"
 
 
 def _held_lines(page: PlanPage, terminal: Terminal) -> list[str]:

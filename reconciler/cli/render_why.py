@@ -12,6 +12,7 @@ from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.dead_hosts import POWER_IT_ON, dead_hosts
 from reconciler.cli.plan_groups import by_object
 from reconciler.cli.plan_lines import field_lines, worth_telling
+from reconciler.cli.render_drain import drain_lines, is_empty, left_lines
 from reconciler.cli.render_lost_host import (
     attempt_lines,
     health_lines,
@@ -31,6 +32,7 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Action
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import ImageStatus, VmStatus
+from reconciler.planner.drain_status import NONE_THERE
 
 _LABEL: Final = 10
 _BODY: Final = " " * (_LABEL + 2)
@@ -79,7 +81,7 @@ def _lost_host(story: Story, terminal: Terminal) -> list[str]:
     sections = (
         ("health", health_lines(health, story.view.at, told) if health is not None else []),
         ("incident", incident_lines(incident)),
-        ("proof", proof_lines(ledger.proofs.get(name), incident, health)),
+        ("proof", proof_lines(ledger.proofs.get(name), incident, health, emptied=is_empty(story.view, name))),
         ("attempts", attempt_lines(story.attempts)),
         ("test", test_lines(ledger.fence_tests.get(name))),
     )
@@ -191,8 +193,8 @@ def _inaction(story: Story) -> list[str]:
     vm = _vm_status(story)
     if vm is not None and (vm.health == "unknown" or vm.sync == "unknown"):
         return ["nothing: it could not be seen, so nothing is known that could be decided on"]
-    if story.target.kind == "Host" and (out_of_sight := _out_of_sight(view, story.target.name)):
-        return out_of_sight
+    if story.target.kind == "Host" and (told := _of_host(view, story.target.name, story.commands)):
+        return told
     image = _image_status(story)
     if image is not None and image.sync == "blocked":
         return ["nothing: no VM can be made of it until that is mended; VMs made before run on"]
@@ -204,6 +206,10 @@ def _inaction(story: Story) -> list[str]:
     return [f"nothing to do: in sync{since}"]
 
 
+def _of_host(view: View, host: str, commands: CommandLine) -> list[str]:
+    return _out_of_sight(view, host) or drain_lines(view, host, commands) or left_lines(view, host)
+
+
 def _out_of_sight(view: View, host: str) -> list[str]:
     """Why nothing is done of a host that was not read; empty for one that was."""
     dead = dead_hosts(view.ledger, [host])
@@ -213,7 +219,8 @@ def _out_of_sight(view: View, host: str) -> list[str]:
     if unread is None:
         return []
     hint = [f"→ {unread.hint}"] if unread.hint else []
-    return ["nothing: it could not be seen, and its VMs are left as they are", *hint]
+    left = NONE_THERE if is_empty(view, host) else "its VMs are left as they are"
+    return [f"nothing: it could not be seen, and {left}", *hint]
 
 
 def _vm_status(story: Story) -> VmStatus | None:

@@ -50,8 +50,8 @@ def shifts(mover: Mover) -> Iterator[Shift]:
 
     While it is on its way a VM takes room on both hosts, so what it leaves is counted as load, and not given away.
     """
-    world, rooms, rules = mover.world, mover.rooms, mover.world.policy.balance
-    taking = [_Part(room) for name, room in sorted(rooms.items()) if _takes_part(world, name)]
+    world, rules = mover.world, mover.world.policy.balance
+    taking = _taking_part(mover)
     budget = rules.moves_per_hour - _moved_lately(world)
     moved: set[str] = set()
     while budget > 0 and len(taking) > 1:
@@ -66,6 +66,26 @@ def shifts(mover: Mover) -> Iterator[Shift]:
         moved.add(shift.vm)
         budget -= 1
         yield shift  # whoever carries it out takes the room at its target
+
+
+def report_spent(mover: Mover) -> None:
+    """Say of the fullest host that its load stays for now, where no more moves are allowed within this hour."""
+    world, rules, parts = mover.world, mover.world.policy.balance, _taking_part(mover)
+    if len(parts) < 2 or _moved_lately(world) < rules.moves_per_hour:
+        return
+    by_load = sorted(parts, key=lambda part: (-part.load(), part.name))
+    fullest, emptiest = by_load[0], by_load[-1]
+    if fullest.load() - emptiest.load() <= rules.threshold:
+        return
+    detail = (
+        f"{fullest.name} {100 * fullest.load():.3g} %, {emptiest.name} {100 * emptiest.load():.3g} %: as many VMs as"
+        f" balance.movesPerHour ({rules.moves_per_hour}) allows were moved within the last hour"
+    )
+    mover.draft.wait(ObjectRef("Host", fullest.name), "move-waits", detail, severity="info", host=fullest.name)
+
+
+def _taking_part(mover: Mover) -> list[_Part]:
+    return [_Part(room) for name, room in sorted(mover.rooms.items()) if _takes_part(mover.world, name)]
 
 
 class _Part(Struct):

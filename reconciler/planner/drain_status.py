@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from reconciler.model.host import Host
+from reconciler.model.ledger import LedgerView
 from reconciler.model.plan import Plan
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import Drain
 from reconciler.planner.world import World
 
 SAFE = "safe to power off"
+NONE_THERE = "no VM of the fleet is placed there"
+
+
+def is_emptied(ledger: LedgerView, host: Host) -> bool:
+    """Whether by the ledger no VM is on a host in maintenance, none on its way, and none that was recovered from it.
+
+    Says nothing of a host that was never read, nor of guests that are not ours.
+    """
+    if host.spec.state != "maintenance" or host.name not in ledger.hosts_read:
+        return False
+    used = {place for found in ledger.placements.values() for place in (found.host, found.came_from)}
+    used |= {place for move in ledger.migrations.values() for place in (move.source, move.target)}
+    return host.name not in used
 
 
 def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:

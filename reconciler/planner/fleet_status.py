@@ -18,7 +18,7 @@ from reconciler.model.quantities import format_duration
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 from reconciler.model.steps import StopDomain
-from reconciler.planner.drain_status import drain_of, drain_words
+from reconciler.planner.drain_status import NONE_THERE, drain_of, drain_words, is_emptied
 from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
@@ -99,6 +99,7 @@ def _host(world: World, host: Host, plan: Plan) -> HostStatus:
     told = (
         status.message,
         "" if drain is None else drain_words(drain),
+        NONE_THERE if host.name not in world.inventory.hosts and is_emptied(world.ledger, host) else "",
         "held" if is_held and "fleet" not in world.ledger.paused else "",
         doubt,
     )
@@ -202,8 +203,13 @@ def _vm(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> V
 
 def _true_copy(copies: tuple[Copy, ...], placement: Placement | None, unread: tuple[str, ...]) -> Copy | None:
     """The copy in sight that counts; none where the true one is on a host out of sight, and only old ones are here."""
-    placed_on = placement.host if placement is not None else ""
-    copy = max(copies, key=lambda c: (c.host == placed_on, c.mark.epoch, c.domain.active), default=None)
+    placed_on, epoch = (placement.host, placement.epoch) if placement is not None else ("", 0)
+
+    def weight(copy: Copy) -> tuple[bool, bool, int, bool]:
+        runs = copy.domain.active
+        return (runs and copy.mark.epoch >= epoch, copy.host == placed_on, copy.mark.epoch, runs)
+
+    copy = max(copies, key=weight, default=None)
     if copy is None or placement is None or copy.host == placement.host or placement.host not in unread:
         return copy
     return None if copy.mark.epoch < placement.epoch else copy

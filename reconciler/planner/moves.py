@@ -11,7 +11,7 @@ from msgspec import Struct
 from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
-from reconciler.planner.balance import shifts
+from reconciler.planner.balance import report_spent, shifts
 from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.migratability import as_it_runs
 from reconciler.planner.migrations import Mover
@@ -128,6 +128,7 @@ def _is_calm(world: World) -> bool:
 
 
 def _even_out(mover: Mover, berths: Berths) -> None:
+    report_spent(mover)
     for shift in shifts(mover):
         if berths.full(shift.source):
             return

@@ -29,6 +29,7 @@ from reconciler.planner.moves import Wish
 from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
+from reconciler.planner.two_copies import which_is_left_over
 from reconciler.planner.unwanted import broken_rule, is_drained
 from reconciler.planner.world import World
 
@@ -93,16 +94,8 @@ class VmPlanner(Struct, frozen=True):
         if len(copies) < 2:
             return False
         found = ", ".join(f"{c.host} (epoch {c.mark.epoch}, {c.domain.state})" for c in copies)
-        placement = self.world.ledger.placements.get(self.vm.name)
-        placed_on = placement.host if placement else ""
-        stale = min(copies, key=lambda c: (c.host == placed_on, c.domain.active, c.mark.epoch))
-        self._block(
-            "conflict",
-            f"there are {len(copies)} copies: {found}; nothing is done to any of them",
-            copies[0].host,
-            f"once you are sure that the one on {stale.host} is the stale one, and off:"
-            f" virsh -c {self._uri(stale.host)} undefine {self.vm.name}",
-        )
+        detail = f"there are {len(copies)} copies: {found}; nothing is done to any of them"
+        self._block("conflict", detail, copies[0].host, which_is_left_over(self.world, self.vm.name, copies))
         return True
 
     def has_impostor(self) -> bool:
@@ -183,7 +176,7 @@ class VmPlanner(Struct, frozen=True):
             hint = NextCommand("validate")
         else:
             detail = f"it was placed on {placement.host}, which is no longer in the specs{idle}"
-            hint = f"put Host {placement.host} back until its VMs are elsewhere"
+            hint = f"put Host {placement.host} back until its VMs are elsewhere; cordoned, it starts those that are off"
         self.draft.wait(self.target, "host-unread", detail, host=placement.host, hint=hint)
         return True
 
@@ -294,12 +287,14 @@ class VmPlanner(Struct, frozen=True):
             return
         is_missed = drained and self.vm.spec.run_strategy == "Always"
         waits = f"it is started once {copy.host} is active" if is_missed else "only running VMs are moved"
+        sooner = f"sooner: Host {copy.host} cordoned starts it there, and in maintenance again it is moved as it runs"
         self.draft.wait(
             self.target,
             "not-wanted-here",
             f"it is on {copy.host}, {reason}, and off: {waits}",
             severity="waiting" if is_missed else "info",
             host=copy.host,
+            hint=sooner if is_missed else "",
         )
 
     def _uri(self, host: str) -> str:

@@ -147,8 +147,10 @@ _ALL: Final = (
     ),
     ReasonInfo(
         "move-waits",
-        "it is to go to another host, and others go first, or something else is done to it",
-        "wait; `migration.parallelPerSource` and `parallelFleet` say how many go at once",
+        "it is to go to another host, and others go first, or something else is done to it; of a host: balance has had"
+        " its moves of the hour",
+        "wait; `migration.parallelPerSource` and `parallelFleet` say how many go at once, `balance.movesPerHour` how"
+        " many in an hour",
     ),
     ReasonInfo(
         "below-baseline",

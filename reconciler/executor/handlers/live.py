@@ -49,7 +49,8 @@ def _await_guest(step: EditLive, context: ActionContext, host: Hypervisor) -> No
         f"the guest has not {_wish(step.edit)} within {_GUEST_SECONDS:g} s",
         host=host.name,
         target=str(context.action.target),
-        hint="look whether the guest has the driver and can spare it; a restart brings it about in any case",
+        hint="one that is booting is asked again; else look whether it has the driver and can spare it;"
+        " a restart does it in any case",
     )
 
 

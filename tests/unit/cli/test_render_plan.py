@@ -8,14 +8,15 @@ from typing import get_args
 import pytest
 from msgspec.structs import replace
 
+from reconciler.cli.plan_json import plan_json
 from reconciler.cli.plan_lines import Detail
 from reconciler.cli.plan_markdown import plan_markdown
 from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.terminal import Terminal
 from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
-from reconciler.model.steps import Step
+from reconciler.model.steps import MigrateDomain, MigrationRules, Step
 from tests.conftest import Golden
-from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, plan, unmet
+from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, UUID, action, plan, unmet
 
 _PLAIN = Terminal()
 _IMAGES = {("web-3", "root"): "debian-12"}
@@ -144,3 +145,14 @@ def test_the_same_news_of_many_objects_is_one_entry_unless_all_is_asked_for() ->
     assert text.count("blocked: no room") == 2
     told_in_full = render_plan(page(plan(unmet=(*news, *blocked))), _PLAIN, detail="verbose")
     assert told_in_full.count("was made from another image") == 8
+
+
+def test_a_move_for_balance_tells_what_it_gains_in_text_and_markdown_and_to_programs() -> None:
+    gain = "to even out: h1 75 → 56.2 %, h2 0 → 18.8 %"
+    step = MigrateDomain("web-1", UUID, "h1", "h2", 2, "qemu+ssh://h2.example/system", MigrationRules(1200.0, 30.0))
+    move = action("VirtualMachine/web-1", step, sign="move", why="balance", host="h2", disruption="migrate")
+    balanced = plan(replace(move, detail=f"move from h1: {gain}"))
+
+    assert f"move from h1 while it runs, {gain}" in render_plan(page(balanced), Terminal(width=200))
+    assert f"| move from h1 while it runs, {gain} |" in plan_markdown(page(balanced))
+    assert gain in plan_json(balanced, {})["actions"][0]["detail"]

@@ -145,3 +145,20 @@ def test_whatever_the_loads_are_each_plan_brings_the_fullest_hosts_down_and_at_l
 
     assert fleet.plan().empty
     assert replace(fleet, now=fleet.now + 86_400).plan().empty
+
+
+def test_a_fleet_that_has_had_its_moves_of_the_hour_says_why_its_loads_stay_apart() -> None:
+    once = four(balance=Balance(enabled=True, moves_per_hour=1, threshold=0.1)).applied()
+
+    waits = once.unmet("Host/h1")["move-waits"]
+
+    assert once.plan().empty
+    assert waits.severity == "info"
+    assert "balance.movesPerHour (1)" in waits.detail
+    assert "Host/h1" not in {str(item.target) for item in replace(once, now=_LATER + 7200).plan().unmet}
+
+
+def test_a_fleet_whose_loads_are_close_enough_says_nothing_of_its_moves_of_the_hour() -> None:
+    once = four(balance=Balance(enabled=True, moves_per_hour=1, threshold=0.6)).applied()
+
+    assert once.plan().unmet == ()

@@ -257,3 +257,16 @@ def test_a_drain_taken_back_half_way_leaves_vms_where_they_are() -> None:
     back = drained.with_specs(host("h1"), without=["Host/h1"])
 
     assert back.plan().empty
+
+
+def test_a_vm_that_is_off_on_a_host_in_maintenance_gets_away_from_it_as_the_hint_says() -> None:
+    off = fleet(vm(), hosts=2)
+    off = off.with_domain(replace(off.domain(), state="shutoff", reason="destroyed", live=None))
+
+    hint = off.unmet()["not-wanted-here"].hint
+    started = settled(off.with_specs(host("h1", state="cordoned"), without=["Host/h1"]))
+    moved = settled(started.with_specs(host("h1", state="maintenance"), without=["Host/h1"]))
+
+    assert "Host h1 cordoned starts it there, and in maintenance again it is moved" in hint
+    assert running_on(started)["h1"] == ["web"]
+    assert running_on(moved) == {"h1": [], "h2": ["web"]}

@@ -72,3 +72,15 @@ def test_a_host_on_which_somebody_is_at_work_is_not_safe() -> None:
 
 def test_an_active_host_has_no_such_word() -> None:
     assert of_h1(story(vm(), host("h1"), hosts=2, shared=True).converged()).drain is None
+
+
+def test_a_host_that_was_emptied_and_is_switched_off_is_said_to_carry_none() -> None:
+    unread = settled(fleet(vm())).losing_sight_of("h1")
+
+    assert of_h1(unread).message.endswith("; no VM of the fleet is placed there")
+
+
+def test_a_host_that_is_silent_before_it_is_emptied_is_not_said_to_carry_none() -> None:
+    unread = fleet(vm()).losing_sight_of("h1")
+
+    assert "no VM" not in of_h1(unread).message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from reconciler.planner.fleet_status import fleet_status
 from tests.support.fleets import Story, story, vm
 
 
@@ -67,3 +68,34 @@ def test_a_copy_of_before_the_move_of_a_recovered_vm_goes_before_the_mark_is_new
         ("stop-domain", "h1"),
         ("undefine-domain", "h1"),
     }
+
+
+def left_behind() -> Story:
+    """As `virsh migrate --live` leaves it without --persistent and --undefinesource: h1 has it defined, and off."""
+    fleet = running()
+    there = replace(fleet.domain(), persistent=False, reason="migrated")
+    off = replace(fleet.domain(), state="shutoff", reason="migrated", live=None)
+    return fleet.with_domain(there, on="h2").with_domain(off, on="h1").noticed()
+
+
+def test_what_a_move_by_hand_left_behind_is_what_is_to_be_undefined_not_what_runs() -> None:
+    conflict = left_behind().unmet()["conflict"]
+
+    assert left_behind().plan().empty
+    assert "the one on h2 runs" in conflict.hint
+    assert conflict.hint.endswith("virsh -c qemu+ssh://h1.example/system undefine web")
+
+
+def test_a_vm_that_runs_where_it_was_moved_by_hand_is_not_said_to_be_stopped() -> None:
+    moved = left_behind()
+
+    status = fleet_status(moved.specs, moved.inventory, moved.ledger, moved.policy, moved.plan(), moved.now)
+
+    assert [(found.host, found.health) for found in status.vms] == [("h2", "running")]
+
+
+def test_once_what_was_left_behind_is_undefined_the_vm_is_defined_where_it_runs() -> None:
+    undefined = left_behind().without_domain(on="h1").noticed()
+
+    assert undefined.action("redefine-domain").host == "h2"
+    assert undefined.converged().plan().unmet == ()
