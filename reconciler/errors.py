@@ -74,6 +74,10 @@ class StoreWentBack(LedgerError):
     """etcd is behind what was seen of it, or another cluster: whoever believed it would undo what was done since."""
 
 
+class LedgerConflict(LedgerError):
+    """A state directory and etcd don't belong together: there are two ledgers, and a human says which one counts."""
+
+
 class LeadLost(LedgerError):
     """This controller does not lead any more, or can't be sure that it does: nothing may be changed by it."""
 

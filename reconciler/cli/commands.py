@@ -203,6 +203,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         [
             _flag("--json", "As JSON."),
             _flag("--accept-store", "Believe etcd as it is now, after it was restored from a backup or replaced."),
+            _flag("--export", "Write etcd's ledger into the file of this machine, to go on without etcd."),
         ],
     ),
     command(

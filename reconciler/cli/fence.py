@@ -15,6 +15,7 @@ from reconciler.cli.fence_devices import HostDevices
 from reconciler.cli.fence_machines import known_machines, others_of
 from reconciler.cli.fence_view import columns, device_rows, devices_data, test_data, test_line
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.ledger_doubts import warn_of_ledger
 from reconciler.cli.outside import Outside
 from reconciler.cli.tables import json_text, table
 from reconciler.cli.terminal import stdout_terminal
@@ -42,6 +43,7 @@ def run_status(invocation: Invocation, *, host: str | None, json: bool) -> int:
     settings = invocation.settings()
     doors = invocation.doors()
     hosts = chosen_hosts(doors, settings, host)
+    warn_of_ledger(settings)
     with doors.read_ledger(settings) as ledger:
         view = ledger.view()
         attempts = {item.name: ledger.attempts(item.name, _ATTEMPTS_SHOWN) for item in hosts}

@@ -104,6 +104,8 @@ def production() -> Outside:
 
 def _ledger(settings: Settings, *, readonly: bool) -> AbstractContextManager[LedgerBook]:
     if settings.etcd is None:
+        if not readonly:
+            import_module("reconciler.ledger.left_etcd").refuse_left_etcd(settings.state_dir)
         ledger = import_module("reconciler.ledger.store").Ledger(settings.state_dir, readonly=readonly)
     else:
         ledger = import_module("reconciler.cli.leader").ledger_of(settings, readonly=readonly)

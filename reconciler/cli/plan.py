@@ -10,6 +10,7 @@ import click
 
 from reconciler.cli.endings import ERROR
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.ledger_doubts import warn_of_ledger
 from reconciler.cli.terminal import stderr_terminal
 from reconciler.errors import UsageError
 
@@ -38,6 +39,7 @@ def run(
         raise UsageError("a plan for hosts that are not down can't be applied, so it is not written", hint="no --out")
     settings = invocation.settings(directory)
     settings.specs_directory()
+    warn_of_ledger(settings)
     with invocation.doors().open_session(settings, None) as session:
         view = session.look(meanwhile=_import_rendering)
     if if_down:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from reconciler.cli.command_line import CommandLine
+from reconciler.cli.ledger_doubts import ledger_doubts
 from reconciler.cli.words import count
 from reconciler.clock import Clock
 from reconciler.config import Settings
@@ -51,6 +52,10 @@ def controller_checks(settings: Settings, desired: DesiredState | None) -> Itera
     yield _state_directory(settings.state_dir)
     yield _space(settings.state_dir)
     yield _controller(settings)
+    for doubt in _ledger_doubts(settings):
+        yield Check("bad", "ledger", doubt)
+    if difference := _difference_of_specs(settings):
+        yield Check("warn", "specs", difference, "bring the specs of all controllers to the same commit")
     if desired is not None:
         yield from _transports({urlsplit(host.spec.uri).scheme for host in desired.hosts.values()})
 
@@ -67,6 +72,23 @@ def _controller(settings: Settings) -> Check:
     return Check(
         "good", "controller", f"{holder} is at work" if holder else "none runs: apply and run are free to start"
     )
+
+
+def _ledger_doubts(settings: Settings) -> tuple[str, ...]:
+    try:
+        return ledger_doubts(settings)
+    except StateError:
+        return ()  # told of the controller
+
+
+def _difference_of_specs(settings: Settings) -> str:
+    if settings.etcd is None:
+        return ""
+    try:
+        difference: str = import_module("reconciler.cli.leader").difference_of_specs(settings)
+    except StateError:
+        return ""  # told of the controller
+    return difference
 
 
 def _versions() -> Check:

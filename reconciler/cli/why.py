@@ -11,6 +11,7 @@ import click
 
 from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.ledger_doubts import warn_of_ledger
 from reconciler.cli.outside import LedgerBook
 from reconciler.cli.references import parse_reference
 from reconciler.cli.render_why import Story, render_why, without_beginnings
@@ -32,6 +33,7 @@ def run(invocation: Invocation, *, target: str, directory: Path | None, events: 
     """Look, and tell what is behind one object."""
     settings = invocation.settings(directory)
     settings.specs_directory()
+    warn_of_ledger(settings)
     doors = invocation.doors()
     named = parse_reference(target) if "/" in target else None
     with doors.open_session(settings, None) as session:

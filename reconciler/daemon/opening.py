@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.hypervisor.looking_fleet import LookingFleet
 from reconciler.images.catalog import ImageStore
 from reconciler.ledger.controller_lock import ControllerLock, Holder
+from reconciler.ledger.left_etcd import left_etcd, refuse_left_etcd
 from reconciler.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -54,8 +56,10 @@ def open_session(
     with ExitStack() as stack:
         if settings.etcd is None:
             if writer is not None:
+                refuse_left_etcd(settings.state_dir)
                 stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
-            hold = Hold(stack.enter_context(Ledger(settings.state_dir, readonly=writer is None)))
+            ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
+            hold = Hold(ledger, problems=partial(left_etcd, settings.state_dir))
         else:
             take_hold = import_module("reconciler.daemon.sharing").take_hold
             hold = stack.enter_context(take_hold(settings, writer))

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
-from reconciler.config import Settings
-from reconciler.errors import ControllerRunning, FencingError, StateError, StoreUnavailable, StoreWentBack
+from reconciler.config import DEFAULT_CONFIG_FILE, Settings
+from reconciler.errors import (
+    ControllerRunning,
+    FencingError,
+    LedgerConflict,
+    LedgerError,
+    StateError,
+    StoreUnavailable,
+    StoreWentBack,
+)
 from reconciler.fencing.secrets import Credentials
 from reconciler.leadership.candidate import Candidate, leader_of
 from reconciler.leadership.etcd import Access, EtcdStore
 from reconciler.leadership.keys import Keys, Leader, keys_of
 from reconciler.leadership.lead import Lead
-from reconciler.leadership.position import SeenPosition
+from reconciler.leadership.position import ACCEPT, SeenPosition
 from reconciler.leadership.store import Store
 from reconciler.ledger.asking import AskingLedger
 from reconciler.ledger.controller_lock import Holder
-from reconciler.ledger.replica import ReadCopy, Replica
+from reconciler.ledger.own_file import OwnFile
+from reconciler.ledger.replica import ReadCopy, Replica, load
 from reconciler.ledger.state_directory import prepare_state_directory
 from reconciler.ledger.store import Ledger
 from reconciler.ledger.terms import record_term
@@ -50,7 +62,18 @@ class SharedLedger(Struct, frozen=True):
 
     @property
     def position(self) -> SeenPosition:
-        return SeenPosition(self.settings.state_dir, self.store.name)
+        named = self.settings.config_file
+        options = () if named in (None, DEFAULT_CONFIG_FILE) else ("--config", str(named))
+        return SeenPosition(self.settings.state_dir, self.store.name, shlex.join((*ACCEPT.split(), *options)))
+
+    @property
+    def own_file(self) -> OwnFile:
+        return OwnFile(self.settings.state_dir)
+
+    def refuse_other_ledger(self) -> None:
+        """Raise LedgerConflict where this machine has a ledger of its own beside etcd's; and StoreUnavailable."""
+        if self.own_file.is_there:
+            self.own_file.refuse_other(self.store.read(self.keys.root), self.keys)
 
     def candidate(self, command: str) -> Candidate:
         """This controller, standing for the lead; raises StateError for a state directory that can't be used."""
@@ -63,6 +86,7 @@ class SharedLedger(Struct, frozen=True):
             position=self.position,
             clock=self.clock,
             lease_seconds=int(self.etcd.lease_ttl),
+            fit=self.refuse_other_ledger,
         )
 
     def take(self, command: str) -> Lead:
@@ -82,13 +106,39 @@ class SharedLedger(Struct, frozen=True):
 
     def problems(self) -> tuple[str, ...]:
         """Why nothing of etcd is believed on this machine, if that is so and whoever looks may know."""
+        return tuple(f"{error.message} ({error.hint})" for error in self._faults())
+
+    def _faults(self) -> Iterator[StateError]:
         try:
-            self.position.newest()
-        except StoreWentBack as error:
-            return (f"{error.message} ({error.hint})",)
+            before = self.position.newest()
+            reading = self.store.read(self.keys.leader)
+            self.position.doubt(reading.position, before)
+            self.refuse_other_ledger()
+            self._tell_unmoved()
+        except (StoreWentBack, LedgerConflict) as error:
+            yield error
         except StateError:
-            return ()
-        return ()
+            return  # whoever opens the ledger is told
+
+    def _tell_unmoved(self) -> None:
+        """Raise LedgerConflict where this machine has the ledger, and etcd has none yet."""
+        if self.own_file.is_there and not self._holds_ledger():
+            raise LedgerConflict(
+                f"etcd holds no ledger of fleet {self.settings.fleet} yet, and {self.own_file.path} is not looked at",
+                hint="reconciler run, or apply, on this machine moves it there; start no other controller before",
+            )
+
+    def _holds_ledger(self) -> bool:
+        return bool(self.store.read(self.keys.schema).items)
+
+    def difference_of_specs(self) -> str:
+        """A sentence where this machine has other specs than the leader acted on; raises StoreUnavailable."""
+        if self.settings.specs is None or self.holder() is None:
+            return ""
+        module = import_module("reconciler.daemon.generations")
+        led = module.led_generation(self.store, self.keys)
+        sentence: str = module.difference(module.own_generation(self.settings.specs), led)
+        return sentence
 
     def copy(self) -> Ledger:
         """What etcd holds now, to look at; raises StoreUnavailable, LedgerError."""
@@ -109,11 +159,36 @@ class SharedLedger(Struct, frozen=True):
                 yield AskingLedger(ledger, str(result), self.store, self.keys, self.clock)
             return
         try:
+            self._refuse_to_begin()
             with self.working_copy(result) as ledger:
                 yield ledger
                 ledger.flush()
         finally:
             result.give_up()
+
+    def export(self) -> Path:
+        """Write what etcd holds into the ledger's file of this machine, which is not one of several any more.
+
+        Raises ControllerRunning where another one leads, LedgerError where there is nothing, or already such a file.
+        """
+        lead = self.take("leader --export")
+        try:
+            self._refuse_to_begin()
+            with closing(load(self.store.read(self.keys.root), self.keys)[0]) as ledger:
+                lead.check()
+                self.own_file.put_back(ledger)
+        finally:
+            lead.give_up()
+        return self.own_file.path
+
+    def _refuse_to_begin(self) -> None:
+        """Raise LedgerError where a command would make the fleet's ledger, of nothing: another machine may have it."""
+        if not self.own_file.is_there and not self._holds_ledger():
+            raise LedgerError(
+                f"etcd at {self.store.name} holds no ledger of fleet {self.settings.fleet} yet, and this machine has"
+                " none to move there",
+                hint="start reconciler run first, on the machine that has the fleet's ledger, if one has",
+            )
 
 
 @contextmanager

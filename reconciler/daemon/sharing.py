@@ -11,6 +11,7 @@ import structlog
 
 from reconciler.clock import Clock
 from reconciler.config import Settings
+from reconciler.daemon.generations import GenerationWatch, warn_of_takeover
 from reconciler.daemon.loop import Timing, look_after
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.opening import Hold, session_on
@@ -42,7 +43,7 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
 
 def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Event, timing: Timing) -> None:
     """Be one of several daemons until `stop` is set: lead, or wait for who does."""
-    settings.specs_directory()
+    specs = settings.specs_directory()
     service = ServiceManager()
     is_ready = False
 
@@ -59,13 +60,18 @@ def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Eve
 
         def rule(lead: Lead) -> None:
             on_loss = partial(dirty.mark, "lead lost", urgent=True)
+            moves = shared.own_file.is_there
             with (
                 _leading(shared, lead, lambda _: on_loss(), dirty.mark) as hold,
                 session_on(settings, hold, "run", clock) as session,
             ):
+                if moves:
+                    log.info("ledger.moved_to_etcd", file=str(shared.own_file.path), etcd=shared.store.name)
+                warn_of_takeover(specs, shared.store, shared.keys)
                 look_after(settings, session, clock, dirty, stop, timing, lambda: lead.why_lost)
 
-        StandBy(shared.candidate("run"), clock, rule, tell).run(stop)
+        watch = GenerationWatch(specs, shared.store, shared.keys, clock)
+        StandBy(shared.candidate("run"), clock, rule, tell, watch.look).run(stop)
 
 
 @contextmanager

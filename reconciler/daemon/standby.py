@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from reconciler.clock import Clock
-from reconciler.errors import LeadLost, ReconcilerError, StateError, StoreUnavailable, StoreWentBack
+from reconciler.errors import LeadLost, LedgerConflict, ReconcilerError, StateError, StoreUnavailable, StoreWentBack
 from reconciler.leadership.candidate import Candidate
 from reconciler.leadership.keys import Leader
 from reconciler.leadership.lead import Lead
@@ -23,17 +23,27 @@ LOOK_EVERY: Final = 1.0
 class StandBy:
     """Stands for the lead; `rule` is called with each one that it gets, and returns once that is lost or given up.
 
-    `tell` gets one sentence, for `systemctl status` and the like, whenever it looked.
+    `tell` gets one sentence, for `systemctl status` and the like, whenever it looked; `meanwhile` is called whenever
+    another one leads.
     """
 
     def __init__(
-        self, candidate: Candidate, clock: Clock, rule: Callable[[Lead], None], tell: Callable[[str], None]
+        self,
+        candidate: Candidate,
+        clock: Clock,
+        rule: Callable[[Lead], None],
+        tell: Callable[[str], None],
+        meanwhile: Callable[[], None] = lambda: None,
     ) -> None:
         self._candidate = candidate
         self._clock = clock
         self._rule = rule
         self._tell_service = tell
+        self._meanwhile = meanwhile
         self._told = ""
+        self._leader = (0, 0.0)
+        """Term of who leads, and when that was first seen."""
+        self._is_namesake_told = False
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; raises what `rule` does, unless the lead was lost or etcd is the matter."""
@@ -49,12 +59,16 @@ class StandBy:
             result = self._candidate.stand()
         except StoreWentBack as error:
             self._tell("etcd.went_back", error)
+        except LedgerConflict as error:
+            self._tell("ledger.conflict", error)
         except StateError as error:
             self._tell("etcd.unavailable", error)
         else:
             if isinstance(result, Lead):
                 return result
             self._tell_of(result)
+            self._tell_of_namesake(result)
+            self._meanwhile()
         return None
 
     def _lead(self, lead: Lead) -> None:
@@ -63,7 +77,7 @@ class StandBy:
         self._tell_service(f"leads, term {lead.leader.term}")
         try:
             self._rule(lead)
-        except (LeadLost, StoreUnavailable, StoreWentBack) as error:
+        except (LeadLost, LedgerConflict, StoreUnavailable, StoreWentBack) as error:
             log.warning("lead.ended", error=str(error))
         finally:
             why = lead.why_lost
@@ -82,3 +96,16 @@ class StandBy:
         if sentence != self._told:
             self._told = sentence
             log.info("standby", leader=leader.name, term=leader.term)
+
+    def _tell_of_namesake(self, leader: Leader) -> None:
+        """This one's own last lead ends with its lease; what is kept for longer is another machine's of that name."""
+        now = self._clock.monotonic()
+        if self._leader[0] != leader.term:
+            self._leader = (leader.term, now)
+        is_own_name = leader.name == self._candidate.name and leader.command == self._candidate.command
+        is_kept = now - self._leader[1] > 2 * self._candidate.lease_seconds
+        if is_own_name and is_kept and not self._is_namesake_told:
+            log.warning(
+                "standby.namesake", leader=str(leader), detail="give each controller a ledger.etcd.name of its own"
+            )
+        self._is_namesake_told = is_own_name and is_kept

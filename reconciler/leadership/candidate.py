@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from msgspec import Struct
@@ -27,12 +28,15 @@ class Candidate(Struct, frozen=True):
     position: SeenPosition
     clock: Clock
     lease_seconds: int
+    fit: Callable[[], None] = lambda: None
+    """Asked before each attempt: raises StateError for one that must not lead, and not act."""
 
     def stand(self) -> Lead | Leader:
         """The lead, or who has it.
 
-        Raises StoreUnavailable, StoreWentBack where nothing of etcd is believed, and StateError.
+        Raises StoreUnavailable, StoreWentBack where nothing of etcd is believed, StateError, and what `fit` raises.
         """
+        self.fit()
         leader = self._leader()
         if leader is not None:
             return leader

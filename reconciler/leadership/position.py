@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from reconciler.errors import StateError, StoreWentBack
 from reconciler.leadership.store import Position
+from reconciler.model.ledger_store import POSITION_FILE
 from reconciler.private_files import open_private
 
-POSITION_FILE: Final = "etcd-seen.json"
 ACCEPT: Final = "reconciler leader --accept-store"
 """The command that lifts the freeze."""
 
@@ -28,9 +28,10 @@ class _Seen(Struct, frozen=True):
 class SeenPosition:
     """The newest position that was seen, in a file of the state directory; safe to use from several threads."""
 
-    def __init__(self, state_dir: Path, store_name: str) -> None:
+    def __init__(self, state_dir: Path, store_name: str, accept: str = ACCEPT) -> None:
         self._path = state_dir / POSITION_FILE
         self._store = store_name
+        self._accept = accept
         self._lock = threading.Lock()
 
     def newest(self) -> Position | None:
@@ -45,11 +46,16 @@ class SeenPosition:
         """Take note of where the store is, asked when the newest was `before`; raises StoreWentBack."""
         with self._lock:
             newest = self._newest()
-            if before is not None and (before.cluster != now.cluster or now.revision < before.revision):
+            if before is not None and _went_back(before, now):
                 self._write(_Seen(newest or before, went_back_to=now))
-                raise self._went_back(before, now)
+            self.doubt(now, before)
             if newest is None or now.revision > newest.revision:
                 self._write(_Seen(now))
+
+    def doubt(self, now: Position, before: Position | None) -> None:
+        """Raise StoreWentBack as `advance` would, and take note of nothing."""
+        if before is not None and _went_back(before, now):
+            raise self._not_believed(before, now)
 
     def accept(self, now: Position) -> None:
         """Believe the store as it is, by a human's word."""
@@ -64,17 +70,18 @@ class SeenPosition:
         except (OSError, msgspec.MsgspecError) as error:
             raise StateError(
                 f"{self._path} can't be read, so nobody knows whether etcd was put back: {error}",
-                hint=f"make it readable, or, if etcd at {self._store} surely is as it was, run: {ACCEPT}",
+                hint=f"make it readable, or, if etcd at {self._store} surely is as it was, run: {self._accept}",
             ) from error
         if seen.went_back_to is not None:
-            raise self._went_back(seen.newest, seen.went_back_to)
+            raise self._not_believed(seen.newest, seen.went_back_to)
         return seen.newest
 
-    def _went_back(self, seen: Position, now: Position) -> StoreWentBack:
+    def _not_believed(self, seen: Position, now: Position) -> StoreWentBack:
         return StoreWentBack(
             f"etcd at {self._store} is not what it was: {_difference(seen, now)}; it was restored from a backup or"
             " replaced, so it lacks what was decided since, and nothing is changed",
-            hint=f"put its newest state back; or, once no host is out of sight, accept it as it is: {ACCEPT}",
+            hint="put its newest state back, if there is one; then, once no host is out of sight, accept it as it is,"
+            f" on each controller's machine: {self._accept}",
         )
 
     def _write(self, seen: _Seen) -> None:
@@ -87,6 +94,10 @@ class SeenPosition:
             raise StateError(
                 f"{self._path} can't be written: {error.strerror}", hint=f"make {self._path.parent} writable"
             ) from error
+
+
+def _went_back(seen: Position, now: Position) -> bool:
+    return seen.cluster != now.cluster or now.revision < seen.revision
 
 
 def _difference(seen: Position, now: Position) -> str:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from reconciler.errors import LedgerError
 from reconciler.leadership.keys import Keys
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.store import Change, Position, Reading, Store
-from reconciler.ledger.database import LEDGER_FILE, migrations, open_for_reading, open_in_memory
+from reconciler.ledger.database import migrations, open_in_memory
 from reconciler.ledger.ledger_view import read_view
+from reconciler.ledger.own_file import OwnFile
 from reconciler.ledger.row_log import RowKey, RowLog, put_row, read_key
 from reconciler.model.ledger import LedgerView
-
-MOVED: Final = ".moved-to-etcd"
-"""What is added to the name of a ledger's file once etcd has all of it."""
 
 
 class Mirror(Protocol):
@@ -78,22 +75,26 @@ class Replica:
         self._lead = lead
         self._store = store
         self._keys = keys
-        self._file = state_dir / LEDGER_FILE
+        self._file = OwnFile(state_dir)
         self._waiting: dict[RowKey, None] = {}
 
     def open(self) -> sqlite3.Connection:
-        """Load what the last leader left; the file of a controller that was alone becomes the first ledger in etcd."""
+        """Load what the last leader left; the file of a controller that was alone becomes the first ledger in etcd.
+
+        Raises LedgerConflict where there is such a file, and another ledger in etcd.
+        """
         reading = self._store.read(self._keys.root)
+        self._file.refuse_other(reading, self._keys)
         connection, version = load(reading, self._keys)
-        if version == 0 and self._file.exists():
+        if version == 0 and self._file.is_there:
             connection.close()
-            connection = _copy_of(self._file)
+            connection = self._file.copy()
         self._log = RowLog(connection)
         self._connection = connection
         if version != migrations()[-1][0]:
             self._put_all(reading)
-        if version == 0 and self._file.exists():
-            shutil.move(self._file, f"{self._file}{MOVED}")
+        if self._file.is_there:
+            self._file.put_away()
         return connection
 
     def _put_all(self, reading: Reading) -> None:
@@ -155,8 +156,3 @@ def view_of(reading: Reading, keys: Keys) -> LedgerView:
     connection, _ = load(reading, keys)
     with closing(connection):
         return read_view(connection)
-
-
-def _copy_of(file: Path) -> sqlite3.Connection:
-    with closing(open_for_reading(file)) as source:
-        return open_in_memory(0, source.backup)

@@ -11,6 +11,8 @@ from reconciler.model.quantities import Duration
 from reconciler.model.resource import Line, Model
 
 _SHORTEST_LEASE: Final = 3.0
+POSITION_FILE: Final = "etcd-seen.json"
+"""In the state directory of a controller whose ledger is in etcd: how far that was."""
 
 
 def _split(value: object) -> object:

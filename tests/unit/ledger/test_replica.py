@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import LeadLost, LedgerError, PreconditionFailed, StoreUnavailable
+from reconciler.errors import LeadLost, LedgerConflict, LedgerError, PreconditionFailed, StoreUnavailable
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.leadership.candidate import Candidate
 from reconciler.leadership.keys import keys_of
@@ -17,6 +17,7 @@ from reconciler.leadership.simulated_store import SimulatedCluster, SimulatedSto
 from reconciler.leadership.store import Change, Guard
 from reconciler.ledger.asking import AskingLedger, Responder
 from reconciler.ledger.database import LEDGER_FILE, migrations
+from reconciler.ledger.own_file import MOVED
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.replica import ReadCopy, Replica, view_of
 from reconciler.ledger.store import Ledger
@@ -195,16 +196,53 @@ def test_the_file_of_a_controller_that_was_alone_becomes_the_ledger_in_etcd(grou
     assert not (state / LEDGER_FILE).exists()
 
 
-def test_the_file_of_another_controller_does_not_replace_what_etcd_has(
+def test_what_is_moved_into_etcd_stays_whole_in_the_file_that_was_put_away(ground: Ground) -> None:
+    state = ground.state("c1")
+    with Ledger(state) as alone:
+        fill(alone)
+        before = alone.view()
+        with ground.ledger(ground.lead()):
+            pass
+
+    assert not [file for file in state.iterdir() if file.name in {f"{LEDGER_FILE}-wal", f"{LEDGER_FILE}-shm"}]
+    for file in state.glob(f"{LEDGER_FILE}{MOVED}*"):
+        file.rename(str(file).replace(MOVED, ""))
+    with Ledger(state, readonly=True) as put_back:
+        assert put_back.view() == before
+
+
+def test_a_controller_with_another_ledger_than_etcds_does_not_lead_and_both_are_named(
     ground: Ground, lead: Lead, ledger: Ledger
 ) -> None:
     ledger.pause()
     lead.give_up()
     with Ledger(ground.state("c2")) as alone:
-        alone.pause("VirtualMachine/web")
+        alone.record_placement("web", "h1", 1, 1.0)
 
-    with ground.ledger(ground.lead("c2")) as successors:
-        assert successors.view().paused == {"fleet"}
+    with pytest.raises(LedgerConflict) as refused:
+        ground.ledger(ground.lead("c2"))
+
+    assert "ledger.sqlite3 (1 VMs, 0 held, 0 proofs of death)" in refused.value.message
+    assert "in etcd (0 VMs, 1 held, 0 proofs of death)" in refused.value.message
+    assert "mv " in refused.value.hint
+    assert "etcdctl del --prefix /reconciler/lab/" in refused.value.hint
+    assert (ground.state("c2") / LEDGER_FILE).exists()
+    assert ground.stored.paused == {"fleet"}
+
+
+def test_a_move_into_etcd_that_was_cut_off_at_its_end_is_finished(ground: Ground) -> None:
+    state = ground.state("c1")
+    with Ledger(state) as alone:
+        fill(alone)
+    lead = ground.lead()
+    ground.ledger(lead).close()
+    lead.give_up()
+    (state / f"{LEDGER_FILE}{MOVED}").rename(state / LEDGER_FILE)
+
+    with ground.ledger(ground.lead()) as ledger:
+        assert ledger.view() == ground.stored
+
+    assert not (state / LEDGER_FILE).exists()
 
 
 def test_a_ledger_of_an_older_schema_is_brought_to_the_newest(ground: Ground, lead: Lead, ledger: Ledger) -> None:
