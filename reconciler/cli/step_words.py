@@ -46,6 +46,8 @@ def phrase(action: Action, images: DiskImages) -> str:
         return action.detail  # whose copy it is, and why nobody waits for the guest
     if isinstance(step, steps.RedefineDomain | steps.UndefineDomain) and action.detail:
         return action.detail  # only the planner knows whether it is staged, and what becomes of the disks
+    if isinstance(step, steps.StopDomain) and action.why == "drain" and action.detail:
+        return f"{_words(step)}, {action.detail.removeprefix('shut down ')}"
     if isinstance(step, steps.MigrateDomain) and action.why == "balance" and not step.begun:
         return f"{_words(step)}, {action.detail.partition(': ')[2]}"  # only the planner knows what it is worth
     return _words(step)

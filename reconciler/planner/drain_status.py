@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from reconciler.model.host import Host
 from reconciler.model.ledger import LedgerView
 from reconciler.model.plan import Plan
@@ -10,6 +12,7 @@ from reconciler.model.status import Drain
 from reconciler.planner.world import World
 
 SAFE = "safe to power off"
+_IN_THE_WAY: Final = frozenset({"not-wanted-here", "conflict"})
 NONE_THERE = "no VM of the fleet is placed there"
 
 
@@ -39,9 +42,7 @@ def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:
     moving = {
         vm for vm, migration in world.ledger.migrations.items() if host.name in (migration.source, migration.target)
     }
-    stuck = {
-        unmet.target.name for unmet in plan.unmet if unmet.reason == "not-wanted-here" and unmet.severity == "blocked"
-    }
+    stuck = {unmet.target.name for unmet in plan.unmet if unmet.reason in _IN_THE_WAY and unmet.severity == "blocked"}
     at_work = {str(ObjectRef("VirtualMachine", name)) for name in observed.domains} & world.ledger.in_flight
     return Drain(
         left=len(ours | moving),

@@ -88,7 +88,11 @@ class OnItsWay(Struct, frozen=True):
         if unread not in self.world.desired.hosts:
             return f"put Host {unread} back until that is settled"
         lost = unread in self.world.ledger.incidents
-        return NextCommand("fence", "confirm", unread) if lost else NextCommand("why", f"Host/{unread}")
+        return (
+            NextCommand("fence", "confirm", unread, "--reason", "TEXT")
+            if lost
+            else NextCommand("why", f"Host/{unread}")
+        )
 
     def _report_remains(self) -> None:
         host = self.move.target

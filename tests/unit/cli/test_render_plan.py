@@ -14,7 +14,7 @@ from reconciler.cli.plan_markdown import plan_markdown
 from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.terminal import Terminal
 from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
-from reconciler.model.steps import MigrateDomain, MigrationRules, Step
+from reconciler.model.steps import MigrateDomain, MigrationRules, Step, StopDomain
 from tests.conftest import Golden
 from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, UUID, action, plan, unmet
 
@@ -156,3 +156,12 @@ def test_a_move_for_balance_tells_what_it_gains_in_text_and_markdown_and_to_prog
     assert f"move from h1 while it runs, {gain}" in render_plan(page(balanced), Terminal(width=200))
     assert f"| move from h1 while it runs, {gain} |" in plan_markdown(page(balanced))
     assert gain in plan_json(balanced, {})["actions"][0]["detail"]
+
+
+def test_a_vm_that_a_drain_shuts_down_is_said_to_stay_off() -> None:
+    stop = action("VirtualMachine/web-1", StopDomain("web-1", UUID, 120.0, force=True), sign="change", why="drain")
+    drained = plan(replace(stop, detail="shut down until h1 is active again: no other host takes it"))
+
+    assert "shut down within 2m, else force off, until h1 is active again: no other host takes it" in render_plan(
+        page(drained), Terminal(width=200)
+    )

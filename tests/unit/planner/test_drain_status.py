@@ -84,3 +84,10 @@ def test_a_host_that_is_silent_before_it_is_emptied_is_not_said_to_carry_none() 
     unread = fleet(vm()).losing_sight_of("h1")
 
     assert "no VM" not in of_h1(unread).message
+
+
+def test_a_vm_with_two_copies_is_counted_among_those_that_can_not_be_moved() -> None:
+    twice = fleet(vm())
+    twice = twice.with_domain(replace(twice.domain(), state="shutoff", live=None), on="h2")
+
+    assert of_h1(twice).message == "being emptied: 1 VM left, 1 of them can't be moved"

@@ -289,6 +289,7 @@ def test_a_vm_that_has_left_its_source_with_its_disks_waits_for_its_target() -> 
 
     assert "migrate-domain" not in moment.kinds()
     assert "h2 can't be asked" in moment.unmet()["host-lost"].detail
+    assert moment.unmet()["host-lost"].hint == "reconciler fence confirm h2 --reason TEXT"
 
 
 def test_a_host_that_a_vm_is_on_its_way_to_is_put_back_into_the_specs() -> None:
