@@ -43,8 +43,7 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
         view = session.look()
         if view.ledger.failures and expect is None:
             # Whoever runs apply may just have mended what failed: it is tried now, not in ten minutes.
-            with doors.write_ledger(settings) as ledger:
-                ledger.forget_failures_except(())
+            session.forget_failures()
             view = session.look()
         warn_of_problems(view.desired, settings.verbosity, commands)
         _refuse_other_plan(view, expect, plan, commands)

@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 
 from reconciler.clock import Clock
-from reconciler.errors import StateError
+from reconciler.errors import StoreUnavailable
 from reconciler.leadership.keys import Keys
 from reconciler.leadership.store import Store
 from reconciler.specfiles.directory import read_directory
@@ -71,13 +71,11 @@ class GenerationWatch:
         """Called again and again; looks as often as is worth it."""
         if self._clock.monotonic() < self._next:
             return
+        self._next = self._clock.monotonic() + LOOK_EVERY
         try:
             led = led_generation(self._store, self._keys)
-        except StateError:
-            return  # etcd is down, as is told elsewhere
-        if not led:
-            return
-        self._next = self._clock.monotonic() + LOOK_EVERY
+        except StoreUnavailable:
+            return  # as is told elsewhere
         found = difference(own_generation(self._directory), led)
         if found and found != self._told:
             log.warning("specs.differ", detail=found)

@@ -312,6 +312,10 @@ class Session:
         if not view.desired.removal_hold and not view.desired.unusable:
             self._images.collect({image.spec.checksum for image in view.desired.images.values() if image.spec.checksum})
 
+    def forget_failures(self) -> None:
+        """What failed before is tried again by the next plan."""
+        self._ledger.forget_failures_except(())
+
     def until_retry(self, view: View) -> float | None:
         """Seconds until it is worth looking again without an event: a held action is due, or something passes."""
         due = [

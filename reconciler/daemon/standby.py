@@ -61,8 +61,10 @@ class StandBy:
             self._tell("etcd.went_back", error)
         except LedgerConflict as error:
             self._tell("ledger.conflict", error)
-        except StateError as error:
+        except StoreUnavailable as error:
             self._tell("etcd.unavailable", error)
+        except StateError as error:
+            self._tell("state.unusable", error)
         else:
             if isinstance(result, Lead):
                 return result

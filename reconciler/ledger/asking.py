@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final, TypeVar, assert_never
 
 import msgspec
@@ -12,7 +13,7 @@ import structlog
 from msgspec import Struct
 
 from reconciler.clock import Clock
-from reconciler.errors import ControllerRunning, LedgerError, PreconditionFailed
+from reconciler.errors import LedgerError, PreconditionFailed, StoreUnavailable
 from reconciler.leadership.keys import Keys
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.store import Change, Guard, Item, Store
@@ -191,36 +192,36 @@ class AskingLedger:
     def record_fence_test(self, test: FenceTest) -> None:
         self._ask(RecordFenceTest(test))
 
-    def forget_failures_except(self, keys: Iterable[str]) -> None:
-        """Only who applies does so, and who applies leads."""
-        raise ControllerRunning(f"{self._leader} leads: {', '.join(keys)} stay as they are", hint="stop it first")
-
     def _ask(self, question: Question) -> bool | None:
         """Raises PreconditionFailed where the leader refuses, LedgerError where it does not answer."""
         key, lease = ask(question, self._store, self._keys)
         try:
-            answer = next(self._answers(key))
-        except StopIteration:
+            answer = self._answer_to(key)
+        finally:
+            # It ends by itself; an answer that has come stands, whatever becomes of etcd now.
+            with suppress(StoreUnavailable):
+                self._store.revoke(lease)
+        if answer is None:
             raise LedgerError(
                 f"{self._leader} leads, and has not answered within {_PATIENCE:g} s: whether it will write this down is"
                 " not known",
                 hint="look: reconciler leader; then do it again, which harms nothing",
-            ) from None
-        finally:
-            self._store.revoke(lease)
+            )
         if answer.refusal:
             raise PreconditionFailed(answer.refusal, hint=answer.hint)
         return answer.answer
 
-    def _answers(self, key: str) -> Iterator[_Answer]:
+    def _answer_to(self, key: str) -> _Answer | None:
+        """None where the leader does not answer in time."""
         never = threading.Event()
         deadline = self._clock.monotonic() + _PATIENCE
         while self._clock.monotonic() < deadline:
             for item in self._store.read(key).items:
                 answer = _read(item, _Answer)
                 if answer is not None:
-                    yield answer
+                    return answer
             self._clock.wait(never, _LOOK)
+        return None
 
 
 def _read(item: Item, kind: type[T]) -> T | None:

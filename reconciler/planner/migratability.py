@@ -111,13 +111,3 @@ def _local_disks(world: World, vm: VirtualMachine, source: str, target: str) -> 
         if lacking > 0:
             return f"pool {disk.pool} −{approximate_size(lacking)}"
     return ""
-
-
-def is_certain(world: World, host: str) -> bool:
-    """Whether what stands in the way of a host is known for sure: not so while it might just not have answered yet."""
-    spec, health = world.desired.hosts[host], world.ledger.health.get(host)
-    if spec.spec.state != "active":
-        return True
-    if host not in world.inventory.hosts:
-        return host in world.dead
-    return world.inventory.hosts[host].abilities is not None and (health is None or health.state != "suspect")

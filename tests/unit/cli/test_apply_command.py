@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from reconciler.ledger.store import Ledger
 from reconciler.model.ledger import Failure, LedgerView
 from reconciler.model.outcome import Outcome
 from tests.unit.cli.calling import CHANGES, EMPTY, invoke
@@ -28,18 +27,17 @@ def test_apply_exits_0_once_everything_is_as_specified(specs: Path) -> None:
     assert "VirtualMachine/web-3 on h2: define … done 0.2s" in result.stderr
 
 
-def test_apply_tries_again_at_once_what_failed_before(specs: Path, tmp_path: Path) -> None:
+def test_apply_tries_again_at_once_what_failed_before(specs: Path) -> None:
     failure = Failure("start-domain:VirtualMachine/web-3@h2", 1, "no space", permanent=True, not_before=9e9, inputs="x")
-    with Ledger(tmp_path / "state") as ledger:
-        ledger.record_failure(failure)
     failed = replace(look(plan(unmet=(RESTART,))), ledger=LedgerView(failures={failure.key: failure}))
-    session = FakeSession([failed, CHANGES, EMPTY])
+    changes = replace(CHANGES, ledger=failed.ledger)
+    session = FakeSession([failed, changes, changes, EMPTY])
 
-    result = invoke("--state-dir", tmp_path / "state", "apply", specs, "--yes", onto=session)
+    result = invoke("apply", specs, "--yes", onto=session)
 
     assert result.exit_code == 0
-    with Ledger(tmp_path / "state") as ledger:
-        assert ledger.view().failures == {}
+    assert session.looks[0].ledger.failures == {}
+    assert "VirtualMachine/web-3 on h2: define … done 0.2s" in result.stderr
 
 
 def test_apply_without_anybody_to_ask_is_refused(specs: Path) -> None:

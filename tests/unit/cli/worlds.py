@@ -157,6 +157,10 @@ class FakeSession:
     outcomes: tuple[Outcome, ...] = ()
     expected: list[str | None] = field(default_factory=list)
 
+    def forget_failures(self) -> None:
+        """From now on no look has any."""
+        self.looks = [replace(each, ledger=replace(each.ledger, failures={})) for each in self.looks]
+
     @property
     def fleet(self) -> Fleet:
         raise AssertionError("no host is behind this")

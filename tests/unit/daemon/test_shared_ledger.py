@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.config import Settings
+from reconciler.daemon.opening import Hold, session_on
 from reconciler.daemon.shared_ledger import SharedLedger, shared_ledger
 from reconciler.errors import ControllerRunning, LedgerConflict, LedgerError, StoreUnavailable, StoreWentBack
-from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.leadership.candidate import leader_of
 from reconciler.leadership.keys import keys_of
 from reconciler.leadership.simulated_store import SimulatedCluster, SimulatedStore
@@ -19,20 +19,11 @@ from reconciler.ledger.left_etcd import refuse_left_etcd
 from reconciler.ledger.records import LEADS
 from reconciler.ledger.store import Ledger
 from reconciler.model.host import SecretRef
+from reconciler.model.ledger import Failure
 from reconciler.model.ledger_store import EtcdLedger
+from tests.support.answering import AnsweringClock
 
 KEYS = keys_of("/reconciler", "lab")
-
-
-class AnsweringClock(FakeClock):
-    """While somebody waits, the leader looks."""
-
-    responder: Responder | None = None
-
-    def advance(self, seconds: float) -> None:
-        super().advance(seconds)
-        if self.responder is not None:
-            self.responder.poll()
 
 
 @pytest.fixture
@@ -88,6 +79,24 @@ def test_a_command_on_another_machine_has_the_leader_write(
 
         assert ledger.view().paused == {"VirtualMachine/web"}
     lead.check()
+
+
+def test_who_applies_forgets_what_failed_in_the_ledger_that_it_leads(
+    shared: SharedLedger, tmp_path: Path, clock: AnsweringClock
+) -> None:
+    """It asks nobody: there is no other leader, and no other ledger."""
+    (tmp_path / "specs").mkdir()
+    settings = replace(shared.settings, specs=tmp_path / "specs")
+    lead = shared.take("apply")
+    with shared.working_copy(lead) as ledger:
+        ledger.record_failure(
+            Failure("start-domain:VirtualMachine/web@h1", 1, "no space", permanent=True, not_before=9e9, inputs="x")
+        )
+
+        with session_on(settings, Hold(ledger, check=lead.check), "apply", clock) as session:
+            session.forget_failures()
+
+        assert ledger.view().failures == {}
 
 
 def test_who_comes_second_is_told_who_leads(shared: SharedLedger, tmp_path: Path) -> None:

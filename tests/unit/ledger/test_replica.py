@@ -23,6 +23,7 @@ from reconciler.ledger.replica import ReadCopy, Replica, view_of
 from reconciler.ledger.store import Ledger
 from reconciler.model.health import FenceProof, Incident
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView
+from tests.support.answering import AnsweringClock
 
 KEYS = keys_of("/reconciler", "lab")
 
@@ -279,17 +280,6 @@ def test_who_looks_can_write_nothing_and_sees_what_is_new_when_looking_again(gro
         read.refresh()
 
         assert read.view().paused == {"fleet"}
-
-
-class AnsweringClock(FakeClock):
-    """While somebody waits, the leader looks."""
-
-    responder: Responder | None = None
-
-    def advance(self, seconds: float) -> None:
-        super().advance(seconds)
-        if self.responder is not None:
-            self.responder.poll()
 
 
 @pytest.fixture
