@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 DomainState = Literal["running", "paused", "shutdown", "shutoff", "crashed", "pmsuspended", "blocked", "nostate"]
 DeletionPolicy = Literal["retain", "delete"]
@@ -71,6 +72,10 @@ class DiskConfig(Struct, frozen=True, repr_omit_defaults=True):
     read_only: bool = False
     io_tune: IoTuneConfig | None = None
 
+    def __post_init__(self) -> None:
+        """What equals a default, as read from a host, becomes it: a representation leaves out what *is* the default."""
+        force_setattr(self, "bus", sys.intern(self.bus))
+
 
 class NicConfig(Struct, frozen=True, repr_omit_defaults=True):
     """One NIC of a domain; the MAC identifies it."""
@@ -80,6 +85,11 @@ class NicConfig(Struct, frozen=True, repr_omit_defaults=True):
     model: str = "virtio"
     link: Literal["up", "down"] = "up"
     bandwidth: BandwidthConfig | None = None
+
+    def __post_init__(self) -> None:
+        """As for a disk: what equals a default is it."""
+        force_setattr(self, "model", sys.intern(self.model))
+        force_setattr(self, "link", sys.intern(self.link))
 
 
 class WatchdogConfig(Struct, frozen=True):
