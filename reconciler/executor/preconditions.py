@@ -74,15 +74,17 @@ def check_nowhere_else(context: ActionContext, vm: str, uuid: str) -> None:
     Hosts are read one by one: a VM that people move meanwhile is seen on none. One that never ran can't be moved.
     A host that is out of reach is left out where a proof of its open incident says that it is dead; and, once the host
     that the VM was on is proven dead, those with an open incident of their own: the VM was not with them, unless it was
-    on its way there.
+    on its way there, or was put there and not seen to run yet.
     """
     placement, move = context.ledger.placement(vm), context.ledger.migration(vm)
     # Of a later epoch an earlier copy did run, on a host that may be up again by now.
     is_new = placement is not None and placement.epoch == 1 and not placement.ran
     if placement is None or (is_new and placement.host == context.action.host):
         return
+    last_seen = placement.came_from or placement.host
+    unseen = {placement.host} if move is None else {placement.host, move.target}
     for name in context.desired.hosts:
-        was_on = name if move is not None and move.target == name else placement.came_from or placement.host
+        was_on = name if name in unseen else last_seen
         if name != context.action.host and _has_domain(context, name, uuid, was_on):
             raise context.refuse(f"the VM is on {name}, somebody moved it there")
 

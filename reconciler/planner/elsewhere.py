@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from reconciler.model.resource import ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.facilities import Facilities
-from reconciler.planner.lost_hosts import former_host
+from reconciler.planner.lost_hosts import decisive_home
 from reconciler.planner.placement import Room, place
 from reconciler.planner.world import World
 
@@ -57,5 +57,5 @@ def _about_to_be_recovered(world: World) -> list[VirtualMachine]:
         if world.dead
         and name not in world.copies
         and (placement := world.ledger.placements.get(name)) is not None
-        and former_host(placement) in world.dead
+        and decisive_home(placement, world.ledger, world.inventory.hosts) in world.dead
     ]

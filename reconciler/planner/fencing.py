@@ -23,7 +23,7 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.elsewhere import Elsewhere, Rejections, look_elsewhere
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.host_health import OTHER_MACHINE_SILENT, POWER_OFF
-from reconciler.planner.lost_hosts import former_host, proven
+from reconciler.planner.lost_hosts import possible_homes, proven
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
 
@@ -129,9 +129,9 @@ def _candidates(world: World) -> Iterator[_Candidate]:
 def _may_run_on(world: World, vm: VirtualMachine, host: str) -> bool:
     """Whether the VM is on `host` for all we know: not in sight, or defined where it was to be recovered, and off."""
     placement, copies = world.ledger.placements.get(vm.name), world.copies.get(vm.name, ())
-    if placement is None or former_host(placement) != host:
+    if placement is None or host not in possible_homes(placement):
         return False
-    if placement.came_from is None:
+    if host == placement.host:
         return not copies
     return all(copy.host == placement.host and not copy.domain.active for copy in copies)
 

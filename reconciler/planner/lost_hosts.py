@@ -34,9 +34,21 @@ def proven(ledger: LedgerView, host: str) -> bool:
     )
 
 
-def former_host(placement: Placement) -> str:
-    """The host that the VM may be on for all we know: the one that it was recovered from, until it is seen to run."""
-    return placement.came_from or placement.host
+def possible_homes(placement: Placement) -> tuple[str, ...]:
+    """Hosts that the VM may be on for all we know: where it was put, after where it was recovered from.
+
+    The latter counts until the VM is seen to run where it was put.
+    """
+    return (placement.host,) if placement.came_from is None else (placement.came_from, placement.host)
+
+
+def decisive_home(placement: Placement, ledger: LedgerView, read: Collection[str]) -> str | None:
+    """The host that a VM which is nowhere in sight waits for, or is recovered from; None where all were `read`.
+
+    One that is not proven dead decides, whatever is known of the other.
+    """
+    unseen = [home for home in possible_homes(placement) if home not in read]
+    return next((home for home in unseen if not proven(ledger, home)), unseen[-1] if unseen else None)
 
 
 def dead_hosts(ledger: LedgerView, hosts: Iterable[str], read: Collection[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup, confirm, local_disks
-from reconciler.planner.lost_hosts import former_host, proven, stale_copies
+from reconciler.planner.lost_hosts import proven, stale_copies
 from reconciler.planner.placement import Room
 from reconciler.planner.world import World
 
@@ -32,10 +32,8 @@ class LostVm(Struct, frozen=True):
     """By host: why it is not fenced now."""
     vm: VirtualMachine
     placement: Placement
-
-    @property
-    def host(self) -> str:
-        return former_host(self.placement)
+    host: str
+    """The one of its hosts that decides: it is recovered from there, or waits for it."""
 
     def plan(self) -> None:
         """Recover it, or say what it waits for."""

@@ -22,7 +22,7 @@ from reconciler.planner.fitting import held_to_its_room
 from reconciler.planner.fleet_baseline import baselines_in_use, report_weak_hosts, with_its_cpu
 from reconciler.planner.in_place import InPlace
 from reconciler.planner.leftovers import clear_leftovers
-from reconciler.planner.lost_hosts import former_host
+from reconciler.planner.lost_hosts import decisive_home, possible_homes
 from reconciler.planner.lost_vms import LostVm, clear_stale_copies
 from reconciler.planner.migratability import as_it_runs
 from reconciler.planner.moves import Wish
@@ -138,10 +138,10 @@ class VmPlanner(Struct, frozen=True):
         placement, world = self.world.ledger.placements.get(self.vm.name), self.world
         if placement is None or self.copies:
             return False
-        host = former_host(placement)
-        if host in world.inventory.hosts or host not in world.ledger.incidents or host not in world.desired.hosts:
+        host = decisive_home(placement, world.ledger, world.inventory.hosts)
+        if host is None or host not in world.ledger.incidents or host not in world.desired.hosts:
             return False
-        LostVm(world, self.facilities, self.rooms, self.draft, self.holdups, self.vm, placement).plan()
+        LostVm(world, self.facilities, self.rooms, self.draft, self.holdups, self.vm, placement, host).plan()
         return True
 
     def may_be_back_where_it_was_lost(self) -> bool:
@@ -332,7 +332,7 @@ def plan_vms(
 
     def urgency(vm: VirtualMachine) -> tuple[int, bool, int, str]:
         placement = placements.get(vm.name) if dead else None
-        is_lost = placement is not None and former_host(placement) in dead
+        is_lost = placement is not None and not dead.isdisjoint(possible_homes(placement))
         return (-vm.spec.ha.priority, not is_lost, -(vm.spec.max_memory or vm.spec.memory), vm.name)
 
     order = sorted(world.desired.vms.values(), key=urgency)

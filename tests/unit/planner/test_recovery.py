@@ -288,6 +288,36 @@ def test_a_former_host_that_is_lost_anew_is_fenced_for_it() -> None:
     assert fleet.action("fence-host").target.name == "h1"
 
 
+def started_unseen(fleet: Story) -> Story:
+    """`web` was recovered from h1, which is dead, to h2, and started; h2 fell silent before it was seen to run."""
+    placement = Placement("web", "h2", 2, NOW, ran=True, came_from="h1")
+    return fleet.lost("h1").proven("h1").lost("h2").with_ledger(placements={"web": placement})
+
+
+def test_where_it_was_recovered_to_counts_as_its_host_too() -> None:
+    """The one that it came from is dead, and that is no proof of the other: it may run there."""
+    fleet = started_unseen(running())
+
+    assert fleet.plan().empty
+    assert fleet.unmet()["not-armed"].host == "h2"
+
+
+def test_where_it_was_recovered_to_is_fenced_for_it_and_then_it_runs_elsewhere() -> None:
+    fleet = started_unseen(story(vm(), hosts=7, shared=True).converged().armed("h1", "h2"))
+
+    assert fleet.action("fence-host").target.name == "h2"
+    definition = fleet.proven("h2").action("define-domain")
+    assert definition.host not in {"h1", "h2"}
+    assert definition.step.came_from == "h2"  # type: ignore[union-attr]
+
+
+def test_where_it_was_recovered_to_may_be_lost_once_the_first_is_back() -> None:
+    before = running().with_host("h1", domains={})
+    fleet = started_unseen(before).returned(before, "h1").proven("h2")
+
+    assert fleet.action("define-domain").host == "h3"
+
+
 def test_what_is_defined_already_is_not_started_before_that_is_known() -> None:
     recovered = running().lost("h1").proven("h1").converged()
     where = running_on(recovered)[0]
