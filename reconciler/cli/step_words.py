@@ -46,11 +46,20 @@ def phrase(action: Action, images: DiskImages) -> str:
         return action.detail  # whose copy it is, and why nobody waits for the guest
     if isinstance(step, steps.RedefineDomain | steps.UndefineDomain) and action.detail:
         return action.detail  # only the planner knows whether it is staged, and what becomes of the disks
-    if isinstance(step, steps.StopDomain) and action.why == "drain" and action.detail:
+    if isinstance(step, steps.StopDomain) and action.why in ("drain", "placement-rule") and action.detail:
         return f"{_words(step)}, {action.detail.removeprefix('shut down ')}"
-    if isinstance(step, steps.MigrateDomain) and action.why == "balance" and not step.begun:
-        return f"{_words(step)}, {action.detail.partition(': ')[2]}"  # only the planner knows what it is worth
-    return _words(step)
+    return f"{_words(step)}{_what_moving_means(action, step)}"
+
+
+def _what_moving_means(action: Action, step: steps.Step) -> str:
+    """Only the planner knows what a move for balance is worth, and whether the VM may be shut down for one."""
+    if not isinstance(step, steps.MigrateDomain) or step.begun:
+        return ""
+    if action.why == "balance":
+        return f", {action.detail.partition(': ')[2]}"
+    if action.disruption != "reboot" or step.cold:
+        return ""
+    return f"; not there within {format_duration(step.rules.deadline)}, it is shut down and started there"
 
 
 def _create_volume(step: steps.CreateVolume, vm: str, images: DiskImages) -> str:
@@ -87,7 +96,7 @@ def _(step: steps.FenceHost) -> str:
 def _(step: steps.MigrateDomain) -> str:
     disks = f" with {_disk_words(step)}" if step.disks else ""
     follow = "follow its move" if step.begun else "move"
-    return f"{follow} from {step.source} while it runs{disks}"
+    return f"{follow} from {step.source} while it {'is off' if step.cold else 'runs'}{disks}"
 
 
 def _disk_words(step: steps.MigrateDomain) -> str:

@@ -13,13 +13,11 @@ def at_target(xml: str, step: MigrateDomain) -> str:
     mark = child_of(child_of(root, "metadata"), MARK)
     if mark is not None:
         mark.set("epoch", str(step.epoch))
-    paths = {**dict(step.paths), **{disk.device: disk.target_path for disk in step.disks}}
-    copied = {disk.device for disk in step.disks}
+    paths = step.target_paths
     for disk in root.iterfind("devices/disk"):
         device = _device(disk)
         if device in paths:
             _set_path(disk, paths[device])
-        if device in paths or device in copied:
             # What it stands on there libvirt reads from the file itself.
             for chain in disk.findall("backingStore"):
                 disk.remove(chain)

@@ -116,9 +116,9 @@ class HostMigrations:
     def begin(self, step: MigrateDomain, before: Callable[[], None]) -> LibvirtCall:
         def work(connection: lv.Connection) -> tuple[str, str]:
             domain = connection.lookupByUUIDString(step.uuid)
-            live = domain.XMLDesc(lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE)
-            persistent = domain.XMLDesc(lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE | lv.DOMAIN_XML_INACTIVE)
-            return live, persistent
+            flags = lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE
+            persistent = domain.XMLDesc(flags | lv.DOMAIN_XML_INACTIVE)
+            return persistent if step.cold else domain.XMLDesc(flags), persistent
 
         live, persistent = self._connection.read(work, f"VirtualMachine/{step.domain}")
         parameters = _parameters(step, at_target(live, step), at_target(persistent, step))
@@ -171,6 +171,8 @@ class HostMigrations:
 
 
 def _flags(step: MigrateDomain) -> int:
+    if step.cold:
+        return lv.MIGRATE_OFFLINE | (lv.MIGRATE_UNSAFE if step.trusts_sharing else 0)
     flags = lv.MIGRATE_LIVE
     if step.disks:
         # Of what stands on a base only what differs from it is sent; of anything else, all of it.
@@ -186,14 +188,14 @@ def _flags(step: MigrateDomain) -> int:
 
 def _parameters(step: MigrateDomain, live: str, persistent: str) -> dict[str, Any]:
     found: dict[str, Any] = {lv.PARAM_DEST_XML: live, lv.PARAM_PERSIST_XML: persistent}
-    if step.address is not None:
+    if step.address is not None and not step.cold:
         host = f"[{step.address}]" if ":" in step.address else step.address
         found[lv.PARAM_URI] = f"tcp://{host}"
     if step.disks:
         found[lv.PARAM_DISKS] = [disk.device for disk in step.disks]
-    if step.rules.bandwidth:
+    if step.rules.bandwidth and not step.cold:
         found[lv.PARAM_BANDWIDTH] = max(1, step.rules.bandwidth // _MIB)
-    if step.rules.connections > 1:
+    if step.rules.connections > 1 and not step.cold:
         found[lv.PARAM_CONNECTIONS] = step.rules.connections
     return found
 

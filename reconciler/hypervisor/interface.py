@@ -239,7 +239,9 @@ class Hypervisor(Protocol):
 
     # -- migration -------------------------------------------------------------------------------------------------
     def begin_migration(self, step: MigrateDomain, before: Callable[[], None] = lambda: None) -> MigrationCall:
-        """Have the running domain, which is here, go to the target of `step`; returns once that is asked for.
+        """Have the domain, which runs here, go to the target of `step`; returns once that is asked for.
+
+        With `step.cold` it is off, and its definition alone goes; of one that runs, though, a second one is made there.
 
         `before` is called just before that, and what it raises prevents it.
 

@@ -33,6 +33,8 @@ def begin(world: World, source: HostState, step: MigrateDomain) -> SimulatedCall
     name = entry.config.name
     if step.uuid in world.leaving:
         raise HostRefused("another migration job is already running", host=source.name, target=_target(name))
+    if step.cold:
+        return _begin_cold(world, source, entry, step)
     if entry.live is None or entry.state != "running":
         raise HostRefused("domain is not running", host=source.name, target=_target(name))
     size = entry.live.memory + sum(disk.capacity for disk in step.disks)
@@ -47,7 +49,23 @@ def begin(world: World, source: HostState, step: MigrateDomain) -> SimulatedCall
     return SimulatedCall(leaving)
 
 
-def _receive(world: World, source: HostState, entry: DomainEntry, step: MigrateDomain) -> None:
+def _begin_cold(world: World, source: HostState, entry: DomainEntry, step: MigrateDomain) -> SimulatedCall:
+    """The definition goes at once; a domain that runs keeps its own, and libvirt makes the other one all the same."""
+    leaving = Leaving(step, 0, begun=world.clock.monotonic(), at=world.clock.monotonic(), ended=True)
+    try:
+        target = _reached(world, source, step)
+    except HostError as error:
+        leaving.error = error
+    else:
+        target.domains[step.uuid] = DomainEntry(_at_target(entry.config, step), boots=entry.boots)
+        if not entry.active:
+            del source.domains[step.uuid]
+        world.emit(step.target, "domain", step.domain, "defined")
+    return SimulatedCall(leaving)
+
+
+def _reached(world: World, source: HostState, step: MigrateDomain) -> HostState:
+    """The target, which has nothing of the name yet; raises what it says, or its silence."""
     target = world.hosts.get(step.target)
     if target is None or _is_apart(source, target):
         where = f"unable to connect to server at '{step.target}': No route to host"
@@ -55,6 +73,11 @@ def _receive(world: World, source: HostState, entry: DomainEntry, step: MigrateD
     if step.uuid in target.domains or target.by_name(step.domain) is not None:
         text = f"domain '{step.domain}' already exists"
         raise ObjectConflict(text, host=target.name, target=_target(step.domain))
+    return target
+
+
+def _receive(world: World, source: HostState, entry: DomainEntry, step: MigrateDomain) -> None:
+    target = _reached(world, source, step)
     live = entry.live or entry.config
     arriving = DomainEntry(_at_target(entry.config, step), persistent=False)
     arriving.live = _at_target(live, step)
@@ -64,7 +87,7 @@ def _receive(world: World, source: HostState, entry: DomainEntry, step: MigrateD
 
 
 def _at_target(config: DomainConfig, step: MigrateDomain) -> DomainConfig:
-    paths = {**dict(step.paths), **{disk.device: disk.target_path for disk in step.disks}}
+    paths = step.target_paths
     seed = config.seed and replace(config.seed, path=paths.get(config.seed.target, config.seed.path))
     disks = tuple(replace(disk, path=paths.get(disk.target, disk.path)) for disk in config.disks)
     mark = None if config.mark is None else replace(config.mark, epoch=step.epoch)

@@ -13,7 +13,8 @@ from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
 PLACEMENTS: Final = (
-    "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy, marked_epoch, drained_from"
+    "SELECT vm, host, epoch, since, ran, came_from, autostart, deletion_policy, marked_epoch, drained_from,"
+    " outran_at"
     " FROM placement"
 )
 
@@ -52,11 +53,11 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
 
 
 def placement_of(
-    row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None, int | None, str | None],
+    row: tuple[str, str, int, float, int, str | None, int, DeletionPolicy | None, int | None, str | None, float | None],
 ) -> Placement:
     """Of a row as PLACEMENTS gives it."""
-    vm, host, epoch, since, ran, came_from, autostart, policy, marked, drained = row
-    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy, marked, drained)
+    vm, host, epoch, since, ran, came_from, autostart, policy, marked, drained, outran = row
+    return Placement(vm, host, epoch, since, bool(ran), came_from, bool(autostart), policy, marked, drained, outran)
 
 
 def failure_of(row: tuple[str, int, str, int, float, str]) -> Failure:

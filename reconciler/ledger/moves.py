@@ -9,6 +9,7 @@ import msgspec
 
 from reconciler.errors import PreconditionFailed
 from reconciler.model.ledger import DoomedVolume, Migration, MigrationProgress
+from reconciler.model.plan import Why
 from reconciler.model.steps import MigrateDomain
 
 _MOVES: Final = "SELECT vm, since, step, why, done, total, remaining, told, downtime FROM migration"
@@ -46,12 +47,16 @@ class Moves:
         )
 
     def arrived(self, move: Migration, at: float) -> None:
-        """It is at the target: it is placed there, and its disks at the source are another's no more."""
+        """It is at the target: it is placed there, and its disks at the source are another's no more.
+
+        What was off for its move has yet to run there.
+        """
         step, run = move.step, self._connection.execute
         run(
-            "UPDATE placement SET host = ?, epoch = ?, since = ?, ran = 1, came_from = NULL, autostart = 0,"
-            " marked_epoch = NULL, drained_from = CASE WHEN ? THEN coalesce(drained_from, ?) END WHERE vm = ?",
-            (step.target, step.epoch, at, move.why == "drain", step.source, move.vm),
+            "UPDATE placement SET host = ?, epoch = ?, since = ?, ran = ?, came_from = NULL, autostart = 0,"
+            " marked_epoch = NULL, outran_at = NULL,"
+            " drained_from = CASE WHEN ? THEN coalesce(drained_from, ?) END WHERE vm = ?",
+            (step.target, step.epoch, at, not step.cold, move.why == "drain", step.source, move.vm),
         )
         for disk in step.disks:
             run("INSERT OR IGNORE INTO left_volume VALUES (?, ?, ?, ?)", (move.vm, disk.pool, disk.volume, step.source))
@@ -65,8 +70,8 @@ class Moves:
             )
         self.forget(move.vm)
 
-    def stayed(self, move: Migration, *, is_target_unseen: bool) -> None:
-        """It is at the source still.
+    def stayed(self, move: Migration, *, is_target_unseen: bool, outran_at: float | None) -> None:
+        """It is at the source still; `outran_at` is when it was given up, if it took too long as it ran.
 
         Of a target that was not asked, but is proven dead, nobody knows what it has left: the VM's epoch goes beyond
         that, and its mark follows.
@@ -76,6 +81,8 @@ class Moves:
                 "UPDATE placement SET marked_epoch = coalesce(marked_epoch, epoch), epoch = ? WHERE vm = ?",
                 (move.epoch + 1, move.vm),
             )
+        if outran_at is not None:
+            self._connection.execute("UPDATE placement SET outran_at = ? WHERE vm = ?", (outran_at, move.vm))
         self.forget(move.vm)
 
     def forget(self, vm: str) -> None:
@@ -87,7 +94,7 @@ class Moves:
 
 
 def _migration(
-    row: tuple[str, float, str, str, int | None, int | None, int | None, float | None, float | None],
+    row: tuple[str, float, str, Why, int | None, int | None, int | None, float | None, float | None],
 ) -> Migration:
     vm, since, step, why, done, total, remaining, told, downtime = row
     progress = None if told is None else MigrationProgress(done or 0, total or 0, remaining or 0, told, downtime)

@@ -209,13 +209,14 @@ class Ledger(LedgerFile):
         with self._writing() as connection:
             Moves(connection).arrived(move, at)
 
-    def note_stayed(self, move: Migration, *, is_target_unseen: bool = False) -> None:
+    def note_stayed(self, move: Migration, *, is_target_unseen: bool = False, outran_at: float | None = None) -> None:
         """The VM is at the source still, and surely not at the target.
 
         With `is_target_unseen` that is so because the target is dead: what may come back with it is outdated.
+        `outran_at` is as of Placement.
         """
         with self._writing() as connection:
-            Moves(connection).stayed(move, is_target_unseen=is_target_unseen)
+            Moves(connection).stayed(move, is_target_unseen=is_target_unseen, outran_at=outran_at)
 
     # -- volumes ---------------------------------------------------------------------------------------------------
     def begin_volume(self, pool: str, volume: str, host: str) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
+from reconciler.model.plan import Why
 from reconciler.model.steps import MigrateDomain
 
 LONGEST_BACKOFF: Final = 600.0
@@ -34,6 +35,8 @@ class Placement(Struct, frozen=True):
     """Where people moved it: the epoch in its mark, until that was brought to `epoch`; marks don't tell moves apart."""
     drained_from: str | None = None
     """The host that was emptied of it, until it goes elsewhere for another reason: where it may be wanted back."""
+    outran_at: float | None = None
+    """When a live move of it from here was last given up for taking too long, where that may have it shut down."""
 
     def reached_by(self, mark: int | None) -> int:
         """The epoch below which copies elsewhere are surely old; `mark` is that of the copy here, if it is in sight."""
@@ -104,7 +107,7 @@ class Migration(Struct, frozen=True):
     vm: str
     since: float
     step: MigrateDomain
-    why: str
+    why: Why
     progress: MigrationProgress | None = None
 
     @property

@@ -6,8 +6,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-Fallback = Literal["abort", "pause"]
-"""What is done where a guest writes faster than its memory can be sent: give up, or pause it until it is there."""
+Fallback = Literal["abort", "pause", "cold"]
+"""What is done where a guest writes faster than its memory can be sent.
+
+Give up; pause it until it is there; or give up, and have a later plan shut it down and start it there.
+"""
 
 
 class DiskCopy(Struct, frozen=True):

@@ -138,7 +138,9 @@ class Migration(Model):
     """Time without a byte sent after which it is given up."""
     fallback: Fallback = "abort"
     """What is done at the deadline: `abort` leaves the VM where it is and tries again later; `pause` has the guest
-    stand still until it is there, for as long as one deadline more, and gives up then."""
+    stand still until it is there, for as long as one deadline more, and gives up then; `cold` gives up, shuts the guest
+    down as its spec says and starts it on the other host, which `plan` shows as `reboot` from the start: for VMs on
+    shared disks that are run again by their `runStrategy`, and never for balance or failback."""
 
     def rules(self, size: int) -> MigrationRules:
         """What holds for a VM with `size` bytes of memory and local disks."""

@@ -199,7 +199,7 @@ class EditLive(Struct, frozen=True):
 
 
 class MigrateDomain(Struct, frozen=True):
-    """Move a running VM, its guest running on; the action's host is `target`.
+    """Move a VM, its guest running on, or off for it (`cold`); the action's host is `target`.
 
     Expects it to run on `source` with the epoch before, and nothing of its name or UUID on `target`; with `begun`, that
     a migration with these very values is on record: that one is followed to its end, and never issued again. Its
@@ -223,7 +223,14 @@ class MigrateDomain(Struct, frozen=True):
     """Device and file of every disk that has another path on the target."""
     trusts_sharing: bool = False
     """It has disks in pools that the specs call shared: libvirt's own doubts about them are set aside."""
+    cold: bool = False
+    """It is off at `source`, which is expected, and its definition alone goes: a later plan starts it. No `disks`."""
     begun: bool = False
+
+    @property
+    def target_paths(self) -> dict[str, str]:
+        """Device and file on the target, of every disk that has another path there or is copied."""
+        return {**dict(self.paths), **{disk.device: disk.target_path for disk in self.disks}}
 
 
 class FenceHost(Struct, frozen=True):

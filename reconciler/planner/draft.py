@@ -55,6 +55,10 @@ class Draft(Struct):
             )
         return name
 
+    def drop(self, action: str) -> None:
+        """Forget an action that no other one comes after; not before a checkpoint that may be rolled back to."""
+        self.actions.pop(action, None)
+
     def checkpoint(self) -> tuple[int, int]:
         """A point to roll back to."""
         return (len(self.actions), len(self.unmet))

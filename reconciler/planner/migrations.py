@@ -1,19 +1,22 @@
-"""Moves of running VMs to other hosts: the one function that plans them, whatever the reason."""
+"""Moves of VMs to other hosts: the one function that plans them, whatever the reason."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.ledger import Migration
-from reconciler.model.plan import FieldChange, Why
+from reconciler.model.migration import DiskCopy
+from reconciler.model.plan import Disruption, FieldChange, Why
+from reconciler.model.quantities import format_duration
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import MigrateDomain
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner import cold_moves
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.migratability import as_it_runs, bound, obstacle
@@ -21,9 +24,15 @@ from reconciler.planner.migration_disks import MovingDisks
 from reconciler.planner.ownership import Copy
 from reconciler.planner.peers import migration_address, peer_uri
 from reconciler.planner.placement import Room, Verdict, place
+from reconciler.planner.shutdowns import shut_down
 from reconciler.planner.world import World
 
-_NONE_BARRED: Final[Mapping[str, str]] = {}
+Manner = Literal["live", "cold", "off"]
+"""As it runs; shut down for it; or off for that already."""
+_COLD: Final = "cold"
+"""The part of such an action: that a live one failed does not hold it up."""
+_TRIES_WHILE_OFF: Final = 2
+_WORTH_A_REBOOT: Final[frozenset[Why]] = frozenset({"drain", "placement-rule"})
 
 
 class Mover(Struct, frozen=True):
@@ -46,25 +55,33 @@ class Mover(Struct, frozen=True):
         why: Why,
         detail: str,
         only: Collection[str] | None = None,
-        barred: Mapping[str, str] = _NONE_BARRED,
         after: Iterable[str] = (),
+        manner: Manner = "live",
     ) -> Verdict:
         """Have `vm` go from where its `copy` runs to the best other host; `detail` says why, in a few words.
 
-        `only` are hosts to choose from, `barred` says why others are out of the question, `after` are actions that come
-        first: all that the plan does to the VM where it is has to be among them. Returns the host that it goes to; or
-        why each does not take it, with nothing planned (where it can leave its host for none, all say so).
+        `only` are hosts to choose from, `after` are actions that come first: all that the plan does to the VM where it
+        is has to be among them. Returns the host that it goes to; or why each does not take it, with nothing planned
+        (where it can leave its host for none, all say so).
 
-        Planned are bases and the seed that it needs there, and one MigrateDomain (sign `move`, disruption `migrate`).
+        Planned are bases and the seed that it needs there, and one MigrateDomain (sign `move`; disruption `migrate`, or
+        `reboot` where the VM may be, or is, shut down for it).
         """
         vm, disks = as_it_runs(vm, copy), MovingDisks(self.world, self.facilities, vm, copy)
-        out = {name: why_not for name, why_not in {**self._out(vm, copy, disks, only), **barred}.items() if why_not}
+        out = {name: why_not for name, why_not in self._out(vm, copy, disks, only, manner).items() if why_not}
         verdict = place(self.world, self.facilities, vm, self.rooms, barred=out)
         if verdict.host is None:
             return verdict
         self.rooms[verdict.host].take(vm)
-        self._move(vm, copy, disks, verdict.host, why, detail, after)
+        if manner == "live":
+            self._move_live(vm, copy, disks, verdict.host, why, detail, after)
+        else:
+            self._move_cold(vm, copy, disks, verdict.host, why, detail, after, is_off=manner == "off")
         return verdict
+
+    def why_not_cold(self, vm: VirtualMachine, copy: Copy) -> str:
+        """Why it is never shut down for a move; empty if it may be."""
+        return cold_moves.why_not(vm, MovingDisks(self.world, self.facilities, vm, copy))
 
     def obstacles(self, vm: VirtualMachine, copy: Copy) -> Mapping[str, str]:
         """Of each host in sight but its own, in order: why the VM can't go there now; empty where it can."""
@@ -82,10 +99,15 @@ class Mover(Struct, frozen=True):
         )
 
     def _out(
-        self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, only: Collection[str] | None
+        self,
+        vm: VirtualMachine,
+        copy: Copy,
+        disks: MovingDisks,
+        only: Collection[str] | None,
+        manner: Manner = "live",
     ) -> Mapping[str, str]:
         stuck = self.why_stuck(vm, copy)
-        return {name: self._why_not(vm, copy, disks, name, stuck, only) for name in self.rooms}
+        return {name: self._why_not(vm, copy, disks, name, stuck, only, manner) for name in self.rooms}
 
     def why_stuck(self, vm: VirtualMachine, copy: Copy) -> str:
         """Why the VM can't leave its host for any other while it runs; empty if it can."""
@@ -103,7 +125,14 @@ class Mover(Struct, frozen=True):
         return tuple(place.host for place in self.world.foreign.uuids.get(copy.domain.uuid, ()))
 
     def _why_not(
-        self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, host: str, stuck: str, only: Collection[str] | None
+        self,
+        vm: VirtualMachine,
+        copy: Copy,
+        disks: MovingDisks,
+        host: str,
+        stuck: str,
+        only: Collection[str] | None,
+        manner: Manner = "live",
     ) -> str:
         """Why not to `host`, as far as it is about the way there; whether it fits there is for the placement."""
         if host == copy.host:
@@ -113,19 +142,22 @@ class Mover(Struct, frozen=True):
         if only is not None and host not in only:
             return "not asked for"
         in_the_way = obstacle(self.world, self.facilities, vm, copy, self.rooms[host])
-        return in_the_way or disks.why_not_on(host) or self._failed_before(vm, host)
+        return in_the_way or disks.why_not_on(host) or self._failed_before(vm, host, manner)
 
-    def _failed_before(self, vm: VirtualMachine, host: str) -> str:
+    def _failed_before(self, vm: VirtualMachine, host: str, manner: Manner) -> str:
         """A move there that failed is tried again after a while; until then another host may do."""
-        key = f"migrate-domain:{ObjectRef('VirtualMachine', vm.name)}@{host}"
+        part = "" if manner == "live" else f":{_COLD}"
+        key = f"migrate-domain:{ObjectRef('VirtualMachine', vm.name)}{part}@{host}"
         failure = self.world.ledger.failures.get(key)
         if failure is None or not failure.waits(self.world.now):
             return ""
+        if manner == "off" and failure.attempts < _TRIES_WHILE_OFF:
+            return ""  # it waits a moment for that very host, rather than be started and shut down once more
         self.draft.remembered.add(key)
         wait = max(1, math.ceil(failure.waits(self.world.now)))
         return f"{failure.message} (tried again in {wait} s)"
 
-    def _move(
+    def _move_live(
         self,
         vm: VirtualMachine,
         copy: Copy,
@@ -135,13 +167,52 @@ class Mover(Struct, frozen=True):
         detail: str,
         after: Iterable[str],
     ) -> None:
-        spec, facilities = self.world.desired.hosts[host], self.facilities
         copies, made = disks.copies(self.draft, host)
-        ready = [facilities.network_actions.get((nic.network, host)) for nic in vm.spec.networks]
-        ready += [facilities.pool_actions.get((disk.pool, host)) for disk in vm.spec.disks]
+        step = self._step(vm, copy, disks, host, copies)
+        may_reboot = step.rules.fallback == "cold" and why in _WORTH_A_REBOOT and not cold_moves.why_not(vm, disks)
+        if step.rules.fallback == "cold" and not may_reboot:
+            step = replace(step, rules=replace(step.rules, fallback="abort"))
+        limit = format_duration(step.rules.deadline)
+        told = f"; not there within {limit}, it is shut down and started there" if may_reboot else ""
+        self._act(step, vm, why, f"move from {copy.host}: {detail}{told}", (*after, *made), is_reboot=may_reboot)
+
+    def _move_cold(
+        self,
+        vm: VirtualMachine,
+        copy: Copy,
+        disks: MovingDisks,
+        host: str,
+        why: Why,
+        detail: str,
+        after: Iterable[str],
+        *,
+        is_off: bool,
+    ) -> None:
+        """Where it runs still it is shut down first; the next plan starts it where it has come to."""
+        _, made = disks.copies(self.draft, host)
+        first = (*after, *made)
+        if not is_off:
+            stop = self.draft.act(
+                shut_down(self.world, vm, copy.domain),
+                target=ObjectRef("VirtualMachine", vm.name),
+                host=copy.host,
+                sign="change",
+                why=why,
+                detail=f"shut down to be started on {host}: it could not be moved in time as it ran",
+                disruption="reboot",
+                changes=(FieldChange("state", copy.domain.state, "shutoff", "reboot"),),
+                after=first,
+            )
+            first = (*first, stop)
+        step = replace(self._step(vm, copy, disks, host, ()), cold=True)
+        self._act(step, vm, why, f"move from {copy.host} while it is off: {detail}", first, is_reboot=True)
+
+    def _step(
+        self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, host: str, copies: tuple[DiskCopy, ...]
+    ) -> MigrateDomain:
+        spec, placement = self.world.desired.hosts[host], self.world.ledger.placements.get(vm.name)
         live = copy.domain.live or copy.domain.config
-        placement = self.world.ledger.placements.get(vm.name)
-        step = MigrateDomain(
+        return MigrateDomain(
             domain=copy.domain.name,
             uuid=copy.domain.uuid,
             source=copy.host,
@@ -154,16 +225,32 @@ class Mover(Struct, frozen=True):
             paths=disks.other_paths(host),
             trusts_sharing=disks.has_shared,
         )
+
+    def _act(
+        self,
+        step: MigrateDomain,
+        vm: VirtualMachine,
+        why: Why,
+        detail: str,
+        after: Iterable[str],
+        *,
+        is_reboot: bool,
+    ) -> None:
+        facilities = self.facilities
+        disruption: Disruption = "reboot" if is_reboot else "migrate"
+        ready = [facilities.network_actions.get((nic.network, step.target)) for nic in vm.spec.networks]
+        ready += [facilities.pool_actions.get((disk.pool, step.target)) for disk in vm.spec.disks]
         self.draft.act(
             step,
             target=ObjectRef("VirtualMachine", vm.name),
-            host=host,
+            host=step.target,
             sign="move",
             why=why,
-            detail=f"move from {copy.host}: {detail}",
-            disruption="migrate",
-            changes=(FieldChange("host", copy.host, host, "migrate"),),
-            after=(*after, *made, *(action for action in ready if action is not None)),
+            detail=detail,
+            disruption=disruption,
+            changes=(FieldChange("host", step.source, step.target, disruption),),
+            after=(*after, *(action for action in ready if action is not None)),
+            part=_COLD if step.cold else "",
         )
 
 
@@ -174,15 +261,8 @@ def follow(draft: Draft, move: Migration, host: str) -> None:
         target=ObjectRef("VirtualMachine", move.vm),
         host=host,
         sign="move",
-        why=_WHYS.get(move.why, "placement-rule"),
+        why=move.why,
         detail=f"follow its move from {move.source} to {move.target}",
         disruption="none",
+        part=_COLD if move.step.cold else "",
     )
-
-
-_WHYS: Final[Mapping[str, Why]] = {
-    "drain": "drain",
-    "balance": "balance",
-    "failback": "failback",
-    "placement-rule": "placement-rule",
-}

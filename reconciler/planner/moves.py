@@ -1,4 +1,4 @@
-"""Running VMs that are to go to another host: which, where to, in which order, and how many at once."""
+"""VMs that are to go to another host: which, where to, in which order, and how many at once."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from msgspec import Struct
 
 from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner import cold_moves
 from reconciler.planner.balance import report_spent, shifts
 from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.migratability import as_it_runs
-from reconciler.planner.migrations import Mover
+from reconciler.planner.migrations import Manner, Mover
 from reconciler.planner.ownership import Copy
 from reconciler.planner.shutdowns import shut_down
 from reconciler.planner.world import World
@@ -24,7 +26,7 @@ _TRIES: Final = 3
 
 
 class Wish(Struct, frozen=True):
-    """A running VM that is to leave its host."""
+    """A VM that is to leave its host: it runs, or was shut down for that."""
 
     vm: VirtualMachine
     copy: Copy
@@ -34,6 +36,8 @@ class Wish(Struct, frozen=True):
     """What is wrong with where it is: `which is in maintenance`."""
     after: tuple[str, ...] = ()
     """Actions that this plan does to it where it is."""
+    is_off: bool = False
+    """It was shut down for its move; `copy` is as if it ran."""
 
     @property
     def target(self) -> ObjectRef:
@@ -163,6 +167,7 @@ class _Leaving(Struct, frozen=True):
             self._waits(f"{source}: {trouble}")
         elif full := self.berths.full(source):
             if self.mover.can_leave(wish.vm, wish.copy):
+                self._start_no_more()
                 self._waits(full)
             else:
                 self._is_stuck(self.mover.obstacles(wish.vm, wish.copy))
@@ -171,25 +176,52 @@ class _Leaving(Struct, frozen=True):
 
     def _go(self) -> None:
         wish = self.wish
-        detail = f"it is on {wish.copy.host}, {wish.reason}"
-        verdict = self.mover.plan_move(wish.vm, wish.copy, why=wish.why, detail=detail, after=wish.after)
+        detail, manner = f"it is on {wish.copy.host}, {wish.reason}", self._manner()
+        after = tuple(action for action in wish.after if action not in self._starts())
+        verdict = self.mover.plan_move(wish.vm, wish.copy, why=wish.why, detail=detail, after=after, manner=manner)
+        if verdict.host is not None:
+            self._start_no_more()
         if verdict.host is None:
             self._is_stuck({host: why for host, why in verdict.rejections if host != wish.copy.host})
         else:
             self.berths.take(wish.copy.host)
 
+    def _manner(self) -> Manner:
+        if self.wish.is_off:
+            return "off"
+        return "cold" if self._is_due() and not self.mover.why_not_cold(self.wish.vm, self.wish.copy) else "live"
+
+    def _is_due(self) -> bool:
+        return cold_moves.is_due(self._world, self.wish.vm, self.wish.copy)
+
+    def _starts(self) -> tuple[str, ...]:
+        """Where no host had taken it, it would have been started again where it is."""
+        if not self.wish.is_off:
+            return ()
+        actions = self.mover.draft.actions
+        return tuple(action for action in self.wish.after if isinstance(actions[action].step, StartDomain))
+
+    def _start_no_more(self) -> None:
+        for action in self._starts():
+            self.mover.draft.drop(action)
+
     def _is_stuck(self, obstacles: Mapping[str, str]) -> None:
         wish = self.wish
         seen = {**obstacles, **dict.fromkeys(self._world.unread, "can't be read")}
         shuts_down = wish.why == "drain" and wish.vm.spec.placement.on_drain == "shutdown"
-        if shuts_down and wish.copy.domain.state == "running" and not wish.after and self._is_certain(seen):
+        runs = wish.copy.domain.state == "running" and not wish.is_off
+        if shuts_down and runs and not wish.after and self._is_certain(seen):
             self._shut_down()
+            return
+        if wish.is_off and self._starts():
             return
         own = self.mover.why_stuck(wish.vm, wish.copy)
         hint = "make room, or change what stands in the way"
         if wish.why == "drain":
             hint += "; placement.onDrain: shutdown would shut it down"
-        self._stays(own or "no other host takes it", hint, () if own else tuple(sorted(seen.items())))
+        kept_on = self.mover.why_not_cold(wish.vm, wish.copy) if runs and self._is_due() else ""
+        kept_on = kept_on and f"; it is not shut down for a move: {kept_on}"
+        self._stays((own or "no other host takes it") + kept_on, hint, () if own else tuple(sorted(seen.items())))
 
     def _is_certain(self, obstacles: Mapping[str, str]) -> bool:
         """Whether no other host will take it, as far as one can know: who has not answered may yet."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from reconciler.model.inventory import ObservedDomain
 from reconciler.model.ledger import Migration
 from reconciler.model.plan import Action
 from reconciler.model.steps import (
@@ -63,8 +64,10 @@ def _why_not(subject: Subject, action: Action, step: MigrateDomain) -> Iterator[
     domain, placement = subject.domain(step.source, step.uuid), subject.ledger.placements.get(step.domain)
     mark = domain.config.mark if domain is not None else None
     host = subject.desired.hosts.get(step.target)
-    if domain is None or mark is None or not subject.is_ours(domain) or domain.state != "running":
-        yield f"it does not run on {step.source} as ours"
+    if domain is None or mark is None or not subject.is_ours(domain) or not _may_set_out(subject, action, step, domain):
+        yield f"it {'is not off' if step.cold else 'does not run'} on {step.source} as ours"
+    if step.cold and step.disks:
+        yield "disks are only copied while it runs"
     if {*subject.known_at.get(step.uuid, ()), *subject.known_at.get(step.domain, ())} != {step.source}:
         yield "there is another domain of its name or UUID"
     if placement is None or placement.host != step.source:
@@ -82,6 +85,19 @@ def _why_not(subject: Subject, action: Action, step: MigrateDomain) -> Iterator[
         begun = {(intent.pool, intent.volume, intent.host) for intent in subject.ledger.intents}
         if is_there and (disk.pool, disk.volume, step.target) not in begun:
             yield f"{disk.volume} is on {step.target} already"
+
+
+def _may_set_out(subject: Subject, action: Action, step: MigrateDomain, domain: ObservedDomain) -> bool:
+    """Whether it will be by then as its move expects: running, or off."""
+    if not step.cold:
+        return domain.state == "running"
+    first = subject.comes_before(action)
+    is_stopped = any(
+        isinstance(other.step, StopDomain) and other.step.uuid == step.uuid and other.host == step.source
+        for other in subject.plan.actions
+        if other.id in first
+    )
+    return is_stopped or domain.state == "shutoff"
 
 
 def _left_without(subject: Subject, step: MigrateDomain) -> Iterator[str]:

@@ -32,7 +32,8 @@ def questions(
         for name, observed in inventory.hosts.items()
         if (host := desired.hosts.get(name)) is not None
         for vm, domain in _ours(desired, policy.fleet, host, observed, None if all_may_move else bound)
-        if domain.active
+        # What was shut down for its move is off, and moves on as it is.
+        if (domain.active or policy.migration.fallback == "cold")
         and (all_may_move or host.spec.state == "maintenance" or _may_break_a_rule(vm, host, desired, observed))
     ]
     in_use = baselines_in_use(desired, inventory, policy.fleet)

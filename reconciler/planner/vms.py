@@ -13,6 +13,8 @@ from reconciler.model.plan import Severity, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StopDomain
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner import cold_moves
+from reconciler.planner.cold_moves import as_if_it_ran
 from reconciler.planner.collisions import report_mac_collision
 from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
@@ -281,9 +283,13 @@ class VmPlanner(Struct, frozen=True):
         is_stopped = any(isinstance(self.draft.actions[action].step, StopDomain) for action in acted)
         if is_stopped or (copy.domain.active and self.vm.spec.run_strategy == "Halted"):
             return  # what it is then is for the next plan
+        why: Why = "drain" if drained else "placement-rule"
         if copy.domain.active:
-            why: Why = "drain" if drained else "placement-rule"
             self.wishes.append(Wish(as_it_runs(self.vm, copy), copy, why, reason, acted))
+            return
+        if cold_moves.is_due(self.world, self.vm, copy) and self.vm.spec.run_strategy != "Halted":
+            again = as_if_it_ran(copy)
+            self.wishes.append(Wish(as_it_runs(self.vm, again), again, why, reason, acted, is_off=True))
             return
         is_missed = drained and self.vm.spec.run_strategy == "Always"
         waits = f"it is started once {copy.host} is active" if is_missed else "only running VMs are moved"

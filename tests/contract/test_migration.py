@@ -176,6 +176,31 @@ def test_a_guest_that_stood_still_and_is_to_stay_after_all_runs_on(ground: Groun
     wait_for(lambda: ground.host.domain_state(UUID) == "running", SECONDS, "it stands still")
 
 
+def test_a_domain_that_is_off_goes_as_its_definition_with_its_new_epoch(ground: Ground) -> None:
+    config = domain_config()
+    ground.host.define_domain(config)
+
+    call = ground.host.begin_migration(replace(_step(ground), cold=True))
+    _ended(ground, call)
+
+    assert call.error is None
+    there = ground.other.domain(UUID)
+    assert (there.state, there.persistent) == ("shutoff", True)
+    assert there.config.mark == replace(config.mark, epoch=2)  # type: ignore[type-var]
+    assert ground.host.domain_by_name("web-1") is None
+
+
+def test_of_a_domain_that_runs_after_all_the_definition_goes_and_it_runs_on(ground: Ground) -> None:
+    """The two halves are told apart by who looks at both."""
+    _running(ground, domain_config())
+
+    call = ground.host.begin_migration(replace(_step(ground), cold=True))
+    _ended(ground, call)
+
+    assert ground.host.domain_state(UUID) == "running"
+    assert ground.other.domain_state(UUID) == "shutoff"
+
+
 @pytest.mark.parametrize("why", ["taken", "unreachable"])
 def test_what_the_target_refuses_is_told_and_the_domain_runs_on(ground: Ground, why: str) -> None:
     _running(ground, domain_config())

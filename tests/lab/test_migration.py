@@ -24,6 +24,9 @@ _LONG = "migration: {bandwidth: 8MiB, stallAfter: 8s}\nha: {quietPeriod: 1s}\n"
 """A guest of this size is on its way for a quarter of a minute."""
 
 
+_TOO_SLOW = "migration: {fallback: cold, bandwidth: 8MiB, deadlineFloor: 2s, deadlinePerGib: 1s}\n"
+
+
 def _fleet(lab: Lab, directory: Path) -> Controller:
     controller = make_controller(lab, directory)
     controller.config = directory / "config.yaml"
@@ -128,6 +131,15 @@ def test_three_migrations_in_a_row_cost_no_tick_and_local_disks_go_along_whole(f
     assert homes(lab, "disks-1") == running(lab, "disks-1") == ["h2"]
     read_again = "echo 3 >/proc/sys/vm/drop_caches; sha256sum </dev/vdb"
     assert _in_guest(lab.host("h2"), "disks-1", read_again) == written
+
+    # -- too slow as it runs: shut down, and started there ---------------------------------------------------------
+    assert controller.config is not None
+    controller.config.write_text(_TOO_SLOW)
+    _place(controller, "web-1", "h3")
+    assert [action["disruption"] for action in controller.plan()["actions"]] == ["reboot"]
+    controller.apply(expect=(0, 1))
+    assert running(lab, "web-1") == homes(lab, "web-1") == ["h3"]
+    wait_for(lambda: len(boots(lab, "web-1")) == 2, 60, "it has not booted")
     assert not [path.name for path in (lab.host("h1").local / "disks").iterdir() if ".disks-1." in path.name]
     assert controller.plan()["actions"] == []
 

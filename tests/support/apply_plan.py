@@ -324,7 +324,7 @@ class _World:
 
     def _migrate(self, step: steps.MigrateDomain, why: str) -> None:
         domain = self._find(step.source, step.uuid)
-        assert domain.state == "running"
+        assert domain.state == ("shutoff" if step.cold else "running")
         assert all(known.uuid != step.uuid for known in self.hosts[step.target].domains.values())
         config, live = (_at_target(found, step) for found in (domain.config, domain.live or domain.config))
         for disk in step.disks:
@@ -336,7 +336,8 @@ class _World:
         for nic in live.nics:
             assert self.hosts[step.target].networks[nic.network].active
         self._remove(step.source, domain.name)
-        self._set(step.target, replace(domain, config=config, live=live, fingerprint=fingerprint_of(config)))
+        running = None if step.cold else live
+        self._set(step.target, replace(domain, config=config, live=running, fingerprint=fingerprint_of(config)))
         self.placements[domain.name] = replace(
             self.placements[domain.name],
             host=step.target,
@@ -345,6 +346,8 @@ class _World:
             drained_from=(self.placements[domain.name].drained_from or step.source) if why == "drain" else None,
             autostart=False,
             marked_epoch=None,
+            outran_at=None,
+            ran=not step.cold,
         )
 
     def _undefine(self, host: str, step: steps.UndefineDomain) -> None:

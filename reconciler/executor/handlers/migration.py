@@ -1,4 +1,4 @@
-"""A VM from one host to another while it runs: begun once, followed to its end, and settled by what both hosts say."""
+"""A VM from one host to another: begun once, followed to its end, and settled by what both hosts say."""
 
 from __future__ import annotations
 
@@ -58,8 +58,9 @@ def _check_may_go(step: MigrateDomain, context: ActionContext) -> None:
         raise _moved(step, f"it is not on {step.source} any more")
     check_ownership(context, domain)
     mark, placement = domain.config.mark, context.ledger.placement(context.action.target.name)
-    if domain.state != "running" or not domain.persistent:
-        raise _moved(step, f"it does not run on {step.source} as it should")
+    if domain.state != ("shutoff" if step.cold else "running") or not domain.persistent:
+        wanted = "is not off" if step.cold else "does not run"
+        raise _moved(step, f"it {wanted} on {step.source} as it should")
     if (
         placement is None
         or placement.host != step.source
@@ -110,7 +111,8 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
         context.ledger.note_arrived(move, context.clock.now())
         return went
     if where == "stayed":
-        context.ledger.note_stayed(move, is_target_unseen=is_target_dead)
+        outran_at = context.clock.now() if watch.verdict and step.rules.fallback == "cold" else None
+        context.ledger.note_stayed(move, is_target_unseen=is_target_dead, outran_at=outran_at)
         if not is_target_dead:
             drop_disks(step, context)
         why = watch.verdict or (failure.message if failure else "libvirt's job ended without it")
@@ -139,6 +141,8 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
 
 
 def _how_it_went(step: MigrateDomain, context: ActionContext) -> str:
+    if step.cold:
+        return "moved while it was off"
     job = None
     with suppress(HostError):
         job = context.host_named(step.target).finished_migration(step.uuid)

@@ -95,6 +95,12 @@ def _beside_a_copy(
     step: MigrateDomain, context: ActionContext, here: ObservedDomain | None, there: ObservedDomain
 ) -> Where:
     mark = there.config.mark
+    is_sent = mark is not None and mark.epoch == step.epoch
+    if step.cold and here is not None and here.active and is_sent and not there.active:
+        # Somebody started it just then: libvirt leaves it, and has sent a definition that nobody needs.
+        with suppress(HostError):
+            context.host_named(step.target).undefine_domain(step.uuid, keep_nvram=True)
+        return "undecided"
     if there.is_on_its_way or mark is None or mark.epoch < step.epoch or (here is not None and here.active):
         return "undecided"
     if here is not None and here.reason == "migrated":
@@ -114,9 +120,11 @@ def _is_whole(step: MigrateDomain, here: ObservedDomain, there: _Sight) -> bool:
 
 def _nowhere(step: MigrateDomain, context: ActionContext) -> Where:
     """Somebody moved it on, or undefined it. Of its own disks it is not known then which are the newest."""
+    if not step.disks:
+        return "gone"
     others = [name for name in context.desired.hosts if name not in (step.source, step.target)]
     try:
         is_elsewhere = any(find_domain(context.host_named(name), step.uuid) is not None for name in others)
     except HostError:
         is_elsewhere = False
-    return "gone" if is_elsewhere or not step.disks else "undecided"
+    return "gone" if is_elsewhere else "undecided"

@@ -19,7 +19,7 @@ from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.domain import ACTIVE_STATES
 from reconciler.model.ledger import Failure
 from reconciler.model.outcome import action_inputs
-from reconciler.model.steps import StartDomain, StopDomain
+from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain
 
 _ASK_AGAIN: Final = 10.0  # a guest that is still booting loses the first request
 
@@ -73,7 +73,7 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
         return
     check_ownership(context, domain)
     context.ledger.forget_restarts(context.action.target.name)
-    is_followed = any(isinstance(follower.step, StartDomain) for follower in context.followers)
+    is_followed = any(isinstance(follower.step, StartDomain | MigrateDomain) for follower in context.followers)
     # Shut down because its host is emptied, it did not end: it is started once the host takes VMs again.
     if is_followed or context.action.why == "drain":
         context.ledger.note_restart(context.action.target.name)

@@ -14,7 +14,7 @@ from reconciler.hypervisor.simulated_world import SimulatedCrashError
 from reconciler.model import identity
 from reconciler.model.health import FenceProof, Incident
 from reconciler.model.ledger import Migration
-from reconciler.model.migration import DiskCopy, MigrationRules
+from reconciler.model.migration import DiskCopy, Fallback, MigrationRules
 from reconciler.model.outcome import Outcome
 from reconciler.model.steps import MigrateDomain
 from tests.unit.executor.bench import BASE, FLEET, GIB, MIB, POOL, TARGET, Bench, disk_volume
@@ -195,6 +195,73 @@ def test_a_guest_that_never_comes_to_rest_stands_still_for_its_move_where_the_po
 
     assert outcome.status == "done", outcome
     assert bench.h2.domain(UUID).state == "running"
+
+
+COLD: Final = replace(STEP, rules=replace(RULES, fallback="cold"), cold=True)
+
+
+@pytest.mark.parametrize("fallback", ["cold", "abort"])
+def test_that_a_guest_never_came_to_rest_is_remembered_where_the_policy_has_it_shut_down_then(
+    bench: Bench, fallback: Fallback
+) -> None:
+    slowly(bench.with_vm(running=True))
+    bench.fleet.world.restless.add("web")
+
+    outcome = moved(bench, replace(STEP, rules=replace(RULES, fallback=fallback)))
+
+    placement = bench.ledger.placement("web")
+    assert "was not there within 2m" in outcome.message
+    assert placement is not None
+    assert (placement.outran_at is not None) == (fallback == "cold")
+
+
+def test_a_vm_that_is_off_for_its_move_goes_and_is_off_there_until_it_is_started(bench: Bench) -> None:
+    bench.with_vm()
+
+    outcome = moved(bench, COLD)
+
+    placement = bench.ledger.placement("web")
+    assert (outcome.status, outcome.message) == ("done", "moved while it was off")
+    assert bench.h1.domain_by_name("web") is None
+    assert bench.h2.domain(UUID).state == "shutoff"
+    assert placement is not None
+    assert (placement.host, placement.epoch, placement.ran) == ("h2", 2, False)
+
+
+def test_the_definition_of_a_vm_that_runs_again_is_not_moved(bench: Bench) -> None:
+    bench.with_vm(running=True)
+
+    outcome = moved(bench, COLD)
+
+    assert "it is not off on h1" in outcome.message
+    assert "begin_migration" not in [call.method for call in bench.fleet.calls]
+
+
+def test_of_a_vm_that_is_started_in_the_very_moment_of_its_cold_move_only_the_running_half_is_left(
+    bench: Bench,
+) -> None:
+    bench.with_vm()
+    people = bench.fleet.people("h1")
+    bench.fleet.on_mutation(
+        lambda call, phase: people.start("web") if (call.method, phase) == ("begin_migration", "before") else None
+    )
+
+    outcome = moved(bench, COLD)
+
+    assert "it stays on h1" in outcome.message
+    assert bench.h1.domain(UUID).state == "running"
+    assert bench.h2.domain_by_name("web") is None
+    assert bench.ledger.migration("web") is None
+
+
+def test_a_cold_move_whose_reply_is_lost_is_settled_by_what_both_hosts_say(bench: Bench) -> None:
+    bench.with_vm()
+    bench.fleet.lose_reply("h1", "begin_migration")
+
+    outcome = moved(bench, COLD)
+
+    assert outcome.status == "done", outcome
+    assert [bench.h1.domain_by_name("web"), bench.h2.domain(UUID).state] == [None, "shutoff"]
 
 
 def test_a_migration_of_which_nothing_is_sent_is_given_up(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.store import Ledger
@@ -69,6 +70,24 @@ def test_a_vm_that_has_arrived_is_placed_there_and_has_left_its_disks(ledger: Le
     assert view.migrations == {}
     assert view.intents == frozenset()
     assert view.left_behind == {DoomedVolume("web", "local", DISK.volume, "h1")}
+
+
+def test_a_vm_that_was_off_for_its_move_has_yet_to_run_where_it_has_come_to(ledger: Ledger) -> None:
+    ledger.note_arrived(replace(MOVE, step=replace(STEP, cold=True)), 1010.0)
+
+    assert not ledger.view().placements["web"].ran
+
+
+def test_a_move_that_took_too_long_is_remembered_until_the_vm_is_elsewhere(ledger: Ledger) -> None:
+    ledger.note_stayed(MOVE, outran_at=1005.0)
+    before = ledger.placement("web")
+    ledger.begin_migration(MOVE)
+    ledger.note_arrived(MOVE, 1010.0)
+    after = ledger.placement("web")
+
+    assert before is not None
+    assert after is not None
+    assert (before.outran_at, after.outran_at) == (1005.0, None)
 
 
 def test_a_vm_that_stayed_is_where_it_was_and_what_was_made_elsewhere_is_unfinished_still(ledger: Ledger) -> None:

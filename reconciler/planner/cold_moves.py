@@ -1,0 +1,44 @@
+"""Moves for which a VM is shut down, where it could not be moved as it ran: when, and for which VMs not."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec.structs import replace
+
+from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.migration_disks import MovingDisks
+from reconciler.planner.ownership import Copy
+from reconciler.planner.world import World
+
+_REMEMBERED: Final = 3600.0
+"""Seconds for which a live move that took too long says that the next one would."""
+_RUN_AGAIN: Final = ("Always", "RerunOnFailure")
+
+
+def is_due(world: World, vm: VirtualMachine, copy: Copy) -> bool:
+    """Whether its last live move took too long and the policy has it shut down then; if it is off, it was for that."""
+    placement = world.ledger.placements.get(vm.name)
+    if world.policy.migration.fallback != "cold" or placement is None or placement.host != copy.host:
+        return False
+    if placement.outran_at is None:
+        return False
+    return abs(world.now - placement.outran_at) < _REMEMBERED if copy.domain.active else not placement.ran
+
+
+def why_not(vm: VirtualMachine, disks: MovingDisks) -> str:
+    """Why it is never shut down for a move; empty if it may be."""
+    local = [disk.config.target for disk in disks.local()]
+    if local:
+        kept = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"
+        return f"{kept} on {disks.copy.host} alone, and only copied while it runs"
+    if vm.spec.firmware != "bios":
+        return f"its UEFI variables are on {disks.copy.host} alone, and only go along while it runs"
+    if vm.spec.run_strategy not in _RUN_AGAIN:
+        return f"nothing would start it again (runStrategy {vm.spec.run_strategy})"
+    return ""
+
+
+def as_if_it_ran(copy: Copy) -> Copy:
+    """What was shut down for its move asks the same of hosts as while it ran."""
+    return Copy(copy.host, replace(copy.domain, state="running", live=copy.domain.config), copy.mark)

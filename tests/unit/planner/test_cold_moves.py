@@ -1,0 +1,159 @@
+"""VMs that could not be moved in time as they ran: shut down, moved while they are off, and started there."""
+
+from __future__ import annotations
+
+import pytest
+from msgspec.structs import replace
+
+from reconciler.model.ledger import Failure, Migration
+from reconciler.model.outcome import action_inputs
+from reconciler.model.policy import Migration as Rules
+from reconciler.model.policy import Policy
+from reconciler.model.steps import MigrateDomain, StopDomain
+from reconciler.planner.plan_check import check
+from tests.support.fleets import FLEET, NOW, Story, host, story, vm
+
+COLD = Policy(fleet=FLEET, migration=Rules(fallback="cold"))
+
+
+def fleet(*, shared: bool = True, state: str = "maintenance", hosts: int = 3, **spec: object) -> Story:
+    """A VM that runs on h1, which is to be emptied."""
+    others = [host(f"h{number}", state="cordoned") for number in range(2, hosts + 1)]
+    there = replace(story(vm(**spec), *others, hosts=hosts, shared=shared), policy=COLD).converged()
+    names = [f"h{number}" for number in range(1, hosts + 1)]
+    after = [host(name, state=state if name == "h1" else "active") for name in names]
+    return there.with_specs(*after, without=[f"Host/{name}" for name in names])
+
+
+def outran(of: Story, at: float = NOW, **placement: object) -> Story:
+    """Its live move was given up at its deadline."""
+    known = of.ledger.placements["web"]
+    return of.with_ledger(placements={"web": replace(known, outran_at=at, **placement)})
+
+
+def was_shut_down(of: Story) -> Story:
+    """The controller was killed before it could go on."""
+    found = of.domain()
+    off = of.with_domain(replace(found, state="shutoff", live=None, reason="shutdown"))
+    return outran(off, ran=False)
+
+
+def failed(of: Story, attempts: int) -> Story:
+    """As it was about to be moved while it is off."""
+    action = of.action("migrate-domain")
+    failure = Failure(action.id, attempts, "no route", False, NOW + 60, action_inputs(action))
+    return of.with_ledger(failures={failure.key: failure})
+
+
+def step_of(moment: Story) -> MigrateDomain:
+    step = moment.action("migrate-domain").step
+    assert isinstance(step, MigrateDomain)
+    return step
+
+
+def test_the_plan_says_of_a_live_move_that_it_may_cost_a_reboot() -> None:
+    action = fleet().action("migrate-domain")
+
+    assert isinstance(action.step, MigrateDomain)
+    assert (action.disruption, action.step.cold, action.step.rules.fallback) == ("reboot", False, "cold")
+    assert "not there within 2m, it is shut down and started there" in action.detail
+
+
+def test_what_was_too_slow_is_shut_down_moved_while_it_is_off_and_started_there() -> None:
+    moment = outran(fleet())
+
+    stop, move = moment.action("stop-domain"), moment.action("migrate-domain")
+    assert isinstance(stop.step, StopDomain)
+    assert (stop.host, stop.disruption, move.host, move.disruption) == ("h1", "reboot", "h2", "reboot")
+    assert (step_of(moment).cold, step_of(moment).epoch, stop.id in move.after) == (True, 2, True)
+    after = moment.applied().converged()
+    assert after.domain("web", "h2").state == "running"
+    assert "web" not in after.inventory.hosts["h1"].domains
+    assert (after.ledger.placements["web"].epoch, after.ledger.placements["web"].outran_at) == (2, None)
+
+
+@pytest.mark.parametrize("strategy", ["Always", "RerunOnFailure"])
+def test_what_was_shut_down_for_its_move_is_moved_and_started_though_the_controller_was_killed_in_between(
+    strategy: str,
+) -> None:
+    moment = was_shut_down(fleet(runStrategy=strategy))
+
+    assert moment.kinds("VirtualMachine/web") == ["migrate-domain"]
+    assert moment.converged().domain("web", "h2").state == "running"
+
+
+def test_what_was_shut_down_for_its_move_waits_a_moment_for_a_host_that_failed_once() -> None:
+    rule = fleet(state="active").with_specs(vm(placement={"hosts": ["h2"]}), without=["VirtualMachine/web"])
+    once = failed(was_shut_down(rule), 1)
+
+    assert once.kinds("VirtualMachine/web") == []
+    assert "backoff" in once.unmet()
+
+
+def test_what_was_shut_down_for_its_move_is_started_where_it_is_if_no_host_takes_it_any_more() -> None:
+    rule = fleet(state="active").with_specs(vm(placement={"hosts": ["h2"]}), without=["VirtualMachine/web"])
+    twice = failed(was_shut_down(rule), 2)
+
+    assert [(action.kind, action.host) for action in twice.plan().actions] == [("start-domain", "h1")]
+
+
+@pytest.mark.parametrize(
+    ("spec", "shared", "why"),
+    [
+        ({}, False, "its disk vda is on h1 alone"),
+        ({"firmware": "uefi"}, True, "UEFI variables"),
+        ({"runStrategy": "Manual"}, True, "nothing would start it again"),
+    ],
+)
+def test_what_would_lose_something_is_never_shut_down_for_a_move(
+    spec: dict[str, object], shared: bool, why: str
+) -> None:
+    before = fleet(shared=shared, **spec)
+    if spec.get("runStrategy") == "Manual":
+        found = before.domain()
+        before = before.with_domain(replace(found, state="running", live=found.config))
+
+    live = before.action("migrate-domain")
+    assert live.disruption == "migrate"
+    moment = failed(outran(before), 1)
+    others = {f"migrate-domain:VirtualMachine/web@{name}" for name in ("h2", "h3")}
+    failure = next(iter(moment.ledger.failures.values()))
+    moment = moment.with_ledger(failures={key: replace(failure, key=key) for key in others})
+    assert moment.kinds("VirtualMachine/web") == []
+    assert why in moment.unmet()["not-wanted-here"].detail
+
+
+@pytest.mark.parametrize(
+    ("policy", "age"), [(Policy(fleet=FLEET), 0.0), (COLD, 3601.0)], ids=["another-policy", "long-ago"]
+)
+def test_a_vm_is_moved_as_it_runs_where_that_was_not_asked_for_or_is_long_ago(policy: Policy, age: float) -> None:
+    moment = outran(replace(fleet(), policy=policy), NOW - age)
+
+    assert moment.kinds("VirtualMachine/web") == ["migrate-domain"]
+    assert not step_of(moment).cold
+
+
+def test_a_vm_that_is_off_for_another_reason_stays_off_on_a_host_that_is_emptied() -> None:
+    moment = was_shut_down(fleet())
+    halted = outran(moment, ran=True)
+
+    assert halted.kinds("VirtualMachine/web") == []
+
+
+def test_a_cold_move_on_record_is_followed_under_its_own_name() -> None:
+    moment = was_shut_down(fleet())
+    on_record = moment.with_ledger(migrations={"web": Migration("web", NOW, step_of(moment), "drain")})
+
+    action = on_record.action("migrate-domain")
+    assert action.id == moment.action("migrate-domain").id
+    assert step_of(on_record).begun
+
+
+def test_a_plan_that_moves_the_definition_of_what_runs_is_refused() -> None:
+    moment = outran(fleet())
+    plan = moment.plan()
+    alone = replace(plan, actions=tuple(a for a in plan.actions if a.kind == "migrate-domain"))
+
+    broken = check(alone, moment.specs, moment.inventory, moment.ledger, moment.policy)
+
+    assert any("is not off on h1" in words for words in broken), broken
