@@ -14,6 +14,7 @@ from reconciler.fencing.agents import AgentRunner, Agents
 from reconciler.fencing.identity import IdentityProbe, Machines
 from reconciler.fencing.interface import AttemptLog
 from reconciler.fencing.ipmi_guid import GuidReader
+from reconciler.fencing.last_words import LastWords
 from reconciler.fencing.levels import Asker, Level, LevelAnswer, levels_of
 from reconciler.fencing.proof import Fencer
 from reconciler.fencing.secrets import Credentials
@@ -42,6 +43,7 @@ class FenceDevices:
         self._seconds = policy.fence_timeout
         self._asker = Asker(agents or Agents(policy, clock), credentials or Credentials(), clock)
         self._identity = IdentityProbe(self._asker, GuidReader(clock) if agents is None else None)
+        self._words = LastWords(clock)
         self._closed = threading.Event()
 
     def power(self, host: Host) -> Power:
@@ -53,14 +55,16 @@ class FenceDevices:
 
     def ask(self, level: Level, seconds: float | None = None) -> LevelAnswer:
         """The power status by one device, with the reason where it is not known. Never raises."""
+        asked_at = self._clock.monotonic()
         answer = self._asker.power(level, self._deadline(seconds), self._closed.is_set)
+        self._words.note(level, asked_at, is_on=answer.power == "on")
         return replace(answer, hint=advice(level)) if answer.is_failure else answer
 
     def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
         def stopped() -> bool:
             return stop.is_set() or self._closed.is_set()
 
-        return Fencer(self._asker, self._seconds, attempts, stop, stopped).fence(host, incident)
+        return Fencer(self._asker, self._words, self._seconds, attempts, stop, stopped).fence(host, incident)
 
     def test(self, host: Host, *, identity: str | None, others: Mapping[str, str] = MappingProxyType({})) -> FenceTest:
         machines = Machines(identity, others)

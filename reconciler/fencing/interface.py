@@ -35,9 +35,10 @@ class PowerControl(Protocol):
     def fence(self, host: Host, incident: str, attempts: AttemptLog, stop: threading.Event) -> FenceProof:
         """Switch the host off, level after level, until a device confirms that it is off.
 
-        A host that is found off is not switched. A timeout is a failure, and so is a device that says `on` after a
-        success. When `stop` is set, the attempt under way is ended, its agent's process with it, and nothing of it
-        goes on. Raises FencingFailed with every level's reason, or FencingStopped.
+        A host that is found off is not switched; a device that has just said `on` is not asked again before. A timeout
+        is a failure, and so is a device that says `on` after a success. When `stop` is set, the attempt under way is
+        ended, its agent's process with it, and nothing of it goes on. Raises FencingFailed with every level's reason,
+        or FencingStopped.
         """
         ...
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from reconciler.errors import FencingError, FencingFailed, FencingStopped
 from reconciler.fencing.interface import AttemptLog
+from reconciler.fencing.last_words import LastWords
 from reconciler.fencing.levels import Asker, Level, Stopped, levels_of
 from reconciler.model.health import AttemptEnd, FenceProof, Power, ProofKind
 from reconciler.model.host import Host
@@ -35,9 +36,16 @@ class Fencer:
     """One fencing of one host; `seconds` is what each level may take."""
 
     def __init__(
-        self, asker: Asker, seconds: float, attempts: AttemptLog, stop: threading.Event, stopped: Stopped
+        self,
+        asker: Asker,
+        words: LastWords,
+        seconds: float,
+        attempts: AttemptLog,
+        stop: threading.Event,
+        stopped: Stopped,
     ) -> None:
         self._asker = asker
+        self._words = words
         self._seconds = seconds
         self._attempts = attempts
         self._stop = stop
@@ -68,8 +76,7 @@ class Fencer:
 
     def _try(self, level: Level) -> _Confirmed:
         deadline = self._asker.clock.monotonic() + self._seconds
-        before = self._power(level, deadline)
-        if before == "off":
+        if not self._words.take_on(level) and self._power(level, deadline) == "off":
             return _Confirmed("found-off", f"{level.text} says that the power is off already")
         self._attempts.before_off()
         self._switch_off(level, deadline)

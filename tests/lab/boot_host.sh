@@ -49,6 +49,9 @@ mv "$folder/pid.draft" "$folder/pid"
 rm "$folder/booting"
 
 virtlockd --daemon
+# A QEMU about to begin registers its disks with virtlockd in a child that only forked: it waits for ever if another
+# thread held the lock of GLib's slices then (before GLib 2.76), and everything on the host with it.
+export G_SLICE=always-malloc
 libvirtd --daemon --listen
 touch /run/booted
 

@@ -182,7 +182,7 @@ class LabHost:
     def start_libvirtd(self) -> None:
         """Start it unless it runs."""
         if not self._libvirtd():
-            self.exec(["libvirtd", "--daemon", "--listen"])
+            self.exec(["env", "G_SLICE=always-malloc", "libvirtd", "--daemon", "--listen"])  # as in boot_host.sh
         self.virsh("hostname")
 
     def restart_libvirtd(self) -> None:

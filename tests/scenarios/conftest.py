@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")  # what is tested next may listen to what is logged
 def silence() -> Iterator[None]:
     """Have nothing written to the standard output."""
     before = structlog.get_config()

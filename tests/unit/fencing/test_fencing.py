@@ -48,6 +48,28 @@ def test_a_host_is_switched_off_and_the_device_confirms_it(rack: Rack) -> None:
     assert attempts.ends == ["confirmed"]
 
 
+def test_a_device_that_has_just_said_on_is_not_asked_once_more_before_it_switches(rack: Rack) -> None:
+    """Of a silent host it is asked anyway; an agent takes half a second to say so again. Its word counts once."""
+    outlet, devices = rack.outlet("1"), rack.devices()
+    lost = host(rack.level(outlet))
+    devices.power(lost)
+
+    devices.fence(lost, "i1", Attempts(), never())
+    outlet.write_text("on")
+    devices.fence(lost, "i2", Attempts(), never())
+
+    assert asked(outlet) == ["status", "off", "status", "status", "off", "status"]
+
+
+def test_what_another_device_under_that_number_has_said_does_not_count(rack: Rack) -> None:
+    before, outlet, devices = rack.outlet("1"), rack.outlet("2", "off"), rack.devices()
+    devices.power(host(rack.level(before)))
+
+    proof = devices.fence(host(rack.level(outlet)), "i1", Attempts(), never())
+
+    assert proof.kind == "found-off"
+
+
 def test_a_host_that_is_off_already_is_not_switched(rack: Rack) -> None:
     outlet = rack.outlet("1", "off")
 
