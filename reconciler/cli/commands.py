@@ -203,6 +203,9 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         [
             _flag("--json", "As JSON."),
             _flag("--accept-store", "Believe etcd as it is now, after it was restored from a backup or replaced."),
+            _flag("--accept-specs", "Take the specs of who leads, which are in doubt, for the right ones."),
+            click.Option(["--reason"], metavar="TEXT", help="Why they are right."),
+            click.Option(["--by"], metavar="NAME", help="Who says so.  [default: who is logged in]"),
             _flag("--export", "Write etcd's ledger into the file of this machine, to go on without etcd."),
         ],
     ),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import sys
-from collections.abc import Mapping
 from typing import Final
 
 import click
@@ -14,6 +11,7 @@ from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.fence import host_name
 from reconciler.cli.fence_life_signs import power_is_on, refuse_answering, refuse_held, refuse_powered
 from reconciler.cli.invocation import Invocation
+from reconciler.cli.sayings import checked_reason, who
 from reconciler.cli.words import moment
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
@@ -23,7 +21,6 @@ from reconciler.model.health import FenceProof, Incident
 from reconciler.model.host import Host
 from reconciler.model.ledger import LedgerView
 
-_LONGEST_REASON: Final = 500
 _MEANING: Final = """\
 You say that {host} is powered off, or its disks can't be reached from it any more, and that it stays so.
 From then on its VMs are started on other hosts. If {host} still runs them, their disks are destroyed.
@@ -44,7 +41,8 @@ def run(
     settings = invocation.settings()
     doors = invocation.doors()
     commands = command_line(invocation)
-    name, why = host_name(host), _checked_reason(reason)
+    name = host_name(host)
+    why = checked_reason(reason, "why the host is surely dead", "pulled both power cords at the rack")
     with doors.read_ledger(settings) as book:
         view = book.view()
     incident = _open_incident(view, name, commands)
@@ -84,30 +82,6 @@ def _doubts(invocation: Invocation, host: Host | None, name: str, *, although_on
     if not although_on:
         refuse_powered(name, powered, commands)
     return "".join(f" (although {answer.level.text} says that it is on)" for answer in powered)
-
-
-def who(by: str | None, environ: Mapping[str, str] | None = None) -> str:
-    """`--by` with the account that it was said from: `Ann (as root)`; without it, who logged in, even through sudo."""
-    env = os.environ if environ is None else environ
-    account = env.get("SUDO_USER") or _account()
-    return f"{by.strip()} (as {account})" if by and by.strip() and by.strip() != account else account
-
-
-def _account() -> str:
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
-def _checked_reason(text: str) -> str:
-    reason = " ".join(text.split())
-    if not reason or not reason.isprintable() or len(reason) > _LONGEST_REASON:
-        raise UsageError(
-            "--reason must say in a sentence why the host is surely dead",
-            hint='such as --reason "pulled both power cords at the rack"',
-        )
-    return reason
 
 
 def _open_incident(view: LedgerView, host: str, commands: CommandLine) -> Incident:

@@ -8,6 +8,7 @@ from reconciler.cli.command_line import CommandLine
 from reconciler.cli.terminal import stderr_terminal
 from reconciler.cli.words import count
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.next_command import ACCEPT_SPECS
 
 _SHOWN = 5
 
@@ -15,7 +16,11 @@ _SHOWN = 5
 def warn_of_problems(desired: DesiredState, verbosity: int, commands: CommandLine) -> None:
     """One line an error on standard error, a few of many; warnings are counted, and shown with `-v`."""
     terminal = stderr_terminal()
-    if desired.removal_hold:
+    if desired.doubt:
+        label = terminal.paint("warning:", "warn", "bold")
+        how = f"{commands.call(*ACCEPT_SPECS.words)}"
+        click.echo(f"{label} the fleet is only kept running: {desired.doubt}\n  → if they are right: {how}", err=True)
+    elif desired.removal_hold:
         click.echo(f"{terminal.paint('warning:', 'warn', 'bold')} nothing is removed: {desired.removal_hold}", err=True)
     if verbosity < 0:
         return

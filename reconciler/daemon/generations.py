@@ -45,15 +45,8 @@ def difference(own: str, led: str) -> str:
         return ""
     return (
         f"the specs of this machine are {own[:20]}, and the leader acted on {led[:20]}:"
-        " if this one comes to lead, it makes the fleet as its own specs are, removals included"
+        " if this one comes to lead with them, it only keeps the fleet running, unless Git says that they are newer"
     )
-
-
-def warn_of_takeover(directory: Path, store: Store, keys: Keys) -> None:
-    """For who took the lead, before its first pass; raises StoreUnavailable."""
-    own, led = own_generation(directory), led_generation(store, keys)
-    if difference(own, led):
-        log.warning("specs.differ_from_last_leaders", own=own, last_leaders=led)
 
 
 class GenerationWatch:

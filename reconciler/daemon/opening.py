@@ -21,6 +21,8 @@ from reconciler.images.catalog import ImageStore
 from reconciler.ledger.controller_lock import ControllerLock, Holder
 from reconciler.ledger.left_etcd import left_etcd, refuse_left_etcd
 from reconciler.ledger.store import Ledger
+from reconciler.model.desired_state import DesiredState
+from reconciler.specfiles.loader import LoadedSpecs
 
 if TYPE_CHECKING:
     from reconciler.daemon.host_watch import HostWatch
@@ -39,6 +41,8 @@ class Hold(Struct, frozen=True):
     """Who controls the fleet now."""
     problems: Callable[[], tuple[str, ...]] = tuple
     """What is wrong with the ledger itself, for `status`."""
+    judge: Callable[[LoadedSpecs], DesiredState] = lambda specs: specs
+    """Says of the specs whether they may be older than those that the fleet was led by."""
 
 
 @contextmanager
@@ -86,6 +90,7 @@ def session_on(
             ledger=hold.ledger,
             controller=hold.controller,
             problems=hold.problems,
+            judge=hold.judge,
             images=images,
             clock=clock,
             writer=writer,

@@ -8,6 +8,7 @@ import structlog
 
 from reconciler.daemon.view import View
 from reconciler.model.desired_state import DesiredState, SpecProblem
+from reconciler.model.next_command import ACCEPT_SPECS
 
 log = structlog.get_logger()
 
@@ -24,7 +25,7 @@ class PassLog:
         self._last: tuple[object, ...] = ()
         self._unmet: frozenset[tuple[str, str]] = frozenset()
         self._problems: frozenset[SpecProblem] = frozenset()
-        self._hold = ""
+        self._hold = self._doubt = ""
 
     def note(self, view: View, reasons: tuple[str, ...], *, seconds: float) -> None:
         """Log the pass if it decided otherwise than the one before, and each reason that came or went."""
@@ -57,9 +58,12 @@ class PassLog:
             )
         if self._problems and not problems:
             log.info("specs.mended")
-        if desired.removal_hold != self._hold:
-            log.warning("specs.removal_hold", detail=desired.removal_hold or "lifted")
-        self._problems, self._hold = problems, desired.removal_hold
+        if desired.doubt != self._doubt:
+            log.warning("specs.doubted", detail=desired.doubt or "lifted", accept=ACCEPT_SPECS if desired.doubt else "")
+        hold = "" if desired.doubt else desired.removal_hold
+        if hold != self._hold:
+            log.warning("specs.removal_hold", detail=hold or "lifted")
+        self._problems, self._hold, self._doubt = problems, hold, desired.doubt
 
     def _note_unmet(self, view: View) -> None:
         now = {(str(unmet.target), unmet.reason): unmet for unmet in view.plan.unmet}

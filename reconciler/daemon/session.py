@@ -71,6 +71,7 @@ class Session:
         crew: Crew | None = None,
         controller: Callable[[], Holder | None] | None = None,
         problems: Callable[[], tuple[str, ...]] = tuple,
+        judge: Callable[[LoadedSpecs], DesiredState] = lambda specs: specs,
     ) -> None:
         self._directory = settings.specs_directory()
         self._policy = settings.policy
@@ -80,6 +81,7 @@ class Session:
         self._clock = clock
         self._writer = writer
         self._problems = problems
+        self._judge = judge
         self._controller = controller or partial(holder_of, settings.state_dir)
         self._inputs = inputs
         self._dialled_at = dialled_at
@@ -114,7 +116,8 @@ class Session:
         `mobility` the status tells where each VM could go. For `refresh` and `resync_after` see Collector. Raises
         LedgerError, and PlanRejected for a plan that breaks an invariant.
         """
-        desired = self._load()
+        specs = self._load()
+        desired: DesiredState = specs
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
         silent: dict[str, str] = {}
         if self._keeper is not None:
@@ -130,6 +133,7 @@ class Session:
         if meanwhile is not None:
             meanwhile()
         self._ledger.refresh()
+        desired = self._judge(specs)
         known, is_stranger = self._ledger.view(), import_module("reconciler.planner.host_identity").is_stranger
         usual = known.read_seconds if self._writer is None else {}
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
@@ -161,7 +165,7 @@ class Session:
         carry_out: Callable[..., Converged] = import_module("reconciler.daemon.convergence").converge
         return carry_out(self, self._clock, observer=observer, stop=stop, expect=expect, first=first)
 
-    def _load(self) -> DesiredState:
+    def _load(self) -> LoadedSpecs:
         self._specs = load(
             self._directory, fleet=self._policy.fleet, previous=self._specs, image_size=self._images.virtual_size
         )
@@ -196,7 +200,7 @@ class Session:
         if missing or slower or is_news:
             view = self._ledger.view()
         policies = unrecorded_policies(view, desired)
-        if policies:
+        if policies and not desired.doubt:
             self._ledger.note_deletion_policies(policies)
             view = self._ledger.view()
         return view

@@ -67,6 +67,11 @@ class SharedLedger(Struct, frozen=True):
         return SeenPosition(self.settings.state_dir, self.store.name, shlex.join((*ACCEPT.split(), *options)))
 
     @property
+    def name(self) -> str:
+        """Of this controller."""
+        return self.etcd.name or socket.gethostname()
+
+    @property
     def own_file(self) -> OwnFile:
         return OwnFile(self.settings.state_dir)
 
@@ -79,7 +84,7 @@ class SharedLedger(Struct, frozen=True):
         """This controller, standing for the lead; raises StateError for a state directory that can't be used."""
         prepare_state_directory(self.settings.state_dir)
         return Candidate(
-            name=self.etcd.name or socket.gethostname(),
+            name=self.name,
             command=command,
             store=self.store,
             keys=self.keys,

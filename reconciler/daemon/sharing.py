@@ -11,15 +11,17 @@ import structlog
 
 from reconciler.clock import Clock
 from reconciler.config import Settings
-from reconciler.daemon.generations import GenerationWatch, warn_of_takeover
+from reconciler.daemon.generations import GenerationWatch
 from reconciler.daemon.loop import Timing, look_after
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.opening import Hold, session_on
 from reconciler.daemon.shared_ledger import SharedLedger, shared_ledger
+from reconciler.daemon.specs_judge import SpecsJudge, SpecsOnlooker
 from reconciler.daemon.standby import StandBy
 from reconciler.daemon.triggers import Dirty
 from reconciler.leadership.lead import Lead
 from reconciler.ledger.asking import Responder
+from reconciler.ledger.controller_id import controller_of, known_controller
 from reconciler.ledger.controller_lock import ControllerLock
 
 log = structlog.get_logger()
@@ -31,7 +33,10 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
     with shared_ledger(settings) as shared:
         if writer is None:
             with shared.copy() as ledger:
-                yield Hold(ledger, controller=shared.holder, problems=shared.problems)
+                known = known_controller(settings.state_dir, shared.name)
+                looks = SpecsOnlooker(ledger, SpecsJudge(ledger, known, shared.clock), lambda: bool(shared.holder()))
+                problems = lambda: (*shared.problems(), *looks.problems())  # noqa: E731
+                yield Hold(ledger, controller=shared.holder, problems=problems, judge=looks.judge)
         else:
             lead = shared.take(writer)
             try:
@@ -67,7 +72,6 @@ def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Eve
             ):
                 if moves:
                     log.info("ledger.moved_to_etcd", file=str(shared.own_file.path), etcd=shared.store.name)
-                warn_of_takeover(specs, shared.store, shared.keys)
                 look_after(settings, session, clock, dirty, stop, timing, lambda: lead.why_lost)
 
         watch = GenerationWatch(specs, shared.store, shared.keys, clock)
@@ -86,7 +90,8 @@ def _leading(
         stack.callback(_flush, lead, ledger.flush)
         responder = Responder(ledger, lead, shared.store, shared.keys, on_command)
         stack.enter_context(_again_and_again(responder.poll, "requests"))
-        yield Hold(ledger, check=lead.check, controller=shared.holder)
+        judge = SpecsJudge(ledger, controller_of(shared.settings.state_dir, lead.leader.name), shared.clock).judge
+        yield Hold(ledger, check=lead.check, controller=shared.holder, judge=judge)
 
 
 def _flush(lead: Lead, flush: Callable[[], None]) -> None:

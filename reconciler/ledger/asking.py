@@ -17,6 +17,7 @@ from reconciler.errors import LedgerError, PreconditionFailed, StoreUnavailable
 from reconciler.leadership.keys import Keys
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.store import Change, Guard, Item, Store
+from reconciler.ledger.led_specs import LedSpecs
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import FLEET_TARGET, Ledger
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest
@@ -52,6 +53,12 @@ class ClearFailure(Struct, frozen=True, tag=True):
     key: str
 
 
+class AcceptSpecs(Struct, frozen=True, tag=True):
+    """Take the leader's specs, which are in doubt, for the right ones."""
+
+    generation: str
+
+
 class RecordEvent(Struct, frozen=True, tag=True):
     """Add to the history."""
 
@@ -70,7 +77,7 @@ class RecordFenceTest(Struct, frozen=True, tag=True):
     test: FenceTest
 
 
-Question = Pause | Resume | ClearFailure | RecordEvent | RecordProof | RecordFenceTest
+Question = Pause | Resume | ClearFailure | AcceptSpecs | RecordEvent | RecordProof | RecordFenceTest
 
 
 class _Asked(Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,6 +113,8 @@ def obey(question: Question, ledger: Ledger) -> bool | None:
             return ledger.resume(target)
         case ClearFailure(key):
             ledger.clear_failure(key)
+        case AcceptSpecs(generation):
+            ledger.accept_specs(generation)
         case RecordEvent(event):
             ledger.record_event(event)
         case RecordProof(proof):
@@ -182,6 +191,13 @@ class AskingLedger:
 
     def clear_failure(self, key: str) -> None:
         self._ask(ClearFailure(key))
+
+    def led_specs(self) -> LedSpecs | None:
+        self._ledger.refresh()
+        return self._ledger.led_specs()
+
+    def accept_specs(self, generation: str) -> None:
+        self._ask(AcceptSpecs(generation))
 
     def record_event(self, event: LedgerEvent) -> None:
         self._ask(RecordEvent(event))

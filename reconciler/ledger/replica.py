@@ -11,7 +11,9 @@ from reconciler.errors import LedgerError
 from reconciler.leadership.keys import Keys
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.store import Change, Position, Reading, Store
+from reconciler.ledger.controller_id import controller_of
 from reconciler.ledger.database import migrations, open_in_memory
+from reconciler.ledger.led_specs import led_from_here
 from reconciler.ledger.ledger_view import read_view
 from reconciler.ledger.own_file import OwnFile
 from reconciler.ledger.row_log import RowKey, RowLog, put_row, read_key
@@ -89,6 +91,7 @@ class Replica:
         if version == 0 and self._file.is_there:
             connection.close()
             connection = self._file.copy()
+            led_from_here(connection, controller_of(self._file.path.parent, self._lead.leader.name))
         self._log = RowLog(connection)
         self._connection = connection
         if version != migrations()[-1][0]:

@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
-from reconciler.ledger.ledger_file import LedgerFile
+from reconciler.ledger.led_specs import SpecsLedger
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.records import LedgerEvent, PassRecord
@@ -31,7 +31,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(LedgerFile):
+class Ledger(SpecsLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power

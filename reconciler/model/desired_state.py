@@ -69,6 +69,9 @@ class DesiredState(Struct, frozen=True):
     removal_hold: str = ""
     """Why nothing may be removed for being absent (unreadable file, empty directory); empty if it may."""
 
+    doubt: str = ""
+    """Why these may be older than the specs that the fleet was led by: then they only keep it running. Else empty."""
+
     @property
     def errors(self) -> tuple[SpecProblem, ...]:
         """The mistakes that leave something of the specs out of use."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Final, Self
 
 
 class NextCommand(str):
@@ -20,3 +20,7 @@ class NextCommand(str):
         made = super().__new__(cls, " ".join(("reconciler", *words)))
         made.words = words
         return made
+
+
+ACCEPT_SPECS: Final = NextCommand("leader", "--accept-specs", "--reason", "TEXT")
+"""Settles that the specs of who leads are in doubt."""

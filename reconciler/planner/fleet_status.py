@@ -12,6 +12,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, Inventory
 from reconciler.model.ledger import LedgerView, Placement
+from reconciler.model.next_command import ACCEPT_SPECS
 from reconciler.model.plan import UNSEEN, Action, Plan, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.quantities import format_duration
@@ -78,7 +79,9 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
 
 def _problems(world: World) -> tuple[str, ...]:
     found = []
-    if world.desired.removal_hold:
+    if world.desired.doubt:
+        found.append(f"the fleet is only kept running: {world.desired.doubt} (if these are right: {ACCEPT_SPECS})")
+    elif world.desired.removal_hold:
         found.append(f"nothing is removed: {world.desired.removal_hold}")
     if "fleet" in world.ledger.paused:
         found.append("the fleet is paused: nothing is changed, and nobody is fenced (reconciler resume)")

@@ -14,6 +14,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StartDomain, StopDomain
 from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
+from reconciler.planner.specs_doubt import hold_doubtful
 from reconciler.planner.world import World
 
 _RANK: Final = {
@@ -65,7 +66,7 @@ def hold_back(world: World, draft: Draft) -> tuple[str, ...]:
 
     Returns the ids of what was taken out; each object of theirs gets its reason.
     """
-    causes: dict[str, Unmet] = dict(draft.held)
+    causes: dict[str, Unmet] = {**hold_doubtful(world, draft), **draft.held}
     for action in draft.actions.values():
         if action.id in causes:
             continue

@@ -12,7 +12,7 @@ from reconciler.errors import ReconcilerError
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
-from reconciler.model.plan import Action, Plan
+from reconciler.model.plan import DISRUPTIONS, Action, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.steps import (
     DefineDomain,
@@ -173,6 +173,14 @@ def _removal_is_certain(subject: Subject) -> Iterator[str]:
             yield f"{action.id} removes a VM whose spec could not be read"
 
 
+def _doubtful_specs_only_keep(subject: Subject) -> Iterator[str]:
+    """The last word on that is not left to the reasons of actions."""
+    for action in subject.plan.actions if subject.desired.doubt else ():
+        keeps = action.why in {"host-lost", "incomplete"} or action.target.name in subject.ledger.migrations
+        if not keeps and DISRUPTIONS.index(action.disruption) >= DISRUPTIONS.index("rebuild"):
+            yield f"{action.id} ({action.disruption}) is done although {subject.desired.doubt}"
+
+
 def _held_is_held(subject: Subject) -> Iterator[str]:
     desired, paused = subject.desired, subject.ledger.paused
     held = {
@@ -203,6 +211,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     _only_ours_is_touched,
     only_our_volumes_go,
     _removal_is_certain,
+    _doubtful_specs_only_keep,
     data_goes_only_where_asked,
     finished_disks_stay,
     _held_is_held,

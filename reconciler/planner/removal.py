@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reconciler.model.domain import DiskConfig
 from reconciler.model.inventory import ObservedPool
-from reconciler.model.next_command import NextCommand
+from reconciler.model.next_command import ACCEPT_SPECS, NextCommand
 from reconciler.model.plan import FieldChange, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
@@ -17,6 +17,7 @@ from reconciler.planner.leftovers import leftovers
 from reconciler.planner.lost_vms import clear_stale_copies
 from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
+from reconciler.planner.specs_doubt import SHORT
 from reconciler.planner.world import World
 
 
@@ -72,7 +73,10 @@ class _Removal(Struct, frozen=True):
     copy: Copy
 
     def plan(self) -> None:
-        if self.world.desired.removal_hold:
+        if self.world.desired.doubt:
+            detail = f"waits: removal, as it is not in the specs; {SHORT}"
+            self._hold("specs-doubted", detail, ACCEPT_SPECS)
+        elif self.world.desired.removal_hold:
             self._hold(
                 "removal-held", f"not in the specs, but {self.world.desired.removal_hold}", NextCommand("validate")
             )

@@ -14,6 +14,7 @@ from reconciler.config import Settings
 from reconciler.daemon.host_watch import HostWatch
 from reconciler.daemon.loop import HAND_BACK, Loop, Timing
 from reconciler.daemon.session import Session
+from reconciler.daemon.specs_judge import SpecsJudge
 from reconciler.daemon.standby import StandBy
 from reconciler.daemon.triggers import Dirty
 from reconciler.daemon.view import View
@@ -30,10 +31,12 @@ from reconciler.leadership.lead import Lead
 from reconciler.leadership.position import SeenPosition
 from reconciler.leadership.store import Store
 from reconciler.ledger.asking import Responder
+from reconciler.ledger.controller_id import controller_of
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.ledger.replica import Replica
 from reconciler.ledger.state_directory import prepare_state_directory
 from reconciler.ledger.terms import record_term
+from reconciler.model.desired_state import DesiredState
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
 from reconciler.simulator.event_clock import EventClock
@@ -41,6 +44,7 @@ from reconciler.simulator.simulated_images import SimulatedImages
 from reconciler.simulator.stepped_readers import SteppedReaders
 from reconciler.simulator.turns import Turns
 from reconciler.simulator.watched_ledger import LedgerWitness, WatchedLedger
+from reconciler.specfiles.loader import LoadedSpecs
 
 
 class Share(Struct, frozen=True):
@@ -94,6 +98,7 @@ class WatchedSession(Session):
         watching: bool,
         crew: Crew | None,
         check: Callable[[], None] | None = None,
+        judge: Callable[[LoadedSpecs], DesiredState] = lambda specs: specs,
     ) -> None:
         self._around = around
         devices = around.devices() if watching else None
@@ -112,6 +117,7 @@ class WatchedSession(Session):
             host_watch=self.hosts,
             power=power,
             crew=crew,
+            judge=judge,
         )
 
     def look(self, **how: Any) -> View:
@@ -181,7 +187,8 @@ def controlling(around: Surroundings, *, watching: bool = False, crew: Crew | No
             raise ControllerRunning(f"{lead} leads the fleet", hint="stop it first")
         try:
             with _leading(around, around.share, lead) as ledger:
-                yield WatchedSession(around, ledger, watching=watching, crew=crew, check=lead.check)
+                judge = _judge(around, ledger, lead)
+                yield WatchedSession(around, ledger, watching=watching, crew=crew, check=lead.check, judge=judge)
         finally:
             lead.give_up()
 
@@ -192,6 +199,10 @@ def _leading(around: Surroundings, share: Share, lead: Lead) -> Iterator[Watched
     with WatchedLedger(around.state_dir, around.witness, mirror) as ledger:
         record_term(ledger, lead.leader)
         yield ledger
+
+
+def _judge(around: Surroundings, ledger: WatchedLedger, lead: Lead) -> Callable[[LoadedSpecs], DesiredState]:
+    return SpecsJudge(ledger, controller_of(around.state_dir, lead.leader.name), around.clock).judge
 
 
 class Daemon:
@@ -227,7 +238,8 @@ class Daemon:
         with self._polling() as poll, _leading(around, share, lead) as ledger:
             poll(lead.poll)
             poll(Responder(ledger, lead, share.store, share.keys, self._dirty.mark).poll)
-            session = WatchedSession(around, ledger, watching=True, crew=self._turns, check=lead.check)
+            judge = _judge(around, ledger, lead)
+            session = WatchedSession(around, ledger, watching=True, crew=self._turns, check=lead.check, judge=judge)
             self._look_after(session, lambda: lead.why_lost)
             if not lead.why_lost:
                 ledger.flush()

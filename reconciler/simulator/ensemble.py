@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from typing import Final
 
@@ -13,6 +14,8 @@ from reconciler.leadership.keys import keys_of, read_leader
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.simulated_store import Backup, SimulatedCluster, SimulatedStore
 from reconciler.ledger.asking import Question, ask
+from reconciler.ledger.led_specs import LedSpecs, read_led_specs
+from reconciler.ledger.replica import load
 from reconciler.simulator.controller import Daemon, Share, Surroundings
 from reconciler.simulator.event_clock import EventClock
 from reconciler.simulator.timeline import Timeline
@@ -237,17 +240,18 @@ class Ensemble:
         around = self._around(name, self._share_of_command(member))
         accept_store(member.store, self.keys, around.candidate(self._share_of_command(member)).position)
 
+    def led_specs(self) -> LedSpecs | None:
+        """As the ledger in etcd has it."""
+        connection, _ = load(self.cluster.reading(self.keys.root), self.keys)
+        with closing(connection):
+            return read_led_specs(connection)
+
     def ask(self, question: Question) -> None:
         """What a command asks of whoever leads."""
         ask(question, SimulatedStore(self.cluster), self.keys)
 
     def _share_of_command(self, member: Member) -> Share:
         return Share(member.name, member.store, self.keys, self._lease, lambda _: None, lambda _: None)
-
-
-def names_of(controllers: int) -> tuple[str, ...]:
-    """`c1`, `c2` and so on."""
-    return tuple(f"c{number}" for number in range(1, controllers + 1))
 
 
 def state_folders(names: tuple[str, ...]) -> Mapping[str, str]:

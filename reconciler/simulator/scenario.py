@@ -65,6 +65,8 @@ class FleetFile(Model):
     """How long it is played after the last event; longer until the fleet is at rest."""
     controllers: Annotated[int, Field(ge=1, le=9)] = 1
     """With two or more they are called c1, c2 and so on, share a ledger in etcd, and one of them leads."""
+    specs_of: dict[Name, Line] = Field(default_factory=dict)
+    """Folders of controllers that don't have the same specs as the others, such as an older checkout."""
     lease: Duration = 10.0
     """Of who leads."""
     restart: Duration = 1.0
@@ -102,6 +104,7 @@ def load_scenario(folder: Path, verbs: Mapping[str, Verb]) -> Scenario:
     specs = hosts_of_specs(folder / fleet.specs)
     hosts = dict.fromkeys([*fleet.hosts, *specs])
     _refuse_unknown_devices(folder / FLEET_FILE, fleet, specs.values())
+    _refuse_unknown_controllers(folder / FLEET_FILE, fleet)
     file = folder / EVENTS_FILE
     events = _events(read_yaml(file), verbs, tuple(hosts)) if file.exists() else ()
     return Scenario(folder.resolve().name, folder, folder / fleet.specs, fleet, events)
@@ -116,6 +119,22 @@ def _refuse_unknown_devices(path: Path, fleet: FleetFile, hosts: Collection[Host
             raise read_yaml(path).mistake(("devices", device), message, f"devices: {', '.join(known) or 'none'}")
         if host not in {*fleet.hosts, *(each.name for each in hosts)}:
             raise read_yaml(path).mistake(("devices", device), f"{host} is no host of this fleet")
+
+
+def _refuse_unknown_controllers(path: Path, fleet: FleetFile) -> None:
+    """The first has the specs of the scenario: what is promised is judged by those."""
+    known = names_of(fleet.controllers)[1:]
+    for name, folder in fleet.specs_of.items():
+        if name not in known:
+            message = f"{name} can't have specs of its own"
+            raise read_yaml(path).mistake(("specsOf", name), message, f"controllers: {', '.join(known) or 'one'}")
+        if not (path.parent / folder).is_dir():
+            raise read_yaml(path).mistake(("specsOf", name), f"{path.parent / folder} is no directory")
+
+
+def names_of(controllers: int) -> tuple[str, ...]:
+    """`c1`, `c2` and so on."""
+    return tuple(f"c{number}" for number in range(1, controllers + 1))
 
 
 def hosts_of_specs(specs: Path) -> Mapping[str, Host]:

@@ -14,11 +14,12 @@ def _no_specs(folder: str, names: list[str]) -> list[str]:
 
 
 class SpecsFolder:
-    """A directory below `root` that begins as a copy of `source`; other files come from `scenario`."""
+    """A directory `name` below `root` that begins as a copy of `source`; other files come from `scenario`."""
 
-    def __init__(self, root: Path, source: Path, scenario: Path) -> None:
-        self.path = root / "specs"
-        self._aside = root / "unmounted"
+    def __init__(self, root: Path, source: Path, scenario: Path, name: str = "specs") -> None:
+        self.name = name
+        self.path = root / name
+        self._aside = root / f"unmounted-{name}"
         self._scenario = scenario
         shutil.copytree(source, self.path, ignore=_no_specs)
 
@@ -63,6 +64,6 @@ class SpecsFolder:
             raise ScenarioError(f"{self._scenario / source} can't be read: {error.strerror}") from error
 
     def _below(self, target: PurePosixPath) -> Path:
-        if target.parts[:1] != ("specs",):
-            raise ScenarioError(f"{target} is not below specs/")
+        if target.parts[:1] != (self.name,):
+            raise ScenarioError(f"{target} is not below {self.name}/")
         return self.path.joinpath(*target.parts[1:])

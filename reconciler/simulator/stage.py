@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from reconciler.config import Settings
@@ -23,13 +23,13 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.ledger import LedgerView
 from reconciler.simulator.controller import Daemon, Share, SilentObserver, Surroundings, controlling
 from reconciler.simulator.crash_points import CrashPoints
-from reconciler.simulator.ensemble import Ensemble, names_of, state_folders
+from reconciler.simulator.ensemble import Ensemble, state_folders
 from reconciler.simulator.event_clock import EventClock
 from reconciler.simulator.fence_room import FenceRoom
 from reconciler.simulator.fleet_building import build_fleet
 from reconciler.simulator.invariants.promise import Scene, Wishes
 from reconciler.simulator.invariants.watch import PromiseWatch, Violation
-from reconciler.simulator.scenario import Event, Scenario
+from reconciler.simulator.scenario import Event, Scenario, names_of
 from reconciler.simulator.simulated_images import SimulatedImages
 from reconciler.simulator.specs_folder import SpecsFolder
 from reconciler.simulator.timeline import Timeline
@@ -56,6 +56,10 @@ class Stage:
         self.root = root
         self._names = names_of(scenario.fleet.controllers)
         self.specs = SpecsFolder(root, scenario.specs, scenario.folder)
+        self._own_specs = {
+            name: SpecsFolder(root, scenario.folder / folder, scenario.folder, f"specs-{name}")
+            for name, folder in scenario.fleet.specs_of.items()
+        }
         policy = scenario.fleet.policy
         self.policy = policy
         self.images = SimulatedImages(clock)
@@ -250,6 +254,10 @@ class Stage:
         with Ledger(self.settings.state_dir) as ledger:
             obey(question, ledger)
 
+    def specs_with(self, file: PurePosixPath) -> SpecsFolder:
+        """The folder that a path such as `specs/web.yaml`, or `specs-c2/web.yaml`, leads into."""
+        return next((own for own in self._own_specs.values() if own.name == file.parts[0]), self.specs)
+
     def specs_changed(self) -> None:
         """Somebody wrote or removed files of the specs."""
         self.read_wishes()
@@ -287,7 +295,7 @@ class Stage:
 
     def _settings_of(self, name: str) -> Settings:
         folder = self.root / state_folders(self._names)[name]
-        return Settings(specs=self.specs.path, state_dir=folder, policy=self.policy)
+        return Settings(specs=self._own_specs.get(name, self.specs).path, state_dir=folder, policy=self.policy)
 
     # -- what is told ----------------------------------------------------------------------------------------------
     def _surroundings(

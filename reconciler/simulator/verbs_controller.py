@@ -16,17 +16,17 @@ _SCHEMA_VERSION_AT: Final = 60
 
 
 def _write(stage: Stage, target: PurePosixPath, source: PurePosixPath) -> None:
-    stage.specs.write(target, source)
+    stage.specs_with(target).write(target, source)
     stage.specs_changed()
 
 
 def _write_half(stage: Stage, target: PurePosixPath, source: PurePosixPath) -> None:
-    stage.specs.write_half(target, source)
+    stage.specs_with(target).write_half(target, source)
     stage.specs_changed()
 
 
 def _remove(stage: Stage, target: PurePosixPath) -> None:
-    stage.specs.remove(target)
+    stage.specs_with(target).remove(target)
     stage.specs_changed()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reconciler.ledger.asking import AcceptSpecs
 from reconciler.simulator.command import Verb
 from reconciler.simulator.ensemble import Ensemble
 from reconciler.simulator.stage import Stage
@@ -28,6 +29,13 @@ def _lose_reply(stage: Stage, name: str) -> None:
     _all(stage).member(name).store.loses_replies = True
 
 
+def _accept_specs(stage: Stage) -> None:
+    led = _all(stage).led_specs()
+    if led is None or not led.doubted:
+        raise KeyError("doubt about any specs")
+    stage.write(AcceptSpecs(led.doubted))
+
+
 SHARING_VERBS: Final = (
     Verb("etcd down|up|saved|restored", "its majority, or its data", lambda stage, how: _all(stage).etcd(how)),
     Verb("etcd-cut NAME", "a controller reaches etcd no more", _cut),
@@ -36,5 +44,6 @@ SHARING_VERBS: Final = (
     Verb(
         "accept-store NAME", "a user accepts etcd as it is, on that machine", lambda s, name: _all(s).accept_store(name)
     ),
+    Verb("accept-specs", "a user takes the leader's specs, which are in doubt, for the right ones", _accept_specs),
     Verb("freeze-controller NAME DURATION", "SIGSTOP, then SIGCONT", lambda s, name, time: _all(s).freeze(name, time)),
 )

@@ -49,7 +49,9 @@ class Witness:
         found = {
             f"{problem.where}: {problem.message}" for problem in view.desired.problems if problem.severity == "error"
         }
-        if view.desired.removal_hold:
+        if view.desired.doubt:
+            found.add(f"the fleet is only kept running: {view.desired.doubt}")
+        elif view.desired.removal_hold:
             found.add(f"nothing is removed: {view.desired.removal_hold}")
         problems = frozenset(found)
         for text in sorted(problems - self._problems):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ _SAFE: Final = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=", "-c", "protocol.allow=never",
 )  # fmt: skip
 _TIMEOUT: Final = 5.0
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _REGULAR: Final = (b"100644", b"100755")
 
 
@@ -27,10 +29,25 @@ def generation_of(directory: Path, contents: Mapping[str, bytes]) -> str:
         commit = _commit_of(directory.resolve(), contents)
     except (OSError, subprocess.SubprocessError):
         commit = None  # no git, not its owner, or no commit yet: the content says as much
-    return commit or _content_hash(contents)
+    return commit or content_hash(contents)
 
 
-def _content_hash(contents: Mapping[str, bytes]) -> str:
+def descends(directory: Path, generation: str, ancestor: str) -> bool:
+    """Whether both are commits, and `generation` is the later one by the history of `directory`.
+
+    False where Git does not know, or is not there.
+    """
+    if not (_COMMIT.fullmatch(generation) and _COMMIT.fullmatch(ancestor)):
+        return False
+    try:
+        _git(directory.resolve(), "merge-base", "--is-ancestor", ancestor, generation)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+def content_hash(contents: Mapping[str, bytes]) -> str:
+    """The name of what is in the files alone, whatever commit that is."""
     digest = hashlib.sha256()
     for path in sorted(contents):
         name, content = os.fsencode(path), contents[path]

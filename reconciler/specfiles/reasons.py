@@ -101,6 +101,12 @@ _ALL: Final = (
         "mend the specs; remove it then",
     ),
     ReasonInfo(
+        "specs-doubted",
+        "another controller led before, by other specs, and these are not known to be newer: only what keeps the fleet"
+        " running is done",
+        "bring the specs to what the text names; if these are right: `reconciler leader --accept-specs`",
+    ),
+    ReasonInfo(
         "prune-disabled",
         "left the specs, but is protected",
         "put it back without the annotation, apply, remove it",

@@ -129,6 +129,8 @@ _SHARED_EVERY: Final = 5
 """Of so many schedules one is of two controllers that share a ledger."""
 _LENGTH: Final = 120.0
 _HEALED_AT: Final = 150.0
+_ACCEPTED_AT: Final = 170.0
+"""When somebody says that the specs are right: they may have been changed while nobody led."""
 
 
 def commands_of(seed: int) -> list[tuple[float, str]]:
@@ -138,7 +140,8 @@ def commands_of(seed: int) -> list[tuple[float, str]]:
     times = sorted(round(chance.uniform(0.0, _LENGTH), 1) for _ in range(number))
     drawn = [(at, _drawn(chance, is_shared=is_shared(seed))) for at in times]
     healing = (*_SHARED_HEALING, *_HEALING) if is_shared(seed) else _HEALING
-    return [*drawn, *((_HEALED_AT, text) for text in healing)]
+    healed = [*drawn, *((_HEALED_AT, text) for text in healing)]
+    return [*healed, (_ACCEPTED_AT, "accept-specs")] if is_shared(seed) else healed
 
 
 def is_shared(seed: int) -> bool:

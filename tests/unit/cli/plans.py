@@ -10,7 +10,7 @@ from reconciler.model.image import Image
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.live_edit import SetVcpus
 from reconciler.model.migration import DiskCopy, MigrationRules
-from reconciler.model.next_command import NextCommand
+from reconciler.model.next_command import ACCEPT_SPECS, NextCommand
 from reconciler.model.plan import (
     Action,
     Disruption,
@@ -298,6 +298,9 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/b1", "backoff", "define failed 3 times; next try in 40s", host="h1"),
     unmet("VirtualMachine/b2", "failed", "unsupported machine type 'q36'", severity="blocked", host="h1"),
     unmet("VirtualMachine/b3", "removal-held", "would be removed, but vms.yaml could not be read", host="h1"),
+    unmet(
+        "VirtualMachine/b3a", "specs-doubted", "waits: shut down; the specs may be older", host="h1", hint=ACCEPT_SPECS
+    ),
     unmet("VirtualMachine/b4", "prune-disabled", "left the specs and is protected", severity="info", host="h1"),
     unmet(
         "VirtualMachine/b5",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from reconciler.cli.fence_confirm import who
+from reconciler.cli.sayings import who
 from reconciler.errors import HostRefused
 from reconciler.model.health import FenceProof
 from tests.unit.cli.fence_world import INCIDENT, World

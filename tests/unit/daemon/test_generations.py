@@ -9,7 +9,7 @@ import structlog
 from msgspec.structs import replace
 
 from reconciler.config import Settings
-from reconciler.daemon.generations import GenerationWatch, own_generation, warn_of_takeover
+from reconciler.daemon.generations import GenerationWatch, own_generation
 from reconciler.daemon.shared_ledger import SharedLedger
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.leadership.keys import keys_of
@@ -63,15 +63,6 @@ def test_who_stands_by_warns_once_of_each_difference(shared: SharedLedger, specs
     (told,) = logs
     assert told["event"] == "specs.differ"
     assert own_generation(specs)[:20] in told["detail"]
-
-
-def test_who_takes_the_lead_with_other_specs_than_the_last_leaders_logs_both(shared: SharedLedger, specs: Path) -> None:
-    led_with(shared, "content-older")
-
-    with structlog.testing.capture_logs() as logs:
-        warn_of_takeover(specs, shared.store, KEYS)
-
-    assert [(line["own"], line["last_leaders"]) for line in logs] == [(own_generation(specs), "content-older")]
 
 
 def test_commands_tell_of_a_leader_with_other_specs(shared: SharedLedger, specs: Path, tmp_path: Path) -> None:

@@ -187,6 +187,11 @@ CASES: dict[str, Case] = {
         lambda s: (undefine(s),),
         "removes although the directory is empty",
     ),
+    "another system by specs that are in doubt": (
+        lambda s: idle(s).with_specs(doubt="these may be older"),
+        lambda s: (start(s, disruption="rebuild"),),
+        "is done although these may be older",
+    ),
     "a removal of what is in the specs": (idle, lambda s: (undefine(s),), "removes a VM that is in the specs"),
     "a removal of what could not be read": (
         lambda s: out_of_specs(s).with_specs(unusable={ref("VirtualMachine/web"): None}),
