@@ -17,7 +17,8 @@ from reconciler.cli.words import moment, revision
 from reconciler.daemon.pass_codec import PassInput, plan_digest
 from reconciler.daemon.pass_inputs import PassArchive
 from reconciler.model.plan import Plan
-from reconciler.planner.planner import plan as make_plan
+from reconciler.planner.soundness import sound_plan
+from reconciler.planner.world import make_world
 
 SAME = 0
 DIFFERENT = 1
@@ -29,7 +30,7 @@ def replay(invocation: Invocation, pass_id_or_file: str) -> int:
     No host is asked and nothing is written. Raises UsageError for a pass that is not kept or can't be read.
     """
     kept = PassArchive(invocation.settings().state_dir).load(pass_id_or_file)
-    plan = make_plan(kept.desired, kept.inventory, kept.ledger, kept.policy, kept.at)
+    plan = sound_plan(make_world(kept.desired, kept.inventory, kept.ledger, kept.policy, kept.at))
     unread = tuple(kept.inventory.unread[name] for name in sorted(kept.inventory.unread))
     page = PlanPage(
         plan=plan,

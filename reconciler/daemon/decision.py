@@ -12,8 +12,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.status import FleetStatus
 from reconciler.planner.fleet_status import status_of
 from reconciler.planner.mobility import mobility as where_to
-from reconciler.planner.plan_check import require_sound
-from reconciler.planner.planner import plan_of
+from reconciler.planner.soundness import sound_plan
 from reconciler.planner.world import make_world
 
 
@@ -31,7 +30,6 @@ def decide(
     With `mobility` the status tells where each VM could go. Raises PlanRejected for a plan that breaks an invariant.
     """
     world = make_world(desired, inventory, ledger, policy, now)
-    plan = plan_of(world)
-    require_sound(plan, desired, inventory, ledger, policy)
+    plan = sound_plan(world)
     status = status_of(world, plan)
     return plan, replace(status, mobility=where_to(world)) if mobility else status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 from msgspec import Struct
@@ -74,7 +73,8 @@ class DiskConfig(Struct, frozen=True, repr_omit_defaults=True):
 
     def __post_init__(self) -> None:
         """What equals a default, as read from a host, becomes it: a representation leaves out what *is* the default."""
-        force_setattr(self, "bus", sys.intern(self.bus))
+        if self.bus == "virtio":
+            force_setattr(self, "bus", "virtio")
 
 
 class NicConfig(Struct, frozen=True, repr_omit_defaults=True):
@@ -88,8 +88,10 @@ class NicConfig(Struct, frozen=True, repr_omit_defaults=True):
 
     def __post_init__(self) -> None:
         """As for a disk: what equals a default is it."""
-        force_setattr(self, "model", sys.intern(self.model))
-        force_setattr(self, "link", sys.intern(self.link))
+        if self.model == "virtio":
+            force_setattr(self, "model", "virtio")
+        if self.link == "up":
+            force_setattr(self, "link", "up")
 
 
 class WatchdogConfig(Struct, frozen=True):

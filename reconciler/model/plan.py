@@ -71,6 +71,7 @@ UnmetReason = Literal[
     "fencing-held",  # the host is to be fenced, but not now: quiet period, brakes, another one first
     "fencing-failed",  # no device could confirm that the host is off; tried again after a while
     "not-armed",  # the host can't be fenced: no device, or none that passed its test
+    "unsound",  # what was planned for it breaks an invariant: a mistake in the planner
     "capacity-at-risk",  # the fleet could not bear the host failures that the policy asks it to bear
 ]
 UNSEEN: Final[frozenset[UnmetReason]] = frozenset(

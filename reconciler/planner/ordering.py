@@ -61,8 +61,10 @@ def ordered(actions: Mapping[str, Action]) -> tuple[Action, ...]:
     )
 
 
-def hold_back(world: World, draft: Draft) -> tuple[str, ...]:
+def hold_back(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> tuple[str, ...]:
     """Take out actions that are held, wait after a failure or whose object is worked on, and all that need them.
+
+    So it goes with those of objects that are `doubted`: a rule is broken by what was planned for them.
 
     Returns the ids of what was taken out; each object of theirs gets its reason.
     """
@@ -70,7 +72,8 @@ def hold_back(world: World, draft: Draft) -> tuple[str, ...]:
     for action in draft.actions.values():
         if action.id in causes:
             continue
-        reason = _why_not_now(world, action)
+        violation = doubted.get(action.target)
+        reason = _why_not_now(world, action) if violation is None else _unsound(action, violation)
         if reason is not None:
             causes[action.id] = reason
     if not causes:
@@ -94,6 +97,12 @@ def _why_not_now(world: World, action: Action) -> Unmet | None:
     if failure is None or not failure.waits(world.now) or failure.inputs != action_inputs(action):
         return None
     return _failed(world, action, failure)
+
+
+def _unsound(action: Action, violation: str) -> Unmet:
+    detail = f"nothing is done to it, as what was planned breaks a rule: {violation}"
+    hint = "this is a mistake in the planner; report it with the output of `reconciler plan --json`"
+    return Unmet(action.target, "unsound", detail, severity="blocked", host=action.host, hint=hint)
 
 
 def _failed(world: World, action: Action, failure: Failure) -> Unmet:

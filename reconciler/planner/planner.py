@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import Inventory
@@ -34,8 +35,8 @@ def plan(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy
     return plan_of(make_world(desired, inventory, ledger, policy, now))
 
 
-def plan_of(world: World) -> Plan:
-    """As `plan`, of inputs that are indexed already."""
+def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({})) -> Plan:
+    """As `plan`, of inputs that are indexed already; nothing is done to what is `doubted`, for the reason given."""
     draft = Draft()
     facilities = Facilities()
     plan_pools(world, facilities, draft)
@@ -47,7 +48,7 @@ def plan_of(world: World) -> Plan:
     plan_removals(world, draft)
     plan_collection(world, draft)
     plan_moves(Mover(world, facilities, rooms, draft), wishes)
-    held = hold_back(world, draft)
+    held = hold_back(world, draft, doubted)
     _report_unusable(world, draft)
     actions = ordered(draft.actions)
     unmet = tuple(sorted(draft.unmet, key=_unmet_order))

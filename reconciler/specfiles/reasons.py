@@ -197,6 +197,11 @@ _ALL: Final = (
         "`fence test HOST`, while all is well",
     ),
     ReasonInfo(
+        "unsound",
+        "what was planned for it breaks a rule that must hold: a mistake in the planner, which costs this object only",
+        "report it, with the output of `reconciler plan --json`",
+    ),
+    ReasonInfo(
         "capacity-at-risk",
         "the fleet could not lose that host, as `hostFailuresToTolerate` asks",
         "add room, or ask for less",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from msgspec.structs import replace
 
-from reconciler.daemon import decision, health_keeper
+from reconciler.daemon import health_keeper
 from reconciler.executor import preconditions
 from reconciler.executor.handlers import domains, power, volumes
 from reconciler.executor.handlers import fencing as fencing_handler
@@ -17,7 +17,7 @@ from reconciler.leadership.lead import Lead
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model import identity
 from reconciler.model.domain import OwnershipMark
-from reconciler.planner import fencing, placement, removal, world
+from reconciler.planner import fencing, placement, removal, soundness, world
 from reconciler.simulator.invariants.watch import PROMISES
 from reconciler.simulator.play import play
 from reconciler.simulator.scenario import load_scenario
@@ -39,7 +39,7 @@ def _nothing(*_: Any, **__: Any) -> None:
 
 def no_plan_check(patch: pytest.MonkeyPatch) -> None:
     """Plans are not looked at again: what is seeded would not get past that."""
-    patch.setattr(decision, "require_sound", _nothing)
+    patch.setattr(soundness, "check", lambda *_: ())
 
 
 def silence_is_death(patch: pytest.MonkeyPatch) -> None:

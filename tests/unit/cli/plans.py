@@ -310,6 +310,14 @@ EVERY_REASON: Final = (
         host="h1",
         changes=(FieldChange("firmware", "bios", "uefi", "rebuild"),),
     ),
+    unmet(
+        "VirtualMachine/b5a",
+        "unsound",
+        "nothing is done to it, as what was planned breaks a rule: b5a was placed on h2, which was not read",
+        severity="blocked",
+        host="h1",
+        hint="this is a mistake in the planner; report it with the output of `reconciler plan --json`",
+    ),
     unmet("VirtualMachine/b6", "shutting-down", "the guest was asked 20s ago", host="h1"),
     unmet(
         "VirtualMachine/b6a",

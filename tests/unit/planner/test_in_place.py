@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 from msgspec.structs import replace
 
-from reconciler.model.domain import DiskConfig, DomainConfig, DomainState, NicConfig
+from reconciler.model.domain import DiskConfig, DomainState, NicConfig
 from reconciler.model.ledger import Failure
 from reconciler.model.plan import FieldChange
 from reconciler.model.steps import RedefineDomain, StopDomain
@@ -394,14 +393,3 @@ def test_an_image_that_changed_leaves_existing_disks_and_says_so() -> None:
     assert "rebuild" in {c.disruption for c in fleet.unmet()["immutable"].changes}
     assert fleet.unmet()["immutable"].severity == "info"
     assert fleet.kinds("VirtualMachine/web") == []
-
-
-def test_a_seed_that_is_kept_as_it_was_read_is_no_change() -> None:
-    """What is read from a host equals a default without being the same object, and the hash must not tell."""
-    fleet = running(cloudInit={"userData": "#cloud-config\n", "onChange": "ignore"})
-    written = msgspec.msgpack.encode(fleet.domain().config)
-    read = msgspec.msgpack.decode(written, type=DomainConfig)
-
-    changed = fleet.with_domain(replace(fleet.domain(), config=read, live=read))
-
-    assert changed.plan().actions == ()
