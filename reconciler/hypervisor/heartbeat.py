@@ -1,7 +1,8 @@
 """Noticing that a host has gone silent while calls wait for it.
 
-libvirt's own keepalive is not used: when it gives up on a connection with two or more calls in it (libvirt 9.0), one
-call returns, the others never do, and the process may crash later. Breaking the socket from outside ends all of them.
+libvirt's own keepalive is not used where several calls share a connection: when it gives up on one with two or more in
+it (libvirt 9.0), one call returns, the others never do, and the process may crash later. Breaking the socket from
+outside ends all of them. A migration has a connection of its own, with one call in it, and there keepalive does.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from concurrent.futures import Future
 from typing import Final
 
 from reconciler.clock import Clock
+
+KEEPALIVE: Final[tuple[int, int]] = (2, 2)
+"""Seconds without any answer after which a host is asked, and how many more of these it may be silent."""
 
 
 class Heartbeat:

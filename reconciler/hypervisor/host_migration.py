@@ -11,6 +11,7 @@ from reconciler.errors import HostError, HostTimeout, ObjectNotFound, Reconciler
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_move import at_target
+from reconciler.hypervisor.heartbeat import KEEPALIVE
 from reconciler.hypervisor.libvirt_errors import OPERATION_INVALID, translate
 from reconciler.model.migration import MigrationJob
 from reconciler.model.steps import MigrateDomain
@@ -81,7 +82,7 @@ class LibvirtCall:
         try:
             session = lv.Session.open(self._uri, lambda _session, _reason: None)
             # Of a host that is gone it is known by its silence alone.
-            lv.keep_alive(session.connection)
+            lv.keep_alive(session.connection, *KEEPALIVE)
             domain = session.connection.lookupByUUIDString(self._step.uuid)
             if self._may_ask():
                 domain.migrateToURI3(self._step.peer_uri, parameters, flags)
@@ -136,7 +137,8 @@ class HostMigrations:
         def work(connection: lv.Connection) -> dict[str, Any]:
             domain = connection.lookupByUUIDString(uuid)
             try:
-                return dict(domain.jobStats(lv.JOB_STATS_COMPLETED if completed else 0))
+                found = dict(domain.jobStats(lv.JOB_STATS_COMPLETED if completed else 0))
+                return found if completed else _with_its_memory(found, domain)
             except lv.LibvirtError as error:
                 # It has just gone, and libvirt has yet to tidy up.
                 if error.get_error_code() != OPERATION_INVALID:
@@ -183,21 +185,37 @@ def _flags(step: MigrateDomain) -> int:
         flags |= lv.MIGRATE_AUTO_CONVERGE
     if step.rules.connections > 1:
         flags |= lv.MIGRATE_PARALLEL
+    if step.rules.compression != "off":
+        flags |= lv.MIGRATE_COMPRESSED
+    if step.rules.tls:
+        flags |= lv.MIGRATE_TLS
     return flags
 
 
 def _parameters(step: MigrateDomain, live: str, persistent: str) -> dict[str, Any]:
     found: dict[str, Any] = {lv.PARAM_DEST_XML: live, lv.PARAM_PERSIST_XML: persistent}
-    if step.address is not None and not step.cold:
+    if step.cold:
+        return found
+    if step.address is not None:
         host = f"[{step.address}]" if ":" in step.address else step.address
         found[lv.PARAM_URI] = f"tcp://{host}"
     if step.disks:
         found[lv.PARAM_DISKS] = [disk.device for disk in step.disks]
-    if step.rules.bandwidth and not step.cold:
+    if step.rules.bandwidth:
         found[lv.PARAM_BANDWIDTH] = max(1, step.rules.bandwidth // _MIB)
-    if step.rules.connections > 1 and not step.cold:
+    if step.rules.connections > 1:
         found[lv.PARAM_CONNECTIONS] = step.rules.connections
+    if step.rules.compression != "off":
+        found[lv.PARAM_COMPRESSION] = step.rules.compression
     return found
+
+
+def _with_its_memory(found: dict[str, Any], domain: Any) -> dict[str, Any]:
+    """While disks are copied libvirt does not count the memory, which is all still to be sent."""
+    if found.get("memory_total"):
+        return found
+    memory = domain.maxMemory() << 10
+    return {**found, **{name: found.get(name, 0) + memory for name in ("data_total", "data_remaining")}}
 
 
 def _job(found: dict[str, Any]) -> MigrationJob:

@@ -66,12 +66,15 @@ MIGRATE_NON_SHARED_INC: Final[int] = libvirt.VIR_MIGRATE_NON_SHARED_INC
 MIGRATE_UNSAFE: Final[int] = libvirt.VIR_MIGRATE_UNSAFE
 MIGRATE_AUTO_CONVERGE: Final[int] = libvirt.VIR_MIGRATE_AUTO_CONVERGE
 MIGRATE_PARALLEL: Final[int] = libvirt.VIR_MIGRATE_PARALLEL
+MIGRATE_COMPRESSED: Final[int] = libvirt.VIR_MIGRATE_COMPRESSED
+MIGRATE_TLS: Final[int] = libvirt.VIR_MIGRATE_TLS
 PARAM_URI: Final[str] = libvirt.VIR_MIGRATE_PARAM_URI
 PARAM_DEST_XML: Final[str] = libvirt.VIR_MIGRATE_PARAM_DEST_XML
 PARAM_PERSIST_XML: Final[str] = libvirt.VIR_MIGRATE_PARAM_PERSIST_XML
 PARAM_DISKS: Final[str] = libvirt.VIR_MIGRATE_PARAM_MIGRATE_DISKS
 PARAM_BANDWIDTH: Final[str] = libvirt.VIR_MIGRATE_PARAM_BANDWIDTH
 PARAM_CONNECTIONS: Final[str] = libvirt.VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS
+PARAM_COMPRESSION: Final[str] = libvirt.VIR_MIGRATE_PARAM_COMPRESSION
 
 _DOMAIN_EVENTS: Final = {
     libvirt.VIR_DOMAIN_EVENT_ID_LIFECYCLE: "lifecycle",
@@ -106,9 +109,9 @@ def ping_agent(domain: Any, seconds: int) -> None:
     libvirt_qemu.qemuAgentCommand(domain, '{"execute": "guest-ping"}', seconds, 0)
 
 
-def keep_alive(connection: Connection) -> None:
-    """Have a call on `connection` fail once its host has been silent for some seconds; needs the event loop."""
-    connection.setKeepAlive(2, 2)
+def keep_alive(connection: Connection, seconds: int, count: int) -> None:
+    """Have a call on `connection` fail once its host has left `count` questions unanswered; needs the event loop."""
+    connection.setKeepAlive(seconds, count)
 
 
 def silence_libvirt() -> None:

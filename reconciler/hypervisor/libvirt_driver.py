@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.hypervisor.connection import Limits
+from reconciler.hypervisor.heartbeat import KEEPALIVE
 from reconciler.hypervisor.interface import HostEvent
 from reconciler.hypervisor.libvirt_host import LibvirtHost
 from reconciler.hypervisor.turnstile import Turnstile
@@ -38,7 +39,7 @@ class LibvirtFleet:
         slow_call_deadline: float = 60.0,
         copy_deadline: float = 3600.0,
         open_deadline: float = 6.0,
-        keepalive: tuple[int, int] = (2, 2),
+        keepalive: tuple[int, int] = KEEPALIVE,
         clock: Clock | None = None,
         listens: bool = True,
     ) -> None:

@@ -92,6 +92,7 @@ class MigrationProgress(Struct, frozen=True):
     """Sent in all, with what had to be sent again."""
     total: int
     remaining: int
+    """The least that was left so far: what a guest writes to meanwhile is sent once more, and takes nothing back."""
     at: float
     downtime: float | None = None
     """Seconds that the guest would stand still at the end, as libvirt expects; None where it does not say."""

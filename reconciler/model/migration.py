@@ -12,6 +12,9 @@ Fallback = Literal["abort", "pause", "cold"]
 Give up; pause it until it is there; or give up, and have a later plan shut it down and start it there.
 """
 
+Compression = Literal["off", "xbzrle"]
+"""How memory is sent once more: as it is, or what has changed of it."""
+
 
 class DiskCopy(Struct, frozen=True):
     """A local disk that goes with its VM, into the pool of that name on the target. Capacity in bytes."""
@@ -40,13 +43,17 @@ class MigrationRules(Struct, frozen=True):
     """0 for as much as there is."""
     connections: int = 1
     auto_converge: bool = True
+    compression: Compression = "off"
+    tls: bool = False
 
 
 class MigrationJob(Struct, frozen=True):
     """How far a migration is, as its source tells. Bytes and seconds."""
 
     total: int
+    """Memory and copied disks together, from the beginning on."""
     done: int
+    """Sent in all, with what had to be sent again."""
     remaining: int
     """Of a guest that goes on writing it may grow again."""
     elapsed: float

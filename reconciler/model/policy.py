@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from reconciler.model.migration import Fallback, MigrationRules
+from reconciler.model.migration import Compression, Fallback, MigrationRules
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Model, Name
 
@@ -130,6 +130,11 @@ class Migration(Model):
     """TCP connections of one migration; more than one helps above 10 Gbit/s."""
     auto_converge: bool = True
     """Whether QEMU slows a guest down that writes faster than its memory can be sent."""
+    compression: Compression = "off"
+    """`xbzrle` sends of memory that a guest has written to once more what has changed of it: for guests that write a
+    lot over slow links, and not with `parallelConnections`. Costs CPU, and 64 MiB of the source's memory."""
+    tls: bool = False
+    """Whether memory and disks are encrypted on their way; every host needs certificates for that, see OPERATIONS."""
     deadline_per_gib: Duration = 60.0
     """How long a migration may take for each GiB of memory and of local disks."""
     deadline_floor: Duration = 120.0
@@ -142,6 +147,15 @@ class Migration(Model):
     down as its spec says and starts it on the other host, which `plan` shows as `reboot` from the start: for VMs on
     shared disks that are run again by their `runStrategy`, and never for balance or failback."""
 
+    @model_validator(mode="after")
+    def _goes_together(self) -> Migration:
+        if self.compression != "off" and self.parallel_connections > 1:
+            raise ValueError(
+                f"compression: {self.compression} has no effect over several connections; leave it off, or set"
+                " parallelConnections to 1"
+            )
+        return self
+
     def rules(self, size: int) -> MigrationRules:
         """What holds for a VM with `size` bytes of memory and local disks."""
         return MigrationRules(
@@ -151,6 +165,8 @@ class Migration(Model):
             bandwidth=self.bandwidth or 0,
             connections=self.parallel_connections,
             auto_converge=self.auto_converge,
+            compression=self.compression,
+            tls=self.tls,
         )
 
 

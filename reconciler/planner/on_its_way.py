@@ -43,7 +43,7 @@ class OnItsWay(Struct, frozen=True):
         arrived = self._at(self.move.target)
         if arrived is None:
             return False
-        if arrived.is_incoming:
+        if arrived.is_on_its_way:
             self._report_remains()
         else:
             follow(self.draft, self.move, self.move.target)

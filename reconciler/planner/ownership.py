@@ -19,7 +19,7 @@ class Copy(Struct, frozen=True):
     mark: OwnershipMark
 
     @property
-    def is_incoming(self) -> bool:
+    def is_on_its_way(self) -> bool:
         """Whether it waits for a guest that still runs on another host, or has just been sent to one."""
         return self.domain.is_on_its_way
 

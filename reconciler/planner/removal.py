@@ -127,7 +127,7 @@ class _Removal(Struct, frozen=True):
         if self._old:
             return ""
         copies = self.world.copies[self.ref.name]
-        if self.copy.is_incoming:
+        if self.copy.is_on_its_way:
             return f"it is on its way to or from {self.copy.host}"
         if len(copies) > 1:
             return f"there are copies on {' and '.join(copy.host for copy in copies)}; undefine the stale one first"

@@ -68,7 +68,7 @@ class VmPlanner(Struct, frozen=True):
 
     def is_moved_by_others(self) -> bool:
         """Somebody else moves it, or this ledger has lost that we do: half of what is in sight is none to act upon."""
-        incoming = [copy for copy in self.copies if copy.is_incoming]
+        incoming = [copy for copy in self.copies if copy.is_on_its_way]
         if not incoming or (len(self.copies) < 2 and self._is_at_home(incoming[0])):
             return False
         places = " and ".join(f"{copy.host} ({copy.domain.state})" for copy in self.copies)

@@ -129,6 +129,7 @@ def test_on_its_way_it_runs_at_the_source_waits_at_the_target_and_stays_where_it
     assert there is not None
     assert there.is_on_its_way
     assert 0 < job.done <= job.total
+    assert job.total >= disk.capacity + domain_config().memory
     assert job.remaining > 0
 
     ground.host.abort_migration(UUID)
@@ -150,6 +151,20 @@ def test_a_local_disk_goes_with_it_and_the_one_at_the_source_stays(ground: Groun
     assert ground.host.volume("vms", DISK) is not None
     if ground.read_local is not None:
         assert ground.read_local(ground.host_name, DISK) == ground.read_local(ground.other_name, DISK)
+
+
+@pytest.mark.parametrize(
+    "rules", [{"compression": "xbzrle"}, {"connections": 2, "auto_converge": False}, {"tls": True}]
+)
+def test_a_domain_arrives_by_whatever_rules(ground: Ground, rules: dict[str, object]) -> None:
+    _running(ground, domain_config())
+    step = _step(ground)
+
+    call = ground.host.begin_migration(replace(step, rules=replace(step.rules, **rules)))  # type: ignore[arg-type]
+    _ended(ground, call)
+
+    assert call.error is None
+    assert ground.other.domain(UUID).state == "running"
 
 
 def test_a_guest_that_is_made_to_stand_still_on_its_way_runs_on_where_it_arrives(ground: Ground) -> None:

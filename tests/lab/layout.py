@@ -8,6 +8,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.lab import certificates
 from tests.lab.waiting import LabError
 
 LABS_FOLDER = Path("/var/tmp/reconciler-lab")  # noqa: S108 - root only, 0700, and each lab is created exclusively
@@ -78,6 +79,10 @@ class LabPaths:
     def local(self) -> Path:
         return self.root / "local"
 
+    @property
+    def certificates(self) -> Path:
+        return self.root / "pki"
+
     def host(self, name: str) -> Path:
         return self.root / "hosts" / name
 
@@ -132,6 +137,9 @@ def make_host_folder(paths: LabPaths, state: LabState, name: str) -> None:
         (folder / "etc" / file).write_text(text)
     if _NWFILTERS.is_dir():
         shutil.copytree(_NWFILTERS, folder / "etc" / "nwfilter")
+    if not paths.certificates.is_dir():
+        certificates.make_certificates(paths.certificates, map(state.address, state.host_names))
+    shutil.copytree(paths.certificates, folder / "etc" / "pki")
     names = "".join(f"{state.address(each)} {each}\n" for each in state.host_names)
     (folder / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{names}")
 
@@ -159,4 +167,6 @@ namespaces = []
 stdio_handler = "file"
 lock_manager = "lockd"
 migration_host = "{address}"
+migrate_tls_x509_cert_dir = "{certificates.IN_HOST}"
+migrate_tls_x509_verify = 1
 """

@@ -20,7 +20,7 @@ from tests.lab.hosts import Lab, LabError, wait_for
 pytestmark = pytest.mark.lab
 
 _MISSED_SECONDS = 2.0
-_LONG = "migration: {bandwidth: 8MiB, stallAfter: 8s}\nha: {quietPeriod: 1s}\n"
+_LONG = "migration: {bandwidth: 8MiB, stallAfter: 8s, compression: xbzrle}\nha: {quietPeriod: 1s}\n"
 """A guest of this size is on its way for a quarter of a minute."""
 
 
@@ -157,6 +157,7 @@ def test_a_migration_outlives_its_controller_and_its_target(fresh_lab: Lab, tmp_
     _place(controller, "web-1", "h2")
     first = controller.start("run", log=tmp_path / "first.log")
     wait_for(lambda: _leaves(lab.host("h1"), "web-1"), 60, "no migration")
+    compressed = lab.host("h1").virsh("domjobinfo", "web-1")
     first.kill()
     first.wait()
     daemon = controller.start("run", log=tmp_path / "second.log")
@@ -167,6 +168,7 @@ def test_a_migration_outlives_its_controller_and_its_target(fresh_lab: Lab, tmp_
         assert told["target"] == "h2"
         assert told["sent"] > 0
         assert told["remaining"] > 0
+        assert "Compression cache" in compressed
         assert _migrations_begun(lab.host("h1"), "web-1") == 1
 
         # -- the target dies -------------------------------------------------------------------------------------------

@@ -132,6 +132,14 @@ def test_waits_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
         load_settings(environ={}, config_file=file)
 
 
+def test_compression_that_would_have_no_effect_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("migration:\n  compression: xbzrle\n  parallelConnections: 2\n")
+
+    with pytest.raises(UsageError, match="compression: xbzrle has no effect over several connections"):
+        load_settings(environ={}, config_file=file)
+
+
 def test_several_controllers_are_configured_by_endpoints(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("ledger:\n  etcd:\n    endpoints: ['https://e1:2379', 'https://e2:2379/']\n    leaseTtl: 12s\n")

@@ -30,6 +30,7 @@ class Watch:
         self._begun: Final = context.clock.monotonic()
         self._heard = self._moved = self._begun
         self._done = -1
+        self._left = move.progress.remaining if move.progress is not None else None
         self._deadline = move.step.rules.deadline
         self._is_paused = self._is_stopped = False
         self.verdict = ""
@@ -75,8 +76,9 @@ class Watch:
     def _tell(self, job: MigrationJob) -> None:
         if job.done != self._done:
             self._done, self._moved = job.done, self._now
-        self._context.on_progress(max(0, job.total - job.remaining), job.total or None)
-        progress = MigrationProgress(job.done, job.total, job.remaining, self._context.clock.now(), job.downtime)
+        left = self._left = job.remaining if self._left is None else min(self._left, job.remaining)
+        self._context.on_progress(max(0, job.total - left), job.total or None)
+        progress = MigrationProgress(job.done, job.total, left, self._context.clock.now(), job.downtime)
         self._context.ledger.note_migration_progress(self._move.vm, progress)
 
     def _judge(self, job: MigrationJob) -> None:

@@ -120,6 +120,21 @@ def test_how_far_it_is_is_told_and_on_record(bench: Bench) -> None:
     assert len(set(done)) > 10
 
 
+def test_what_has_to_be_sent_once_more_takes_nothing_back_of_what_is_told(bench: Bench) -> None:
+    slowly(bench.with_vm(running=True))
+    bench.progress.clear()
+
+    def write_again() -> None:
+        bench.fleet.world.leaving[UUID].sent -= 200 * MIB
+
+    meanwhile(bench, 30, write_again)
+
+    moved(bench)
+
+    done = [done for _, done, _ in bench.progress]
+    assert done == sorted(done)
+
+
 def test_a_vm_whose_target_dies_on_the_way_runs_on_where_it_was(bench: Bench) -> None:
     slowly(bench.with_vm(running=True))
     meanwhile(bench, 10, lambda: bench.fleet.power_off("h2"))

@@ -43,7 +43,7 @@ class HangingHost:
 def host(monkeypatch: pytest.MonkeyPatch) -> HangingHost:
     host = HangingHost()
     monkeypatch.setattr(host_migration.lv.Session, "open", host.open)
-    monkeypatch.setattr(host_migration.lv, "keep_alive", lambda _connection: None)
+    monkeypatch.setattr(host_migration.lv, "keep_alive", lambda *_: None)
     return host
 
 
