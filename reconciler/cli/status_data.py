@@ -56,6 +56,7 @@ def host_data(host: HostStatus) -> dict[str, Any]:
 def drain_data(drain: Drain) -> dict[str, Any]:
     """How far a host in maintenance is emptied."""
     return {
+        "off": drain.off,
         "safeToPowerOff": drain.is_safe,
         "left": drain.left,
         "stuck": drain.stuck,

@@ -96,7 +96,8 @@ def _(step: steps.FenceHost) -> str:
 def _(step: steps.MigrateDomain) -> str:
     disks = f" with {_disk_words(step)}" if step.disks else ""
     follow = "follow its move" if step.begun else "move"
-    return f"{follow} from {step.source} while it {'is off' if step.cold else 'runs'}{disks}"
+    how = "is off, then start it" if step.cold and step.starts else "is off" if step.cold else "runs"
+    return f"{follow} from {step.source} while it {how}{disks}"
 
 
 def _disk_words(step: steps.MigrateDomain) -> str:

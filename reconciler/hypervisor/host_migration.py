@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
 
-from reconciler.errors import HostError, HostTimeout, ObjectNotFound, ReconcilerError
+from reconciler.errors import HostError, HostRefused, HostTimeout, ObjectNotFound, ReconcilerError
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_move import at_target
@@ -117,6 +117,9 @@ class HostMigrations:
     def begin(self, step: MigrateDomain, before: Callable[[], None]) -> LibvirtCall:
         def work(connection: lv.Connection) -> tuple[str, str]:
             domain = connection.lookupByUUIDString(step.uuid)
+            if step.cold and domain.hasManagedSaveImage():
+                # libvirt would move it all the same, and forget what its guest was doing.
+                raise HostRefused("its guest was saved to a file, which stays on its host", host=self._connection.name)
             flags = lv.DOMAIN_XML_MIGRATABLE | lv.DOMAIN_XML_SECURE
             persistent = domain.XMLDesc(flags | lv.DOMAIN_XML_INACTIVE)
             return persistent if step.cold else domain.XMLDesc(flags), persistent

@@ -51,13 +51,18 @@ def begin(world: World, source: HostState, step: MigrateDomain) -> SimulatedCall
 
 def _begin_cold(world: World, source: HostState, entry: DomainEntry, step: MigrateDomain) -> SimulatedCall:
     """The definition goes at once; a domain that runs keeps its own, and libvirt makes the other one all the same."""
+    if entry.reason == "saved":
+        text = "its guest was saved to a file, which stays on its host"
+        raise HostRefused(text, host=source.name, target=_target(step.domain))
     leaving = Leaving(step, 0, begun=world.clock.monotonic(), at=world.clock.monotonic(), ended=True)
     try:
         target = _reached(world, source, step)
     except HostError as error:
         leaving.error = error
     else:
-        target.domains[step.uuid] = DomainEntry(_at_target(entry.config, step), boots=entry.boots)
+        there = DomainEntry(_at_target(entry.config, step), boots=entry.boots)
+        there.unowned, there.restricted = entry.unowned, entry.restricted
+        target.domains[step.uuid] = there
         if not entry.active:
             del source.domains[step.uuid]
         world.emit(step.target, "domain", step.domain, "defined")

@@ -72,6 +72,11 @@ class People:
         with self._world.lock:
             domains.stop(self._world, self._state, self.entry(name), "destroyed")
 
+    def save(self, name: str) -> None:
+        """As `virsh managedsave`."""
+        with self._world.lock:
+            domains.stop(self._world, self._state, self.entry(name), "saved")
+
     def crash(self, name: str) -> None:
         """QEMU is killed."""
         with self._world.lock:

@@ -49,15 +49,19 @@ class Moves:
     def arrived(self, move: Migration, at: float) -> None:
         """It is at the target: it is placed there, and its disks at the source are another's no more.
 
-        What was off for its move has yet to run there.
+        What was off has run as much as before, or has yet to run there if it is to be on.
         """
         step, run = move.step, self._connection.execute
         run(
-            "UPDATE placement SET host = ?, epoch = ?, since = ?, ran = ?, came_from = NULL, autostart = 0,"
+            "UPDATE placement SET host = ?, epoch = ?, since = ?, autostart = 0,"
             " marked_epoch = NULL, outran_at = NULL,"
             " drained_from = CASE WHEN ? THEN coalesce(drained_from, ?) END WHERE vm = ?",
-            (step.target, step.epoch, at, not step.cold, move.why == "drain", step.source, move.vm),
+            (step.target, step.epoch, at, move.why == "drain", step.source, move.vm),
         )
+        if not step.cold:
+            run("UPDATE placement SET ran = 1, came_from = NULL WHERE vm = ?", (move.vm,))
+        elif step.starts:
+            run("UPDATE placement SET ran = 0 WHERE vm = ?", (move.vm,))
         for disk in step.disks:
             run("INSERT OR IGNORE INTO left_volume VALUES (?, ?, ?, ?)", (move.vm, disk.pool, disk.volume, step.source))
             run(

@@ -20,13 +20,15 @@ class Drain(Struct, frozen=True):
     """How far a host in maintenance is emptied."""
 
     left: int
-    """VMs of ours that run there still, or are on their way there or from there."""
+    """VMs of ours that run there still, are on their way there or from there, or are off and to be moved now."""
     stuck: int
     """How many of them no other host takes, or may not be moved."""
     strangers: int
     """Guests that run there and are none of ours: they are left to people."""
     at_work: bool
     """Whether something is being done on it."""
+    off: int = 0
+    """VMs of ours that are off and stay on it."""
 
     @property
     def is_safe(self) -> bool:

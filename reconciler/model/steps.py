@@ -225,6 +225,8 @@ class MigrateDomain(Struct, frozen=True):
     """It has disks in pools that the specs call shared: libvirt's own doubts about them are set aside."""
     cold: bool = False
     """It is off at `source`, which is expected, and its definition alone goes: a later plan starts it. No `disks`."""
+    starts: bool = False
+    """With `cold`: whatever it ended by, it is to run there."""
     begun: bool = False
 
     @property

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.migration_disks import MovingDisks
 from reconciler.planner.ownership import Copy
@@ -26,19 +24,24 @@ def is_due(world: World, vm: VirtualMachine, copy: Copy) -> bool:
     return abs(world.now - placement.outran_at) < _REMEMBERED if copy.domain.active else not placement.ran
 
 
-def why_not(vm: VirtualMachine, disks: MovingDisks) -> str:
-    """Why it is never shut down for a move; empty if it may be."""
+def what_stays(disks: MovingDisks) -> str:
+    """Why it can't be moved while it is off: what is on its host alone; empty if it can."""
+    if disks.copy.domain.reason == "saved":
+        return f"its guest was saved to a file on {disks.copy.host}, and goes on there"
     local = [disk.config.target for disk in disks.local()]
     if local:
         kept = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"
         return f"{kept} on {disks.copy.host} alone, and only copied while it runs"
-    if vm.spec.firmware != "bios":
+    if disks.copy.domain.config.firmware != "bios" or disks.vm.spec.firmware != "bios":
         return f"its UEFI variables are on {disks.copy.host} alone, and only go along while it runs"
-    if vm.spec.run_strategy not in _RUN_AGAIN:
-        return f"nothing would start it again (runStrategy {vm.spec.run_strategy})"
     return ""
 
 
-def as_if_it_ran(copy: Copy) -> Copy:
-    """What was shut down for its move asks the same of hosts as while it ran."""
-    return Copy(copy.host, replace(copy.domain, state="running", live=copy.domain.config), copy.mark)
+def why_not(vm: VirtualMachine, disks: MovingDisks) -> str:
+    """Why it is never shut down for a move; empty if it may be."""
+    staying = what_stays(disks)
+    if staying:
+        return staying
+    if vm.spec.run_strategy not in _RUN_AGAIN:
+        return f"nothing would start it again (runStrategy {vm.spec.run_strategy})"
+    return ""

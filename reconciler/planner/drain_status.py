@@ -9,6 +9,7 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.plan import Plan
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import Drain
+from reconciler.model.steps import MigrateDomain
 from reconciler.planner.world import World
 
 SAFE = "safe to power off"
@@ -36,26 +37,45 @@ def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:
     running = {domain.name for domain in observed.domains.values() if domain.active}
     ours = {
         name
-        for name in running
-        if (mark := observed.domains[name].config.mark) is not None and mark.fleet == world.fleet
+        for name, domain in observed.domains.items()
+        if (mark := domain.config.mark) is not None and mark.fleet == world.fleet
     }
-    moving = {
+    leaving = {
         vm for vm, migration in world.ledger.migrations.items() if host.name in (migration.source, migration.target)
-    }
+    } | _about_to_leave(plan, host.name)
     stuck = {unmet.target.name for unmet in plan.unmet if unmet.reason in _IN_THE_WAY and unmet.severity == "blocked"}
     at_work = {str(ObjectRef("VirtualMachine", name)) for name in observed.domains} & world.ledger.in_flight
     return Drain(
-        left=len(ours | moving),
-        stuck=len(ours & stuck),
+        left=len(ours & running | leaving),
+        stuck=len(ours & running & stuck),
         strangers=len(running - ours),
         at_work=bool(at_work) or any(action.host == host.name for action in plan.actions),
+        off=len(ours - running - leaving),
     )
+
+
+def _about_to_leave(plan: Plan, host: str) -> set[str]:
+    """VMs that are to be moved from there now, or once it is their turn."""
+    moved = {
+        action.target.name
+        for action in plan.actions
+        if isinstance(action.step, MigrateDomain) and action.step.source == host
+    }
+    return moved | {
+        unmet.target.name
+        for unmet in plan.unmet
+        if unmet.reason == "move-waits" and unmet.host == host and unmet.target.kind == "VirtualMachine"
+    }
 
 
 def drain_words(drain: Drain) -> str:
     """`safe to power off`, or what there is left to do."""
     if drain.is_safe:
-        return SAFE
+        return (
+            f"{SAFE}; {_some(drain.off, 'VM')} that {'is' if drain.off == 1 else 'are'} off on it"
+            if drain.off
+            else SAFE
+        )
     if not drain.left:
         return f"empty, but for {_some(drain.strangers, 'unmanaged guest')}" if drain.strangers else "being emptied"
     stuck = f", {drain.stuck} of them can't be moved" if drain.stuck else ""

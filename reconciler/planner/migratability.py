@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.model.abilities import CpuQuestion, HostAbilities
+from reconciler.model.fleet_cpu import cpu_at_boot
 from reconciler.model.identity import disk_volume
 from reconciler.model.quantities import approximate_size
 from reconciler.model.virtual_machine import VirtualMachine
@@ -24,13 +25,12 @@ _STATES: Final = {
 
 
 def obstacle(world: World, facilities: Facilities, vm: VirtualMachine, copy: Copy, room: Room) -> str:
-    """Why `vm`, which is `copy`, can't go to the room's host; empty if it can. The first that says no is the reason."""
-    if room.host.name == copy.host:
-        return "it is there"
+    """Why `vm`, which is `copy`, can't go to the room's host; empty if it can. The first that says no is the reason.
+
+    Whether it can leave its own host at all is asked before (`bound`).
+    """
     return (
-        bound(copy)
-        or reject(world, facilities, vm, room)
-        or _taken(world, vm, room.host.name)
+        reject(world, facilities, vm, room)
         or _route(world, copy.host, room.host.name)
         or _hypervisor(world, copy, room.host.name)
         or _local_disks(world, vm, copy.host, room.host.name)
@@ -49,16 +49,12 @@ def as_it_runs(vm: VirtualMachine, copy: Copy) -> VirtualMachine:
 
 def bound(copy: Copy) -> str:
     """Why it can't leave its host, wherever it would go; empty if it can."""
-    if not copy.domain.active:
-        return "it is off: only running VMs are moved"
     devices = [found for found in copy.domain.restricted if found.startswith(_BOUND_TO_ITS_HOST)]
     if devices:
         return f"{', '.join(devices)} can't be moved"
-    return _STATES.get(copy.domain.state, "")
-
-
-def _taken(world: World, vm: VirtualMachine, host: str) -> str:
-    return "another domain has its name there" if host in world.foreign.names.get(vm.name, ()) else ""
+    if copy.domain.state in ("running", "shutoff"):
+        return ""
+    return _STATES.get(copy.domain.state, f"it is {copy.domain.state}")
 
 
 def _route(world: World, source: str, target: str) -> str:
@@ -79,7 +75,9 @@ def _hypervisor(world: World, copy: Copy, target: str) -> str:
 
 
 def _cpu(here: HostAbilities | None, there: HostAbilities, copy: Copy) -> str:
-    kind, cpu = copy.domain.config.domain_type, copy.domain.cpu
+    """Of what is off only that is asked for which a host lacks for certain; the rest is as for a new VM."""
+    kind = copy.domain.config.domain_type
+    cpu = copy.domain.cpu if copy.domain.active else cpu_at_boot(copy.domain.config)
     if cpu is None:
         return ""
     if cpu.mode in ("host-passthrough", "maximum"):
@@ -103,7 +101,7 @@ def _local_disks(world: World, vm: VirtualMachine, source: str, target: str) -> 
         name = disk_volume(world.fleet, vm.name, disk.name, disk.format)
         if there is None or there.volumes is None or here is None or here.volumes is None:
             return f"pool {disk.pool} could not be looked at"
-        if name in there.volumes and not world.is_unfinished(disk.pool, name, target):
+        if name in there.volumes:
             return f"a disk {disk.name} of it is there already"
         known = here.volumes.get(name)
         wanted[disk.pool] = wanted.get(disk.pool, 0) + (known.capacity if known else disk.size or 0)

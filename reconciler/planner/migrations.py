@@ -28,7 +28,7 @@ from reconciler.planner.shutdowns import shut_down
 from reconciler.planner.world import World
 
 Manner = Literal["live", "cold", "off"]
-"""As it runs; shut down for it; or off for that already."""
+"""As it runs; shut down for it; or off already."""
 _COLD: Final = "cold"
 """The part of such an action: that a live one failed does not hold it up."""
 _TRIES_WHILE_OFF: Final = 2
@@ -57,15 +57,16 @@ class Mover(Struct, frozen=True):
         only: Collection[str] | None = None,
         after: Iterable[str] = (),
         manner: Manner = "live",
+        starts: bool = False,
     ) -> Verdict:
-        """Have `vm` go from where its `copy` runs to the best other host; `detail` says why, in a few words.
+        """Have `vm` go from where its `copy` is to the best other host; `detail` says why, in a few words.
 
         `only` are hosts to choose from, `after` are actions that come first: all that the plan does to the VM where it
-        is has to be among them. Returns the host that it goes to; or why each does not take it, with nothing planned
-        (where it can leave its host for none, all say so).
+        is has to be among them; `starts`: it is off, and to be on. Returns the host that it goes to; or why each does
+        not take it, with nothing planned (where it can leave its host for none, all say so).
 
-        Planned are bases and the seed that it needs there, and one MigrateDomain (sign `move`; disruption `migrate`, or
-        `reboot` where the VM may be, or is, shut down for it).
+        Planned are bases and the seed that it needs there, and one MigrateDomain (sign `move`; disruption `migrate`,
+        `reboot` where the VM may be, or is, shut down for it, or `none` for what is off).
         """
         vm, disks = as_it_runs(vm, copy), MovingDisks(self.world, self.facilities, vm, copy)
         out = {name: why_not for name, why_not in self._out(vm, copy, disks, only, manner).items() if why_not}
@@ -76,7 +77,8 @@ class Mover(Struct, frozen=True):
         if manner == "live":
             self._move_live(vm, copy, disks, verdict.host, why, detail, after)
         else:
-            self._move_cold(vm, copy, disks, verdict.host, why, detail, after, is_off=manner == "off")
+            starts = starts or manner == "cold"
+            self._move_cold(vm, copy, disks, verdict.host, why, detail, after, is_off=manner == "off", starts=starts)
         return verdict
 
     def why_not_cold(self, vm: VirtualMachine, copy: Copy) -> str:
@@ -110,16 +112,22 @@ class Mover(Struct, frozen=True):
         return {name: self._why_not(vm, copy, disks, name, stuck, only, manner) for name in self.rooms}
 
     def why_stuck(self, vm: VirtualMachine, copy: Copy) -> str:
-        """Why the VM can't leave its host for any other while it runs; empty if it can."""
+        """Why the VM can't leave its host for any other as it is now; empty if it can."""
+        disks = MovingDisks(self.world, self.facilities, vm, copy)
+        return self._why_bound(vm, copy, disks) or ("" if copy.domain.active else cold_moves.what_stays(disks))
+
+    def goes_only_as_it_runs(self, vm: VirtualMachine, copy: Copy) -> bool:
+        """Whether all that keeps it is that it is off."""
+        disks = MovingDisks(self.world, self.facilities, vm, copy)
+        return not copy.domain.active and not self._why_bound(vm, copy, disks) and bool(cold_moves.what_stays(disks))
+
+    def _why_bound(self, vm: VirtualMachine, copy: Copy, disks: MovingDisks) -> str:
         if not copy.domain.persistent:
             return "it is transient; it is defined first"
         namesakes = {*self.world.foreign.names.get(vm.name, ()), *self._of_its_uuid(copy)}
         if namesakes:
             return f"another domain has its name or UUID, on {', '.join(sorted(namesakes))}"
-        stuck = bound(copy)
-        if not stuck and copy.domain.state != "running":
-            stuck = f"it is {copy.domain.state}"
-        return stuck or MovingDisks(self.world, self.facilities, vm, copy).why_stuck()
+        return bound(copy) or disks.why_stuck()
 
     def _of_its_uuid(self, copy: Copy) -> tuple[str, ...]:
         return tuple(place.host for place in self.world.foreign.uuids.get(copy.domain.uuid, ()))
@@ -174,7 +182,14 @@ class Mover(Struct, frozen=True):
             step = replace(step, rules=replace(step.rules, fallback="abort"))
         limit = format_duration(step.rules.deadline)
         told = f"; not there within {limit}, it is shut down and started there" if may_reboot else ""
-        self._act(step, vm, why, f"move from {copy.host}: {detail}{told}", (*after, *made), is_reboot=may_reboot)
+        self._act(
+            step,
+            vm,
+            why,
+            f"move from {copy.host}: {detail}{told}",
+            (*after, *made),
+            "reboot" if may_reboot else "migrate",
+        )
 
     def _move_cold(
         self,
@@ -187,6 +202,7 @@ class Mover(Struct, frozen=True):
         after: Iterable[str],
         *,
         is_off: bool,
+        starts: bool,
     ) -> None:
         """Where it runs still it is shut down first; the next plan starts it where it has come to."""
         _, made = disks.copies(self.draft, host)
@@ -204,8 +220,9 @@ class Mover(Struct, frozen=True):
                 after=first,
             )
             first = (*first, stop)
-        step = replace(self._step(vm, copy, disks, host, ()), cold=True)
-        self._act(step, vm, why, f"move from {copy.host} while it is off: {detail}", first, is_reboot=True)
+        step = replace(self._step(vm, copy, disks, host, ()), cold=True, starts=starts)
+        detail = f"move from {copy.host} while it is off: {detail}"
+        self._act(step, vm, why, detail, first, "none" if is_off else "reboot")
 
     def _step(
         self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, host: str, copies: tuple[DiskCopy, ...]
@@ -233,11 +250,9 @@ class Mover(Struct, frozen=True):
         why: Why,
         detail: str,
         after: Iterable[str],
-        *,
-        is_reboot: bool,
+        disruption: Disruption,
     ) -> None:
         facilities = self.facilities
-        disruption: Disruption = "reboot" if is_reboot else "migrate"
         ready = [facilities.network_actions.get((nic.network, step.target)) for nic in vm.spec.networks]
         ready += [facilities.pool_actions.get((disk.pool, step.target)) for disk in vm.spec.disks]
         self.draft.act(

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from reconciler.model.plan import Why
+from reconciler.model.plan import Severity, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
@@ -26,7 +26,7 @@ _TRIES: Final = 3
 
 
 class Wish(Struct, frozen=True):
-    """A VM that is to leave its host: it runs, or was shut down for that."""
+    """A VM that is to leave its host."""
 
     vm: VirtualMachine
     copy: Copy
@@ -36,8 +36,14 @@ class Wish(Struct, frozen=True):
     """What is wrong with where it is: `which is in maintenance`."""
     after: tuple[str, ...] = ()
     """Actions that this plan does to it where it is."""
-    is_off: bool = False
-    """It was shut down for its move; `copy` is as if it ran."""
+    starts: bool = False
+    """It is off, and to be on."""
+    was: str = ""
+    """How it went off that is to be on, as in `; somebody had forced it off`."""
+
+    @property
+    def is_off(self) -> bool:
+        return not self.copy.domain.active
 
     @property
     def target(self) -> ObjectRef:
@@ -45,9 +51,10 @@ class Wish(Struct, frozen=True):
 
     @property
     def urgency(self) -> tuple[object, ...]:
-        """Hosts that are emptied first; then by priority, the largest first while there is room for it."""
+        """Hosts that are emptied first, of those what is missed, then what runs; by priority, the largest first."""
         size = self.vm.spec.max_memory or self.vm.spec.memory
-        return (self.why != "drain", -self.vm.spec.ha.priority, -size, self.vm.name)
+        need = 0 if self.starts else 2 if self.is_off else 1
+        return (self.why != "drain", need, -self.vm.spec.ha.priority, -size, self.vm.name)
 
 
 class Berths(Struct):
@@ -89,7 +96,8 @@ def plan_moves(mover: Mover, wishes: Iterable[Wish]) -> None:
         _Leaving(mover, berths, wish).plan()
     if world.policy.failback:
         _bring_back(mover, berths, {wish.vm.name for wish in wanted})
-    if world.policy.balance.enabled and not wanted and not mover.draft.actions and _is_calm(world):
+    is_urged = any(not wish.is_off for wish in wanted)
+    if world.policy.balance.enabled and not is_urged and not mover.draft.actions and _is_calm(world):
         _even_out(mover, berths)
 
 
@@ -176,9 +184,11 @@ class _Leaving(Struct, frozen=True):
 
     def _go(self) -> None:
         wish = self.wish
-        detail, manner = f"it is on {wish.copy.host}, {wish.reason}", self._manner()
+        detail, manner = f"it is on {wish.copy.host}, {wish.reason}{wish.was}", self._manner()
         after = tuple(action for action in wish.after if action not in self._starts())
-        verdict = self.mover.plan_move(wish.vm, wish.copy, why=wish.why, detail=detail, after=after, manner=manner)
+        verdict = self.mover.plan_move(
+            wish.vm, wish.copy, why=wish.why, detail=detail, after=after, manner=manner, starts=wish.starts
+        )
         if verdict.host is not None:
             self._start_no_more()
         if verdict.host is None:
@@ -209,7 +219,7 @@ class _Leaving(Struct, frozen=True):
         wish = self.wish
         seen = {**obstacles, **dict.fromkeys(self._world.unread, "can't be read")}
         shuts_down = wish.why == "drain" and wish.vm.spec.placement.on_drain == "shutdown"
-        runs = wish.copy.domain.state == "running" and not wish.is_off
+        runs = wish.copy.domain.state == "running"
         if shuts_down and runs and not wish.after and self._is_certain(seen):
             self._shut_down()
             return
@@ -217,11 +227,20 @@ class _Leaving(Struct, frozen=True):
             return
         own = self.mover.why_stuck(wish.vm, wish.copy)
         hint = "make room, or change what stands in the way"
-        if wish.why == "drain":
+        if self.mover.goes_only_as_it_runs(wish.vm, wish.copy):
+            hint = self._how_to_have_it_run()
+        elif wish.why == "drain" and not wish.is_off:
             hint += "; placement.onDrain: shutdown would shut it down"
         kept_on = self.mover.why_not_cold(wish.vm, wish.copy) if runs and self._is_due() else ""
         kept_on = kept_on and f"; it is not shut down for a move: {kept_on}"
         self._stays((own or "no other host takes it") + kept_on, hint, () if own else tuple(sorted(seen.items())))
+
+    def _how_to_have_it_run(self) -> str:
+        source = self.wish.copy.host
+        again = "and in maintenance again it is moved as it runs"
+        if self.wish.starts:
+            return f"sooner: Host {source} cordoned starts it there, {again}"
+        return f"to have it moved: Host {source} cordoned, the VM started there, {again}"
 
     def _is_certain(self, obstacles: Mapping[str, str]) -> bool:
         """Whether no other host will take it, as far as one can know: who has not answered may yet."""
@@ -253,12 +272,17 @@ class _Leaving(Struct, frozen=True):
         self.mover.draft.wait(self.wish.target, "move-waits", detail, host=source)
 
     def _stays(self, why: str, hint: str, rejections: tuple[tuple[str, str], ...] = ()) -> None:
-        source = self.wish.copy.host
+        wish, source = self.wish, self.wish.copy.host
+        severity: Severity = "blocked" if wish.why == "drain" else "waiting"
+        reason = wish.reason
+        if wish.is_off:
+            severity, reason = "waiting" if wish.starts else "info", f"{reason}, and off"
+            why += f"; it is started once {source} is active" if wish.starts else ""
         self.mover.draft.wait(
-            self.wish.target,
+            wish.target,
             "not-wanted-here",
-            f"it is on {source}, {self.wish.reason}; {why}",
-            severity="blocked" if self.wish.why == "drain" else "waiting",
+            f"it is on {source}, {reason}; {why}",
+            severity=severity,
             host=source,
             hint=hint,
             per_host=rejections,

@@ -66,8 +66,8 @@ def _why_not(subject: Subject, action: Action, step: MigrateDomain) -> Iterator[
     host = subject.desired.hosts.get(step.target)
     if domain is None or mark is None or not subject.is_ours(domain) or not _may_set_out(subject, action, step, domain):
         yield f"it {'is not off' if step.cold else 'does not run'} on {step.source} as ours"
-    if step.cold and step.disks:
-        yield "disks are only copied while it runs"
+    if step.cold and (step.disks or (domain is not None and domain.config.firmware != "bios")):
+        yield f"part of it would stay on {step.source}: that only goes along while it runs"
     if {*subject.known_at.get(step.uuid, ()), *subject.known_at.get(step.domain, ())} != {step.source}:
         yield "there is another domain of its name or UUID"
     if placement is None or placement.host != step.source:

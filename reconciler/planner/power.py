@@ -46,17 +46,26 @@ class Power(OneCopy, frozen=True):
         elif self._should_start():
             self._start_if_it_may(config, after)
 
+    def is_to_run(self) -> bool:
+        """Whether it is wanted on, wherever it is; asked of what is off."""
+        strategy, domain = self.vm.spec.run_strategy, self.copy.domain
+        if strategy == "Always" or self._start_failed():
+            return strategy != "Halted"
+        is_over = domain.state == "crashed" or domain.reason in _FAILED or self._is_yet_to_run()
+        return strategy == "RerunOnFailure" and is_over
+
+    def how_it_went_off(self) -> str:
+        """As in `; somebody had forced it off`; empty where that is nothing to be told."""
+        domain = self.copy.domain
+        ended: Why = "drift" if domain.reason == "destroyed" else "ended" if ended_by_itself(domain) else "run-strategy"
+        return self._what_was_before(ended)
+
     def _should_start(self) -> bool:
         if self._is_drained():
             return False
-        strategy, domain = self.vm.spec.run_strategy, self.copy.domain
-        if strategy == "Always" or self._start_failed():
+        if self.is_to_run():
             return True
-        if strategy != "RerunOnFailure":
-            return False
-        if domain.state == "crashed" or domain.reason in _FAILED or self._is_yet_to_run():
-            return True
-        if domain.reason in _FORGOTTEN:
+        if self.vm.spec.run_strategy == "RerunOnFailure" and self.copy.domain.reason in _FORGOTTEN:
             self._report_unknown_end()
         return False
 

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 
 from reconciler.model.abilities import CpuQuestion
 from reconciler.model.desired_state import DesiredState
-from reconciler.model.fleet_cpu import cpu_of_text
+from reconciler.model.fleet_cpu import cpu_at_boot, cpu_of_text
 from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
 from reconciler.model.policy import Policy
@@ -32,17 +32,17 @@ def questions(
         for name, observed in inventory.hosts.items()
         if (host := desired.hosts.get(name)) is not None
         for vm, domain in _ours(desired, policy.fleet, host, observed, None if all_may_move else bound)
-        # What was shut down for its move is off, and moves on as it is.
-        if (domain.active or policy.migration.fallback == "cold")
+        # What is off moves too where its host is emptied, or where it was shut down for that.
+        if (domain.active or everything or host.spec.state == "maintenance" or policy.migration.fallback == "cold")
         and (all_may_move or host.spec.state == "maintenance" or _may_break_a_rule(vm, host, desired, observed))
     ]
     in_use = baselines_in_use(desired, inventory, policy.fleet)
     if not movers and not baseline_kinds(desired):
         return _NONE
     asked = frozenset(
-        CpuQuestion(domain.cpu, domain.config.domain_type)
+        CpuQuestion(cpu, domain.config.domain_type)
         for domain in movers
-        if domain.cpu is not None and domain.cpu.is_bound
+        if (cpu := domain.cpu if domain.active else cpu_at_boot(domain.config)) is not None and cpu.is_bound
     ) | {CpuQuestion(cpu_of_text(text), kind) for kind, text in in_use.items()}
     return dict.fromkeys(inventory.hosts, asked)
 

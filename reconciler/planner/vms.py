@@ -14,7 +14,6 @@ from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StopDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
-from reconciler.planner.cold_moves import as_if_it_ran
 from reconciler.planner.collisions import report_mac_collision
 from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
@@ -31,6 +30,7 @@ from reconciler.planner.moves import Wish
 from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
+from reconciler.planner.power import Power
 from reconciler.planner.two_copies import which_is_left_over
 from reconciler.planner.unwanted import broken_rule, is_drained
 from reconciler.planner.world import World
@@ -49,7 +49,7 @@ class VmPlanner(Struct, frozen=True):
     copies: tuple[Copy, ...]
     """Its domains in sight."""
     wishes: list[Wish]
-    """Running VMs that are to leave their hosts; this one is added if it is."""
+    """VMs that are to leave their hosts; this one is added if it is."""
 
     @property
     def target(self) -> ObjectRef:
@@ -178,7 +178,7 @@ class VmPlanner(Struct, frozen=True):
             hint = NextCommand("validate")
         else:
             detail = f"it was placed on {placement.host}, which is no longer in the specs{idle}"
-            hint = f"put Host {placement.host} back until its VMs are elsewhere; cordoned, it starts those that are off"
+            hint = f"put Host {placement.host} back until its VMs are elsewhere: in maintenance it is emptied"
         self.draft.wait(self.target, "host-unread", detail, host=placement.host, hint=hint)
         return True
 
@@ -283,24 +283,20 @@ class VmPlanner(Struct, frozen=True):
         is_stopped = any(isinstance(self.draft.actions[action].step, StopDomain) for action in acted)
         if is_stopped or (copy.domain.active and self.vm.spec.run_strategy == "Halted"):
             return  # what it is then is for the next plan
-        why: Why = "drain" if drained else "placement-rule"
-        if copy.domain.active:
-            self.wishes.append(Wish(as_it_runs(self.vm, copy), copy, why, reason, acted))
+        is_due = cold_moves.is_due(self.world, self.vm, copy) and self.vm.spec.run_strategy != "Halted"
+        if copy.domain.active or drained or is_due:
+            why: Why = "drain" if drained else "placement-rule"
+            power = Power(self.world, self.facilities, self.draft, self.vm, copy)
+            starts = not copy.domain.active and (is_due or power.is_to_run())
+            was = power.how_it_went_off() if starts and not is_due else ""
+            self.wishes.append(Wish(as_it_runs(self.vm, copy), copy, why, reason, acted, starts, was))
             return
-        if cold_moves.is_due(self.world, self.vm, copy) and self.vm.spec.run_strategy != "Halted":
-            again = as_if_it_ran(copy)
-            self.wishes.append(Wish(as_it_runs(self.vm, again), again, why, reason, acted, is_off=True))
-            return
-        is_missed = drained and self.vm.spec.run_strategy == "Always"
-        waits = f"it is started once {copy.host} is active" if is_missed else "only running VMs are moved"
-        sooner = f"sooner: Host {copy.host} cordoned starts it there, and in maintenance again it is moved as it runs"
         self.draft.wait(
             self.target,
             "not-wanted-here",
-            f"it is on {copy.host}, {reason}, and off: {waits}",
-            severity="waiting" if is_missed else "info",
+            f"it is on {copy.host}, {reason}, and off: only running VMs are moved",
+            severity="info",
             host=copy.host,
-            hint=sooner if is_missed else "",
         )
 
     def _uri(self, host: str) -> str:

@@ -33,6 +33,8 @@ class Ground:
     """Simulated time alone passes by being told so."""
     lose_other: Callable[[], None]
     """Have the other host answer no call any more."""
+    save_guest: Callable[[str], None]
+    """As `virsh managedsave`."""
     read_local: Callable[[str, str], bytes] | None = None
     """Content of a file in that folder, by host; None where files have no content."""
 
@@ -68,6 +70,7 @@ def _on_libvirt(request: pytest.FixtureRequest) -> Ground:
         other_address=other.address,
         pass_time=lambda _seconds: None,
         lose_other=other.stop_libvirtd,
+        save_guest=lambda name: here.virsh("managedsave", name) and None,
         read_local=lambda name, file: (lab.host(name).local / "vms" / file).read_bytes(),
     )
 
@@ -89,6 +92,7 @@ def _on_simulated_hosts(_: pytest.FixtureRequest) -> Ground:
         other_address="h2.example",
         pass_time=clock.advance,
         lose_other=lambda: fleet.power_off("h2"),
+        save_guest=fleet.people("h1").save,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 from msgspec.structs import replace
 
-from reconciler.errors import LeadLost
+from reconciler.errors import HostRefused, LeadLost
 from reconciler.hypervisor.interface import MigrationCall
 from reconciler.model.domain import DiskConfig, DomainConfig
 from reconciler.model.migration import DiskCopy, MigrationJob, MigrationRules
@@ -203,6 +203,18 @@ def test_a_domain_that_is_off_goes_as_its_definition_with_its_new_epoch(ground: 
     assert (there.state, there.persistent) == ("shutoff", True)
     assert there.config.mark == replace(config.mark, epoch=2)  # type: ignore[type-var]
     assert ground.host.domain_by_name("web-1") is None
+
+
+def test_a_guest_that_was_saved_to_a_file_stays_with_it(ground: Ground) -> None:
+    """Libvirt would move the definition, and forget what the guest was doing."""
+    _running(ground, domain_config())
+    ground.save_guest("web-1")
+
+    with pytest.raises(HostRefused, match="saved to a file"):
+        ground.host.begin_migration(replace(_step(ground), cold=True))
+
+    assert ground.host.domain(UUID).reason == "saved"
+    assert ground.other.domain_by_name("web-1") is None
 
 
 def test_of_a_domain_that_runs_after_all_the_definition_goes_and_it_runs_on(ground: Ground) -> None:

@@ -46,13 +46,14 @@ def test_a_host_is_emptied_and_safe_to_power_off(fresh_lab: Lab, tmp_path: Path)
         if name == "web-3":
             spec = spec.replace("model: maximum", "model: fleet-baseline")
         controller.write(f"vms/{name}.yaml", spec)
+    controller.write("vms/off-1.yaml", vm_spec("off-1", extra="runStrategy: Halted"))
     controller.apply()
     wait_for(lambda: min(ticks(lab, name) for name in _VMS) >= 3, 180, "they have not booted")
     assert all(running(lab, name) == ["h1"] for name in _VMS)
 
     movable = controller.run("status", "--migratability", "--json").json()
     assert {vm["name"]: [host["reason"] for host in vm["hosts"]] for vm in movable} == {
-        name: ["cordoned", "cordoned"] for name in _VMS
+        name: ["cordoned", "cordoned"] for name in (*_VMS, "off-1")
     }
 
     # -- by hand, two at a time ------------------------------------------------------------------------------------
@@ -60,9 +61,10 @@ def test_a_host_is_emptied_and_safe_to_power_off(fresh_lab: Lab, tmp_path: Path)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda name: _migrate_by_hand(h1, h2, name), _VMS))
     by_hand = time.monotonic() - begun
+    h1.virsh("migrate", "--offline", "--p2p", "--persistent", "--undefinesource", "off-1", h2.uri)
     _states(lab, controller, h2="cordoned", h3="cordoned")
     controller.apply()
-    assert all(homes(lab, name) == ["h2"] for name in _VMS)
+    assert all(homes(lab, name) == ["h2"] for name in (*_VMS, "off-1"))
 
     # -- by its spec -----------------------------------------------------------------------------------------------
     daemon = controller.start("run", log=tmp_path / "daemon.log")
@@ -81,9 +83,12 @@ def test_a_host_is_emptied_and_safe_to_power_off(fresh_lab: Lab, tmp_path: Path)
     print(f"emptied in {by_spec:.2f} s, by hand in {by_hand:.2f} s: {by_spec / by_hand:.2f} times")
     assert told["message"] == "safe to power off"
     assert h2.virsh("list", "--all", "--name").split() == []
-    assert all(homes(lab, name) == ["h1"] for name in _VMS)
+    assert all(homes(lab, name) == ["h1"] for name in (*_VMS, "off-1"))
     assert all(len(boots(lab, name)) == 1 for name in _VMS)
     assert controller.plan()["actions"] == []
+    controller.write("vms/off-1.yaml", vm_spec("off-1"))
+    controller.apply()
+    assert running(lab, "off-1") == ["h1"]
 
 
 def _safe(controller: Controller) -> dict[str, Any] | None:

@@ -336,8 +336,9 @@ class _World:
         for nic in live.nics:
             assert self.hosts[step.target].networks[nic.network].active
         self._remove(step.source, domain.name)
-        running = None if step.cold else live
-        self._set(step.target, replace(domain, config=config, live=running, fingerprint=fingerprint_of(config)))
+        moved = replace(domain, config=config, live=live, fingerprint=fingerprint_of(config))
+        moved = replace(moved, live=None, reason="unknown") if step.cold else moved
+        self._set(step.target, moved)
         self.placements[domain.name] = replace(
             self.placements[domain.name],
             host=step.target,
@@ -347,7 +348,7 @@ class _World:
             autostart=False,
             marked_epoch=None,
             outran_at=None,
-            ran=not step.cold,
+            ran=not step.cold or (self.placements[domain.name].ran and not step.starts),
         )
 
     def _undefine(self, host: str, step: steps.UndefineDomain) -> None:

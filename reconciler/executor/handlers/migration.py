@@ -142,7 +142,7 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
 
 def _how_it_went(step: MigrateDomain, context: ActionContext) -> str:
     if step.cold:
-        return "moved while it was off"
+        return ""  # the action says why it was off
     job = None
     with suppress(HostError):
         job = context.host_named(step.target).finished_migration(step.uuid)

@@ -236,7 +236,7 @@ def test_a_vm_that_is_off_for_its_move_goes_and_is_off_there_until_it_is_started
     outcome = moved(bench, COLD)
 
     placement = bench.ledger.placement("web")
-    assert (outcome.status, outcome.message) == ("done", "moved while it was off")
+    assert outcome.status == "done", outcome
     assert bench.h1.domain_by_name("web") is None
     assert bench.h2.domain(UUID).state == "shutoff"
     assert placement is not None

@@ -72,10 +72,21 @@ def test_a_vm_that_has_arrived_is_placed_there_and_has_left_its_disks(ledger: Le
     assert view.left_behind == {DoomedVolume("web", "local", DISK.volume, "h1")}
 
 
-def test_a_vm_that_was_off_for_its_move_has_yet_to_run_where_it_has_come_to(ledger: Ledger) -> None:
-    ledger.note_arrived(replace(MOVE, step=replace(STEP, cold=True)), 1010.0)
+def test_a_vm_that_was_off_and_is_to_be_on_has_yet_to_run_where_it_has_come_to(ledger: Ledger) -> None:
+    ledger.note_arrived(replace(MOVE, step=replace(STEP, cold=True, starts=True)), 1010.0)
 
     assert not ledger.view().placements["web"].ran
+
+
+def test_a_vm_that_was_off_and_stays_so_has_run_as_before_and_may_be_where_it_was_recovered_from(
+    ledger: Ledger,
+) -> None:
+    ledger.record_placement("web", "h1", 2, 1000.0, came_from="h9")
+
+    ledger.note_arrived(replace(MOVE, step=replace(STEP, cold=True, epoch=3)), 1010.0)
+
+    placement = ledger.view().placements["web"]
+    assert (placement.host, placement.ran, placement.came_from) == ("h2", True, "h9")
 
 
 def test_a_move_that_took_too_long_is_remembered_until_the_vm_is_elsewhere(ledger: Ledger) -> None:

@@ -133,11 +133,11 @@ def test_a_vm_is_moved_as_it_runs_where_that_was_not_asked_for_or_is_long_ago(po
     assert not step_of(moment).cold
 
 
-def test_a_vm_that_is_off_for_another_reason_stays_off_on_a_host_that_is_emptied() -> None:
-    moment = was_shut_down(fleet())
-    halted = outran(moment, ran=True)
+def test_a_vm_that_is_off_for_another_reason_is_not_moved_for_a_rule_before_it_runs() -> None:
+    rule = fleet(state="active").with_specs(vm(placement={"hosts": ["h2"]}), without=["VirtualMachine/web"])
+    moment = outran(was_shut_down(rule), ran=True)
 
-    assert halted.kinds("VirtualMachine/web") == []
+    assert moment.kinds("VirtualMachine/web") == ["start-domain"]
 
 
 def test_a_cold_move_on_record_is_followed_under_its_own_name() -> None:

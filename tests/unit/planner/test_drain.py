@@ -12,8 +12,6 @@ from reconciler.model.policy import Migration, Policy
 from reconciler.model.steps import MigrateDomain, StopDomain
 from tests.support.fleets import FLEET, GIB, NOW, Spec, Story, host, story, vm
 
-_SHARED = [{"name": "root", "pool": "vms", "image": "debian", "size": "10GiB"}]
-
 
 def fleet(*vms: Spec, hosts: int = 3, **fields: object) -> Story:
     """VMs that all run on h1, whose disks are shared; then h1 goes into maintenance."""
@@ -153,18 +151,11 @@ def test_a_vm_takes_room_on_both_hosts_while_it_moves() -> None:
     assert half.unmet("VirtualMachine/b")["not-wanted-here"].per_host == (("h2", "memory −3GiB"),)
 
 
-def test_a_vm_that_is_off_stays_and_is_named() -> None:
-    there = fleet(vm(runStrategy="Halted"))
-
-    assert there.plan().empty
-    assert there.unmet()["not-wanted-here"].severity == "info"
-
-
-def test_a_vm_that_is_to_be_off_is_shut_down_and_not_moved() -> None:
+def test_a_vm_that_is_to_be_off_is_shut_down_before_it_is_moved() -> None:
     there = fleet(vm()).with_specs(vm(runStrategy="Halted"))
 
     assert there.kinds("VirtualMachine/web") == ["stop-domain"]
-    assert there.applied().plan().empty
+    assert moves(there.applied()) == {"web": "h2"}
 
 
 def test_a_held_vm_is_not_moved() -> None:
@@ -257,16 +248,3 @@ def test_a_drain_taken_back_half_way_leaves_vms_where_they_are() -> None:
     back = drained.with_specs(host("h1"), without=["Host/h1"])
 
     assert back.plan().empty
-
-
-def test_a_vm_that_is_off_on_a_host_in_maintenance_gets_away_from_it_as_the_hint_says() -> None:
-    off = fleet(vm(), hosts=2)
-    off = off.with_domain(replace(off.domain(), state="shutoff", reason="destroyed", live=None))
-
-    hint = off.unmet()["not-wanted-here"].hint
-    started = settled(off.with_specs(host("h1", state="cordoned"), without=["Host/h1"]))
-    moved = settled(started.with_specs(host("h1", state="maintenance"), without=["Host/h1"]))
-
-    assert "Host h1 cordoned starts it there, and in maintenance again it is moved" in hint
-    assert running_on(started)["h1"] == ["web"]
-    assert running_on(moved) == {"h1": [], "h2": ["web"]}

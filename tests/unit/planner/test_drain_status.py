@@ -35,8 +35,11 @@ def test_an_empty_host_is_safe_to_power_off() -> None:
     assert of_h1(done).message == "safe to power off"
 
 
-def test_vms_that_are_off_are_no_reason_to_wait() -> None:
-    assert drain(fleet(vm(runStrategy="Halted"))).is_safe
+def test_vms_that_are_off_and_stay_are_no_reason_to_wait_and_are_told_of() -> None:
+    there = fleet(vm("a", runStrategy="Halted", placement={"onDrain": "block"}), vm("b", runStrategy="Halted"))
+
+    assert drain(there.applied()).is_safe
+    assert of_h1(there.applied()).message == "safe to power off; 1 VM that is off on it"
 
 
 def test_vms_that_can_not_be_moved_are_counted() -> None:

@@ -97,8 +97,11 @@ def test_a_guest_that_does_not_run_stays(state: str, told: str) -> None:
     assert verdicts(seen(running(), state=state)) == {"h2": told}
 
 
-def test_a_vm_that_is_off_stays() -> None:
-    assert verdicts(running(vm(runStrategy="Halted"))) == {"h2": "it is off: only running VMs are moved"}
+def test_a_vm_that_is_off_goes_where_all_its_disks_are() -> None:
+    stays = "its disk vda is on h1 alone, and only copied while it runs"
+
+    assert verdicts(running(vm(runStrategy="Halted"), shared=False)) == {"h2": stays}
+    assert verdicts(running(vm(runStrategy="Halted"))) == {"h2": ""}
 
 
 def test_a_host_whose_address_means_something_on_the_controller_alone_can_not_be_reached() -> None:
