@@ -17,7 +17,6 @@ from reconciler.cli.terminal import Terminal, stdout_terminal
 from reconciler.cli.words import count
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
-from reconciler.errors import StoreUnavailable
 from reconciler.fencing.secrets import Credentials
 
 
@@ -74,8 +73,6 @@ def _with_some_ledger(settings: Settings) -> tuple[Settings, bool]:
     """Settings that the hosts can be asked with, whatever etcd does; and whether the ledger goes with them."""
     if settings.etcd is None:
         return settings, True
-    try:
-        import_module("reconciler.cli.leader").leader_now(settings)
-    except StoreUnavailable:
+    if not import_module("reconciler.cli.shared").answers(settings):
         return replace(settings, etcd=None), False
     return settings, True

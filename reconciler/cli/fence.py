@@ -18,7 +18,7 @@ from reconciler.cli.invocation import Invocation
 from reconciler.cli.ledger_doubts import warn_of_ledger
 from reconciler.cli.outside import Outside
 from reconciler.cli.tables import json_text, table
-from reconciler.cli.terminal import stdout_terminal
+from reconciler.cli.terminal import stdout_terminal, warn
 from reconciler.cli.words import count
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
@@ -141,9 +141,7 @@ def _warn_of_exposed(hosts: Iterable[Host]) -> None:
     credentials = Credentials()
     for host in hosts:
         for file in dict.fromkeys(file for level in host.spec.fencing for file in credentials.exposed(level)):
-            click.echo(
-                f"warning: {host.name}: {file} can be read by every account of this machine: chmod 600 {file}", err=True
-            )
+            warn(f"{host.name}: {file} can be read by every account of this machine: chmod 600 {file}")
 
 
 def _remember(doors: Outside, settings: Settings, result: FenceTest) -> None:

@@ -12,6 +12,7 @@ from reconciler.cli.fence import host_name
 from reconciler.cli.fence_life_signs import power_is_on, refuse_answering, refuse_held, refuse_powered
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.sayings import checked_reason, who
+from reconciler.cli.terminal import warn
 from reconciler.cli.words import moment
 from reconciler.clock import SystemClock
 from reconciler.config import Settings
@@ -75,7 +76,7 @@ def _doubts(invocation: Invocation, host: Host | None, name: str, *, although_on
     """Have the host and its devices asked; what the record says of devices that were overruled."""
     settings, commands = invocation.settings(), command_line(invocation)
     if host is None:
-        click.echo(f"warning: {name} is not in the specs, so neither it nor its fence devices were asked", err=True)
+        warn(f"{name} is not in the specs, so neither it nor its fence devices were asked")
         return ""
     refuse_answering(invocation.doors(), settings, host, commands)
     powered = power_is_on(settings, host)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import Final
 
-import click
-
 from reconciler.cli.outside import LedgerBook, Outside
-from reconciler.cli.terminal import stderr_terminal
+from reconciler.cli.terminal import warn
 from reconciler.config import Settings
 from reconciler.errors import UsageError
 from reconciler.model.resource import ObjectRef
@@ -27,7 +25,7 @@ def refuse_unknown(reference: ObjectRef, doors: Outside, settings: Settings, led
     if _is_remembered(reference, ledger):
         return
     if settings.specs is None:
-        _warn(f"{reference} is not known: nothing of it is in the history, and no specs are named to look in (--specs)")
+        warn(f"{reference} is not known: nothing of it is in the history, and no specs are named to look in (--specs)")
         return
     desired = doors.load_specs(settings.specs, settings.fleet)
     known = {*desired.sources, *desired.unusable}
@@ -35,7 +33,7 @@ def refuse_unknown(reference: ObjectRef, doors: Outside, settings: Settings, led
         return
     near = _near(reference, known)
     if desired.removal_hold and not near:
-        _warn(f"{reference} is not known, and {desired.removal_hold}")
+        warn(f"{reference} is not known, and {desired.removal_hold}")
         return
     raise UsageError(
         f"{reference}: nothing of that name is in the specs or the history, so nothing is held",
@@ -57,7 +55,3 @@ def _is_remembered(reference: ObjectRef, ledger: LedgerBook) -> bool:
     if reference.kind == "VirtualMachine" and reference.name in view.placements:
         return True
     return any(event.event not in _HOLDING for event in ledger.events(str(reference), _BACK))
-
-
-def _warn(text: str) -> None:
-    click.echo(f"{stderr_terminal().paint('warning:', 'warn', 'bold')} {text}", err=True)

@@ -1,9 +1,8 @@
-"""`reconciler leader`, and the ledger that controllers share as commands see it."""
+"""`reconciler leader`: who leads and who stands by, by which specs, and what a human says of etcd and of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import click
@@ -11,22 +10,19 @@ from msgspec.structs import asdict
 
 from reconciler.cli.command_line import command_line
 from reconciler.cli.invocation import Invocation
-from reconciler.cli.ledger_doubts import warn_of_ledger
 from reconciler.cli.sayings import checked_reason, who
+from reconciler.cli.shared import Sharing, look
 from reconciler.cli.tables import json_text
-from reconciler.cli.terminal import stderr_terminal
+from reconciler.cli.terminal import warn
 from reconciler.cli.words import moment
 from reconciler.clock import SystemClock
-from reconciler.config import Settings
-from reconciler.daemon.shared_ledger import shared_ledger
+from reconciler.daemon.shared_ledger import SharedLedger, shared_ledger
 from reconciler.errors import PreconditionFailed, UsageError
-from reconciler.leadership import candidate
-from reconciler.leadership.keys import Leader
-from reconciler.ledger.asking import AskingLedger
+from reconciler.leadership.candidate import accept_store as believe
 from reconciler.ledger.led_specs import LedSpecs, told_of
 from reconciler.ledger.records import SPECS_ACCEPTED, LedgerEvent
 from reconciler.ledger.state_directory import prepare_state_directory
-from reconciler.ledger.store import FLEET_TARGET, Ledger
+from reconciler.ledger.store import FLEET_TARGET
 
 _EVENTS_SHOWN: Final = 5
 """Of the fleet as a whole, the newest first."""
@@ -49,50 +45,71 @@ def run(
             "the ledger is a file of this machine: whoever runs here leads",
             hint="several controllers share one in etcd: name its endpoints as ledger.etcd.endpoints",
         )
-    if export:
-        return _export(settings)
-    if accept_specs:
-        return _accept_specs(invocation, settings, reason or "", by)
-    if accept_store:
-        _accept(settings)
-    leader = leader_now(settings)
-    warn_of_ledger(settings)
-    with invocation.doors().read_ledger(settings) as ledger:
+    with shared_ledger(settings) as shared:
+        if accept_specs:
+            return _accept_specs(invocation, shared, reason or "", by)
+        if export:
+            return _export(shared)
+        if accept_store:
+            return _accept_store(shared)
+        return _tell(shared, json=json)
+
+
+def _tell(shared: SharedLedger, *, json: bool) -> int:
+    sharing = look(shared)
+    with shared.copy() as ledger:
         led, events = ledger.led_specs(), ledger.events(FLEET_TARGET, _EVENTS_SHOWN)
     if json:
-        data = {
-            "version": 1,
-            "leader": None if leader is None else asdict(leader),
-            "specs": None if led is None else _as_json(led),
-            "events": [{"at": event.at, "event": event.event, "message": event.message} for event in events],
-        }
-        click.echo(json_text(data), nl=False)
+        click.echo(json_text(_as_json(sharing, led, events)), nl=False)
     else:
-        click.echo(f"{leader} leads fleet {settings.fleet}" if leader else f"nobody leads fleet {settings.fleet}")
-        for event in events:
-            click.echo(f"  {moment(event.at)}  {event.event}: {event.message}")
-        if led is not None and led.doubted:
-            click.echo(f"{stderr_terminal().paint('warning:', 'warn', 'bold')} {told_of(led)}", err=True)
-        if difference := difference_of_specs(settings):
-            click.echo(f"{stderr_terminal().paint('warning:', 'warn', 'bold')} {difference}", err=True)
-    return 0 if leader else 1
+        for line in _lines(sharing, shared.settings.fleet, events):
+            click.echo(line)
+    for warning in _warnings(sharing, led):
+        warn(warning)
+    return 0 if sharing.leader and not sharing.is_over else 1
 
 
-def _accept(settings: Settings) -> None:
-    with shared_ledger(settings) as shared:
-        prepare_state_directory(settings.state_dir)
-        candidate.accept_store(shared.store, shared.keys, shared.position)
-        click.echo(f"etcd at {shared.store.name} is believed as it is now, by this machine", err=True)
+def _lines(sharing: Sharing, fleet: str, events: tuple[LedgerEvent, ...]) -> Iterator[str]:
+    if sharing.is_over:
+        yield f"nobody leads fleet {fleet}: the lease of {sharing.leader}, which stands by itself, is yet to end"
+    else:
+        yield f"{sharing.leader} leads fleet {fleet}" if sharing.leader else f"nobody leads fleet {fleet}"
+    for standby in sharing.standbys:
+        yield f"  stands by: {standby}"
+    if not sharing.standbys:
+        yield "  nobody stands by"
+    for event in events:
+        yield f"  {moment(event.at)}  {event.event}: {event.message}"
 
 
-def _as_json(led: LedSpecs) -> dict[str, str | None]:
+def _warnings(sharing: Sharing, led: LedSpecs | None) -> Iterator[str]:
+    yield from sharing.doubts
+    for name in sharing.namesakes:
+        yield f"more than one controller is called {name}: give each a ledger.etcd.name of its own"
+    if led is not None and led.doubted:
+        yield told_of(led)
+    if sharing.difference:
+        yield sharing.difference
+
+
+def _as_json(sharing: Sharing, led: LedSpecs | None, events: tuple[LedgerEvent, ...]) -> dict[str, object]:
+    return {
+        "version": 1,
+        "leader": None if sharing.leader is None else asdict(sharing.leader),
+        "standbys": [asdict(standby) for standby in sharing.standbys],
+        "specs": None if led is None else _specs_as_json(led),
+        "events": [{"at": event.at, "event": event.event, "message": event.message} for event in events],
+    }
+
+
+def _specs_as_json(led: LedSpecs) -> dict[str, str | None]:
     doubted = {"doubted": led.doubted or None, "doubtedController": led.doubted_name if led.doubted else None}
     return {"generation": led.generation, "controller": led.name, **doubted}
 
 
-def _accept_specs(invocation: Invocation, settings: Settings, reason: str, by: str | None) -> int:
+def _accept_specs(invocation: Invocation, shared: SharedLedger, reason: str, by: str | None) -> int:
     why = checked_reason(reason, "why these specs are the right ones", "c1 is gone, and this is what its checkout had")
-    with invocation.doors().write_ledger(settings) as ledger:
+    with shared.for_writing("leader --accept-specs") as ledger:
         led = ledger.led_specs()
         if led is None or not led.doubted:
             raise PreconditionFailed(
@@ -108,36 +125,21 @@ def _accept_specs(invocation: Invocation, settings: Settings, reason: str, by: s
     return 0
 
 
-def _export(settings: Settings) -> int:
-    with shared_ledger(settings) as shared:
-        path = shared.export()
-        click.echo(f"{path} is the ledger of fleet {settings.fleet} now: take ledger.etcd out of the configuration")
-        click.echo(
-            f"  start no controller with etcd at {shared.store.name} any more: it would act by what that holds",
-            err=True,
-        )
+def _accept_store(shared: SharedLedger) -> int:
+    prepare_state_directory(shared.settings.state_dir)
+    had_gone_back = shared.went_back()
+    believe(shared.store, shared.keys, shared.position)
+    if had_gone_back:
+        click.echo(f"etcd at {shared.store.name} is believed as it is now, by this machine; say so on the others too")
+    else:
+        click.echo(f"etcd at {shared.store.name} was believed by this machine already")
     return 0
 
 
-def leader_now(settings: Settings) -> Leader | None:
-    """Who leads; raises StoreUnavailable."""
-    with shared_ledger(settings) as shared:
-        return candidate.leader_of(shared.store, shared.keys)
-
-
-def difference_of_specs(settings: Settings) -> str:
-    """A sentence where this machine has other specs than the leader acted on; raises StoreUnavailable."""
-    with shared_ledger(settings) as shared:
-        return shared.difference_of_specs()
-
-
-@contextmanager
-def ledger_of(settings: Settings, *, readonly: bool) -> Iterator[Ledger | AskingLedger]:
-    """The shared ledger: to look at, or to have its leader write; raises StoreUnavailable, LedgerError."""
-    with shared_ledger(settings) as shared:
-        if readonly:
-            with shared.copy() as copy:
-                yield copy
-        else:
-            with shared.for_writing("command") as ledger:
-                yield ledger
+def _export(shared: SharedLedger) -> int:
+    path = shared.export()
+    click.echo(f"{path} is the ledger of fleet {shared.settings.fleet} now: take ledger.etcd out of the configuration")
+    click.echo(
+        f"  start no controller with etcd at {shared.store.name} any more: it would act by what that holds", err=True
+    )
+    return 0

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-import click
-
-from reconciler.cli.terminal import stderr_terminal
+from reconciler.cli.terminal import warn
 from reconciler.config import Settings
 from reconciler.ledger.left_etcd import left_etcd
 
@@ -22,6 +20,5 @@ def ledger_doubts(settings: Settings) -> tuple[str, ...]:
 
 def warn_of_ledger(settings: Settings) -> None:
     """A line each on standard error."""
-    terminal = stderr_terminal()
     for doubt in ledger_doubts(settings):
-        click.echo(f"{terminal.paint('warning:', 'warn', 'bold')} {doubt}", err=True)
+        warn(doubt)

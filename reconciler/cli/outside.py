@@ -114,6 +114,6 @@ def _ledger(settings: Settings, *, readonly: bool) -> AbstractContextManager[Led
             import_module("reconciler.ledger.left_etcd").refuse_left_etcd(settings.state_dir)
         ledger = import_module("reconciler.ledger.store").Ledger(settings.state_dir, readonly=readonly)
     else:
-        ledger = import_module("reconciler.cli.leader").ledger_of(settings, readonly=readonly)
+        ledger = import_module("reconciler.cli.shared").ledger_of(settings, readonly=readonly)
     opened: AbstractContextManager[LedgerBook] = ledger
     return opened

@@ -9,13 +9,12 @@ import shutil
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.ledger_doubts import ledger_doubts
 from reconciler.cli.words import count
 from reconciler.clock import Clock
 from reconciler.config import Settings
@@ -23,9 +22,13 @@ from reconciler.daemon.view import View
 from reconciler.errors import HostError, StateError
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.ledger.controller_lock import controller_holder
+from reconciler.ledger.left_etcd import left_etcd
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import HostInventory, ObservedPool
 from reconciler.model.quantities import approximate_size
+
+if TYPE_CHECKING:
+    from reconciler.cli.shared import Sharing
 
 _TLS_FILES: Final = (Path("/etc/pki/CA/cacert.pem"), Path("/etc/pki/libvirt/clientcert.pem"))
 _LITTLE_SPACE: Final = 0.1
@@ -51,44 +54,54 @@ def controller_checks(settings: Settings, desired: DesiredState | None) -> Itera
     yield _versions()
     yield _state_directory(settings.state_dir)
     yield _space(settings.state_dir)
-    yield _controller(settings)
-    for doubt in _ledger_doubts(settings):
-        yield Check("bad", "ledger", doubt)
-    if difference := _difference_of_specs(settings):
-        yield Check("warn", "specs", difference, "bring the specs of all controllers to the same commit")
+    yield from _controller(settings)
     if desired is not None:
         yield from _transports({urlsplit(host.spec.uri).scheme for host in desired.hosts.values()})
 
 
-def _controller(settings: Settings) -> Check:
+def _controller(settings: Settings) -> Iterator[Check]:
+    if settings.etcd is not None:
+        yield from _controllers(settings)
+        return
     try:
-        if settings.etcd is None:
-            holder = controller_holder(settings.state_dir)
-        else:
-            leader = import_module("reconciler.cli.leader").leader_now(settings)
-            holder = f"{leader}, leads by etcd and" if leader else None
+        holder = controller_holder(settings.state_dir)
     except StateError as error:
-        return Check("bad", "controller", error.message, error.hint)
-    return Check(
-        "good", "controller", f"{holder} is at work" if holder else "none runs: apply and run are free to start"
-    )
+        yield Check("bad", "controller", error.message, error.hint)
+        return
+    yield _at_work(f"{holder} is at work" if holder else "")
+    for doubt in left_etcd(settings.state_dir):
+        yield Check("bad", "ledger", doubt)
 
 
-def _ledger_doubts(settings: Settings) -> tuple[str, ...]:
+def _controllers(settings: Settings) -> Iterator[Check]:
+    """Of several that share a ledger."""
+    module = import_module("reconciler.cli.shared")
     try:
-        return ledger_doubts(settings)
-    except StateError:
-        return ()  # told of the controller
+        with import_module("reconciler.daemon.shared_ledger").shared_ledger(settings) as shared:
+            sharing: Sharing = module.look(shared)
+    except StateError as error:
+        yield Check("bad", "controller", error.message, error.hint)
+        return
+    if sharing.is_over:
+        yield Check("warn", "controller", f"nobody leads until the lease of {sharing.leader} ends", "look again")
+    else:
+        yield _at_work(f"{sharing.leader}, leads by etcd and is at work" if sharing.leader else "")
+    if sharing.standbys:
+        yield Check("good", "standby", "; ".join(map(str, sharing.standbys)))
+    elif sharing.leader is not None and sharing.leader.command == "run":
+        yield Check("warn", "standby", "nobody stands by", "reconciler run on another machine, with the same etcd")
+    for name in sharing.namesakes:
+        remedy = "give each a ledger.etcd.name of its own"
+        yield Check("warn", "controller", f"more than one is called {name}", remedy)
+    for doubt in sharing.doubts:
+        yield Check("bad", "ledger", doubt)
+    if sharing.difference:
+        remedy = "bring the specs of all controllers to the same commit"
+        yield Check("warn", "specs", sharing.difference, remedy)
 
 
-def _difference_of_specs(settings: Settings) -> str:
-    if settings.etcd is None:
-        return ""
-    try:
-        difference: str = import_module("reconciler.cli.leader").difference_of_specs(settings)
-    except StateError:
-        return ""  # told of the controller
-    return difference
+def _at_work(leads: str) -> Check:
+    return Check("good", "controller", leads or "none runs: apply and run are free to start")
 
 
 def _versions() -> Check:

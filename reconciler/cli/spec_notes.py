@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.terminal import stderr_terminal
+from reconciler.cli.terminal import stderr_terminal, warn
 from reconciler.cli.words import count
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.next_command import ACCEPT_SPECS
@@ -17,11 +17,10 @@ def warn_of_problems(desired: DesiredState, verbosity: int, commands: CommandLin
     """One line an error on standard error, a few of many; warnings are counted, and shown with `-v`."""
     terminal = stderr_terminal()
     if desired.doubt:
-        label = terminal.paint("warning:", "warn", "bold")
-        how = f"{commands.call(*ACCEPT_SPECS.words)}"
-        click.echo(f"{label} the fleet is only kept running: {desired.doubt}\n  → if they are right: {how}", err=True)
+        how = commands.call(*ACCEPT_SPECS.words)
+        warn(f"the fleet is only kept running: {desired.doubt}\n  → if they are right: {how}")
     elif desired.removal_hold:
-        click.echo(f"{terminal.paint('warning:', 'warn', 'bold')} nothing is removed: {desired.removal_hold}", err=True)
+        warn(f"nothing is removed: {desired.removal_hold}")
     if verbosity < 0:
         return
     errors = desired.errors

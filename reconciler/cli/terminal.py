@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Final, Literal, TextIO
 
+import click
 from msgspec import Struct
 
 Style = Literal["good", "warn", "bad", "accent", "moved", "dim", "bold"]
@@ -48,6 +49,11 @@ def terminal_of(stream: TextIO, environ: Mapping[str, str] | None = None) -> Ter
     if not interactive and "COLUMNS" not in env:
         return Terminal(_PLAIN_WIDTH, colour, interactive)
     return Terminal(max(_NARROWEST, shutil.get_terminal_size((_PLAIN_WIDTH, 24)).columns), colour, interactive)
+
+
+def warn(text: str) -> None:
+    """A line on standard error beside a command that goes on."""
+    click.echo(f"{stderr_terminal().paint('warning:', 'warn', 'bold')} {text}", err=True)
 
 
 def stdout_terminal() -> Terminal:

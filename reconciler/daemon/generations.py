@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import structlog
-from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.errors import StoreUnavailable
 from reconciler.leadership.keys import Keys
 from reconciler.leadership.store import Store
+from reconciler.ledger.stored import Led, led_by
 from reconciler.specfiles.directory import read_directory
-from reconciler.specfiles.generation import generation_of
+from reconciler.specfiles.generation import content_hash, generation_of
 
 log = structlog.get_logger()
 
@@ -22,30 +21,19 @@ LOOK_EVERY: Final = 20.0
 """Seconds; all files are read for it."""
 
 
-class _Pass(Struct, frozen=True):
-    id: int
-    generation: str
+def own_specs(directory: Path) -> Led:
+    """Of this machine, as they are now."""
+    contents = read_directory(directory).contents
+    return Led(generation_of(directory, contents), content_hash(contents))
 
 
-def own_generation(directory: Path) -> str:
-    """Of the specs of this machine, as it is now."""
-    return generation_of(directory, read_directory(directory).contents)
-
-
-def led_generation(store: Store, keys: Keys) -> str:
-    """What the last pass of whoever led was planned from, empty for none; raises StoreUnavailable."""
-    rows = store.read(f"{keys.rows}pass/").items
-    newest = max((msgspec.json.decode(row.value, type=_Pass) for row in rows), key=lambda each: each.id, default=None)
-    return newest.generation if newest else ""
-
-
-def difference(own: str, led: str) -> str:
-    """A sentence; empty where they are the same, or nobody ever led."""
-    if not led or own == led:
+def difference(own: Led, led: Led) -> str:
+    """A sentence; empty where they are the same, by name or by content, or nobody ever led."""
+    if not led.generation or own.generation == led.generation or own.content == led.content:
         return ""
     return (
-        f"the specs of this machine are {own[:20]}, and the leader acted on {led[:20]}:"
-        " if this one comes to lead with them, it only keeps the fleet running, unless Git says that they are newer"
+        f"the specs of this machine are {own.generation[:20]}, and the leader acted on {led.generation[:20]}: if this"
+        " one comes to lead with them, it only keeps the fleet running, unless Git says that they are newer"
     )
 
 
@@ -59,6 +47,8 @@ class GenerationWatch:
         self._clock = clock
         self._next = 0.0
         self._told = ""
+        self.own = Led()
+        """As it was found last."""
 
     def look(self) -> None:
         """Called again and again; looks as often as is worth it."""
@@ -66,10 +56,11 @@ class GenerationWatch:
             return
         self._next = self._clock.monotonic() + LOOK_EVERY
         try:
-            led = led_generation(self._store, self._keys)
+            led = led_by(self._store, self._keys)
         except StoreUnavailable:
             return  # as is told elsewhere
-        found = difference(own_generation(self._directory), led)
+        self.own = own_specs(self._directory)
+        found = difference(self.own, led)
         if found and found != self._told:
             log.warning("specs.differ", detail=found)
         self._told = found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import DEFAULT_CONFIG_FILE, Settings
+from reconciler.daemon.generations import difference, own_specs
 from reconciler.errors import (
-    ControllerRunning,
     FencingError,
     LedgerConflict,
     LedgerError,
@@ -30,13 +30,16 @@ from reconciler.leadership.etcd import Access, EtcdStore
 from reconciler.leadership.keys import Keys, Leader, keys_of
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.position import ACCEPT, SeenPosition
+from reconciler.leadership.standbys import Standby, standbys_of
 from reconciler.leadership.store import Store
 from reconciler.ledger.asking import AskingLedger
+from reconciler.ledger.controller_id import controller_of
 from reconciler.ledger.controller_lock import Holder
 from reconciler.ledger.own_file import OwnFile
 from reconciler.ledger.replica import ReadCopy, Replica, load
 from reconciler.ledger.state_directory import prepare_state_directory
 from reconciler.ledger.store import Ledger
+from reconciler.ledger.stored import led_by, schema_of
 from reconciler.ledger.terms import record_term
 from reconciler.model.ledger_store import EtcdLedger
 
@@ -82,7 +85,7 @@ class SharedLedger(Struct, frozen=True):
 
     def candidate(self, command: str) -> Candidate:
         """This controller, standing for the lead; raises StateError for a state directory that can't be used."""
-        prepare_state_directory(self.settings.state_dir)
+        state_dir = prepare_state_directory(self.settings.state_dir)
         return Candidate(
             name=self.name,
             command=command,
@@ -91,29 +94,41 @@ class SharedLedger(Struct, frozen=True):
             position=self.position,
             clock=self.clock,
             lease_seconds=int(self.etcd.lease_ttl),
+            id=controller_of(state_dir, self.name),
             fit=self.refuse_other_ledger,
         )
 
-    def take(self, command: str) -> Lead:
-        """The lead, at once; raises ControllerRunning where another one has it, and what Candidate.stand raises."""
-        result = self.candidate(command).stand()
-        if isinstance(result, Leader):
-            raise ControllerRunning(
-                f"{result} leads fleet {self.settings.fleet}",
-                hint="let it finish or stop it first; plan, status and why work beside it",
-            )
-        return result
+    def standby(self, since: float) -> Standby:
+        """What this controller tells of itself while another one leads; raises StateError."""
+        controller = controller_of(prepare_state_directory(self.settings.state_dir), self.name)
+        return Standby(self.name, controller, socket.gethostname(), os.getpid(), since)
 
     def holder(self) -> Holder | None:
         """Who leads, as a holder of the fleet; raises StoreUnavailable."""
         leader = leader_of(self.store, self.keys)
-        return None if leader is None else Holder(leader.command, leader.pid, leader.since, leader.name, leader.term)
+        if leader is None:
+            return None
+        standbys = tuple(each.name for each in standbys_of(self.store, self.keys))
+        return Holder(leader.command, leader.pid, leader.since, leader.name, leader.term, standbys)
 
     def problems(self) -> tuple[str, ...]:
         """Why nothing of etcd is believed on this machine, if that is so and whoever looks may know."""
-        return tuple(f"{error.message} ({error.hint})" for error in self._faults())
+        fault = self._fault()
+        return () if fault is None else (f"{fault.message} ({fault.hint})",)
 
-    def _faults(self) -> Iterator[StateError]:
+    def went_back(self) -> bool:
+        """Whether this machine does not believe etcd, or can't say what it believed; raises StoreUnavailable."""
+        now = self.store.read(self.keys.leader).position
+        try:
+            self.position.doubt(now, self.position.newest())
+        except StoreUnavailable:
+            raise
+        except StateError:
+            return True
+        return False
+
+    def _fault(self) -> StateError | None:
+        """Of which there is one at a time: what comes after it says nothing any more."""
         try:
             before = self.position.newest()
             reading = self.store.read(self.keys.leader)
@@ -121,9 +136,10 @@ class SharedLedger(Struct, frozen=True):
             self.refuse_other_ledger()
             self._tell_unmoved()
         except (StoreWentBack, LedgerConflict) as error:
-            yield error
+            return error
         except StateError:
-            return  # whoever opens the ledger is told
+            return None  # whoever opens the ledger is told
+        return None
 
     def _tell_unmoved(self) -> None:
         """Raise LedgerConflict where this machine has the ledger, and etcd has none yet."""
@@ -134,16 +150,13 @@ class SharedLedger(Struct, frozen=True):
             )
 
     def _holds_ledger(self) -> bool:
-        return bool(self.store.read(self.keys.schema).items)
+        return bool(schema_of(self.store.read(self.keys.schema), self.keys))
 
     def difference_of_specs(self) -> str:
         """A sentence where this machine has other specs than the leader acted on; raises StoreUnavailable."""
         if self.settings.specs is None or self.holder() is None:
             return ""
-        module = import_module("reconciler.daemon.generations")
-        led = module.led_generation(self.store, self.keys)
-        sentence: str = module.difference(module.own_generation(self.settings.specs), led)
-        return sentence
+        return difference(own_specs(self.settings.specs), led_by(self.store, self.keys))
 
     def copy(self) -> Ledger:
         """What etcd holds now, to look at; raises StoreUnavailable, LedgerError."""
@@ -176,14 +189,11 @@ class SharedLedger(Struct, frozen=True):
 
         Raises ControllerRunning where another one leads, LedgerError where there is nothing, or already such a file.
         """
-        lead = self.take("leader --export")
-        try:
+        with self.candidate("leader --export").leading() as lead:
             self._refuse_to_begin()
             with closing(load(self.store.read(self.keys.root), self.keys)[0]) as ledger:
                 lead.check()
                 self.own_file.put_back(ledger)
-        finally:
-            lead.give_up()
         return self.own_file.path
 
     def _refuse_to_begin(self) -> None:

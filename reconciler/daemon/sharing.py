@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import structlog
+from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.config import Settings
@@ -20,6 +21,7 @@ from reconciler.daemon.specs_judge import SpecsJudge, SpecsOnlooker
 from reconciler.daemon.standby import StandBy
 from reconciler.daemon.triggers import Dirty
 from reconciler.leadership.lead import Lead
+from reconciler.leadership.standbys import Presence
 from reconciler.ledger.asking import Responder
 from reconciler.ledger.controller_id import controller_of, known_controller
 from reconciler.ledger.controller_lock import ControllerLock
@@ -38,12 +40,11 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
                 problems = lambda: (*shared.problems(), *looks.problems())  # noqa: E731
                 yield Hold(ledger, controller=shared.holder, problems=problems, judge=looks.judge)
         else:
-            lead = shared.take(writer)
-            try:
-                with _leading(shared, lead, lambda _: None, lambda _: None) as hold:
-                    yield hold
-            finally:
-                lead.give_up()
+            with (
+                shared.candidate(writer).leading() as lead,
+                _leading(shared, lead, lambda _: None, lambda _: None) as hold,
+            ):
+                yield hold
 
 
 def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Event, timing: Timing) -> None:
@@ -66,6 +67,7 @@ def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Eve
         def rule(lead: Lead) -> None:
             on_loss = partial(dirty.mark, "lead lost", urgent=True)
             moves = shared.own_file.is_there
+            presence.close()
             with (
                 _leading(shared, lead, lambda _: on_loss(), dirty.mark) as hold,
                 session_on(settings, hold, "run", clock) as session,
@@ -74,8 +76,17 @@ def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Eve
                     log.info("ledger.moved_to_etcd", file=str(shared.own_file.path), etcd=shared.store.name)
                 look_after(settings, session, clock, dirty, stop, timing, lambda: lead.why_lost)
 
+        def meanwhile() -> None:
+            watch.look()
+            presence.keep()
+
         watch = GenerationWatch(specs, shared.store, shared.keys, clock)
-        StandBy(shared.candidate("run"), clock, rule, tell, watch.look).run(stop)
+        me = shared.standby(clock.now())
+        presence = Presence(
+            shared.store, shared.keys, shared.clock, lambda: replace(me, generation=watch.own.generation)
+        )
+        with closing(presence):
+            StandBy(shared.candidate("run"), clock, rule, tell, meanwhile).run(stop)
 
 
 @contextmanager

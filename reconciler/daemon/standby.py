@@ -41,8 +41,6 @@ class StandBy:
         self._tell_service = tell
         self._meanwhile = meanwhile
         self._told = ""
-        self._leader = (0, 0.0)
-        """Term of who leads, and when that was first seen."""
         self._is_namesake_told = False
 
     def run(self, stop: threading.Event) -> None:
@@ -84,7 +82,10 @@ class StandBy:
         finally:
             why = lead.why_lost
             lead.give_up()
-            log.log(30 if why else 20, "lead.lost" if why else "lead.given_up", term=lead.leader.term, why=why)
+            if why:
+                log.warning("lead.lost", term=lead.leader.term, why=why)
+            else:
+                log.info("lead.given_up", term=lead.leader.term)
 
     def _tell(self, event: str, error: ReconcilerError) -> None:
         self._tell_service(f"standing by, nothing is changed: {error.message}")
@@ -93,21 +94,19 @@ class StandBy:
             log.error(event, error=str(error))
 
     def _tell_of(self, leader: Leader) -> None:
-        sentence = f"standing by: {leader} leads"
+        is_own = bool(leader.id) and leader.id == self._candidate.id
+        own = f"standing by: this controller's own last lead (term {leader.term}) is to end"
+        sentence = own if is_own else f"standing by: {leader} leads"
         self._tell_service(sentence)
         if sentence != self._told:
             self._told = sentence
-            log.info("standby", leader=leader.name, term=leader.term)
+            log.info("standby", leader="" if is_own else leader.name, term=leader.term, detail=sentence)
 
     def _tell_of_namesake(self, leader: Leader) -> None:
-        """This one's own last lead ends with its lease; what is kept for longer is another machine's of that name."""
-        now = self._clock.monotonic()
-        if self._leader[0] != leader.term:
-            self._leader = (leader.term, now)
-        is_own_name = leader.name == self._candidate.name and leader.command == self._candidate.command
-        is_kept = now - self._leader[1] > 2 * self._candidate.lease_seconds
-        if is_own_name and is_kept and not self._is_namesake_told:
+        """This one's own last lead, which is yet to end, has its id."""
+        is_namesake = leader.name == self._candidate.name and leader.id not in {"", self._candidate.id}
+        if is_namesake and not self._is_namesake_told:
             log.warning(
                 "standby.namesake", leader=str(leader), detail="give each controller a ledger.etcd.name of its own"
             )
-        self._is_namesake_told = is_own_name and is_kept
+        self._is_namesake_told = is_namesake

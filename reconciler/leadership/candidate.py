@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.clock import Clock
-from reconciler.errors import StoreUnavailable
+from reconciler.errors import ControllerRunning, StoreUnavailable
 from reconciler.leadership.keys import Keys, Leader, leader_text, read_leader
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.position import SeenPosition
@@ -30,6 +30,8 @@ class Candidate(Struct, frozen=True):
     lease_seconds: int
     fit: Callable[[], None] = lambda: None
     """Asked before each attempt: raises StateError for one that must not lead, and not act."""
+    id: str = ""
+    """Of the state directory."""
 
     def stand(self) -> Lead | Leader:
         """The lead, or who has it.
@@ -54,9 +56,24 @@ class Candidate(Struct, frozen=True):
             return self._leader() or replace(self._me(), name="another controller")
         return lead
 
-    def leader(self) -> Leader | None:
-        """Who leads now, whatever became of the store; raises StoreUnavailable."""
-        return leader_of(self.store, self.keys)
+    @contextmanager
+    def leading(self) -> Iterator[Lead]:
+        """The lead, at once, given up at the end; raises ControllerRunning where another one has it, and as `stand`."""
+        lead = self.take()
+        try:
+            yield lead
+        finally:
+            lead.give_up()
+
+    def take(self) -> Lead:
+        """As `leading`, for who gives it up by itself."""
+        result = self.stand()
+        if isinstance(result, Leader):
+            raise ControllerRunning(
+                f"{result} leads fleet {self.keys.fleet}",
+                hint="let it finish or stop it first; plan, status and why work beside it",
+            )
+        return result
 
     def _leader(self) -> Leader | None:
         before = self.position.newest()
@@ -83,7 +100,7 @@ class Candidate(Struct, frozen=True):
         )
 
     def _me(self) -> Leader:
-        return Leader(self.name, os.getpid(), self.clock.now(), self.command)
+        return Leader(self.name, os.getpid(), self.clock.now(), self.command, id=self.id)
 
 
 def leader_of(store: Store, keys: Keys) -> Leader | None:

@@ -15,6 +15,11 @@ class Keys(Struct, frozen=True):
     """Such as `/reconciler/lab/`: everything of the fleet is below."""
 
     @property
+    def fleet(self) -> str:
+        """Whose they are."""
+        return self.root.rstrip("/").rpartition("/")[2]
+
+    @property
     def leader(self) -> str:
         """Made by who leads, and gone with its lease; its create revision is the term."""
         return f"{self.root}leader"
@@ -28,6 +33,11 @@ class Keys(Struct, frozen=True):
     def schema(self) -> str:
         """Number of the migration that the rows are of."""
         return f"{self.root}schema"
+
+    @property
+    def standbys(self) -> str:
+        """Who stands by, a key each that goes with its lease."""
+        return f"{self.root}standbys/"
 
     @property
     def requests(self) -> str:
@@ -51,6 +61,8 @@ class Leader(Struct, frozen=True):
     command: str = "run"
     term: int = 0
     """Grows with each lead: the revision of etcd that began it."""
+    id: str = ""
+    """Of its state directory: two of one name differ in that."""
 
     def __str__(self) -> str:
         since = datetime.fromtimestamp(self.since, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

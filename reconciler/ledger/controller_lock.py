@@ -104,6 +104,8 @@ class Holder(Struct, frozen=True):
     """Of the controller, where several share a ledger."""
     term: int = 0
     """Of its lead, likewise."""
+    standbys: tuple[str, ...] | None = None
+    """Names of those that would lead next; None where nobody was asked."""
 
     def __str__(self) -> str:
         if not self.command:
@@ -111,7 +113,11 @@ class Holder(Struct, frozen=True):
         since = datetime.fromtimestamp(self.since, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         where = f" on {self.name}" if self.name else ""
         term = f", term {self.term}" if self.term else ""
-        return f"`reconciler {self.command}`{where} (pid {self.pid}, since {since}{term})"
+        who = f"`reconciler {self.command}`{where} (pid {self.pid}, since {since}{term})"
+        if self.standbys is None or self.command != "run":
+            return who
+        names = " and ".join(self.standbys)
+        return f"{who}, {f'{names} standing by' if names else 'nobody stands by'}"
 
 
 def _holder(content: bytes) -> Holder:

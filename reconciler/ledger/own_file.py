@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.errors import LedgerConflict
 from reconciler.ledger.database import LEDGER_FILE, explained, open_for_reading, open_in_memory
 from reconciler.ledger.row_log import RowLog, read_key
+from reconciler.ledger.stored import rows_of, schema_of
 from reconciler.model.ledger_store import POSITION_FILE
 from reconciler.private_files import open_private
 
@@ -63,11 +64,11 @@ class OwnFile:
 
         It is where a controller was killed between moving it into etcd and putting it away.
         """
-        if not self.is_there or not holds_ledger(reading, keys):
+        if not self.is_there or not schema_of(reading, keys):
             return
         with closing(self.copy()) as connection:
             own = {key.text(): text for key, text in RowLog(connection).rows()}
-        stored = stored_rows(reading, keys)
+        stored = rows_of(reading, keys)
         if own != stored:
             raise LedgerConflict(
                 f"there are two ledgers of this fleet: {self.path} ({_size(own)}), and that in etcd ({_size(stored)});"
@@ -90,16 +91,6 @@ def marks_of_etcd(state_dir: Path) -> tuple[Path, ...]:
     """What tells that the ledger of this controller is in etcd; none where it is not."""
     marks = (state_dir / POSITION_FILE, state_dir / f"{LEDGER_FILE}{MOVED}")
     return tuple(mark for mark in marks if mark.exists())
-
-
-def holds_ledger(reading: Reading, keys: Keys) -> bool:
-    """Whether there is a ledger of the fleet in etcd at all."""
-    return any(item.key == keys.schema for item in reading.items)
-
-
-def stored_rows(reading: Reading, keys: Keys) -> Mapping[str, str]:
-    """Row by key, as etcd has them."""
-    return {item.key.removeprefix(keys.rows): item.value for item in reading.items if item.key.startswith(keys.rows)}
 
 
 def _size(rows: Iterable[str]) -> str:

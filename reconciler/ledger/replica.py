@@ -17,6 +17,7 @@ from reconciler.ledger.led_specs import led_from_here
 from reconciler.ledger.ledger_view import read_view
 from reconciler.ledger.own_file import OwnFile
 from reconciler.ledger.row_log import RowKey, RowLog, put_row, read_key
+from reconciler.ledger.stored import rows_of, schema_of
 from reconciler.model.ledger import LedgerView
 
 
@@ -93,7 +94,6 @@ class Replica:
             connection = self._file.copy()
             led_from_here(connection, controller_of(self._file.path.parent, self._lead.leader.name))
         self._log = RowLog(connection)
-        self._connection = connection
         if version != migrations()[-1][0]:
             self._put_all(reading)
         if self._file.is_there:
@@ -101,9 +101,10 @@ class Replica:
         return connection
 
     def _put_all(self, reading: Reading) -> None:
-        wanted = {f"{self._keys.rows}{key.text()}": text for key, text in self._log.rows()}
-        old = [item.key for item in reading.items if item.key.startswith(self._keys.rows) and item.key not in wanted]
-        self._lead.change([*(Change(key, None) for key in old), *(Change(key, text) for key, text in wanted.items())])
+        wanted = {key.text(): text for key, text in self._log.rows()}
+        old = dict.fromkeys(rows_of(reading, self._keys).keys() - wanted.keys())
+        rows = self._keys.rows
+        self._lead.change([Change(f"{rows}{key}", text) for key, text in (*sorted(old.items()), *wanted.items())])
         # Last: until it is there, the next leader begins again.
         self._lead.change([Change(self._keys.schema, str(migrations()[-1][0]))])
 
@@ -138,7 +139,7 @@ def load(reading: Reading, keys: Keys) -> tuple[sqlite3.Connection, int]:
 
     Raises LedgerError for one that a newer version wrote.
     """
-    version = next((int(item.value) for item in reading.items if item.key == keys.schema), 0)
+    version = schema_of(reading, keys)
     newest = migrations()[-1][0]
     if version > newest:
         raise LedgerError(
@@ -147,9 +148,8 @@ def load(reading: Reading, keys: Keys) -> tuple[sqlite3.Connection, int]:
         )
 
     def fill(connection: sqlite3.Connection) -> None:
-        for item in reading.items if version else ():
-            if item.key.startswith(keys.rows):
-                put_row(connection, read_key(item.key.removeprefix(keys.rows)).table, item.value)
+        for key, row in rows_of(reading, keys).items() if version else ():
+            put_row(connection, read_key(key).table, row)
 
     return open_in_memory(version or newest, fill), version
 

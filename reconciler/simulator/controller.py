@@ -18,7 +18,7 @@ from reconciler.daemon.specs_judge import SpecsJudge
 from reconciler.daemon.standby import StandBy
 from reconciler.daemon.triggers import Dirty
 from reconciler.daemon.view import View
-from reconciler.errors import ControllerRunning, ReconcilerError
+from reconciler.errors import ReconcilerError
 from reconciler.executor.crew import Crew
 from reconciler.executor.lead_guard import GuardedFleet, GuardedPower
 from reconciler.fencing.devices import FenceDevices
@@ -26,7 +26,7 @@ from reconciler.fencing.interface import PowerControl
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_world import SimulatedCrashError
 from reconciler.leadership.candidate import Candidate
-from reconciler.leadership.keys import Keys, Leader
+from reconciler.leadership.keys import Keys
 from reconciler.leadership.lead import Lead
 from reconciler.leadership.position import SeenPosition
 from reconciler.leadership.store import Store
@@ -182,15 +182,12 @@ def controlling(around: Surroundings, *, watching: bool = False, crew: Crew | No
             with WatchedLedger(around.state_dir, around.witness) as ledger:
                 yield WatchedSession(around, ledger, watching=watching, crew=crew)
             return
-        lead = around.candidate(around.share).stand()
-        if isinstance(lead, Leader):
-            raise ControllerRunning(f"{lead} leads the fleet", hint="stop it first")
-        try:
-            with _leading(around, around.share, lead) as ledger:
-                judge = _judge(around, ledger, lead)
-                yield WatchedSession(around, ledger, watching=watching, crew=crew, check=lead.check, judge=judge)
-        finally:
-            lead.give_up()
+        with (
+            around.candidate(around.share).leading() as lead,
+            _leading(around, around.share, lead) as ledger,
+        ):
+            judge = _judge(around, ledger, lead)
+            yield WatchedSession(around, ledger, watching=watching, crew=crew, check=lead.check, judge=judge)
 
 
 @contextmanager

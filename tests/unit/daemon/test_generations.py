@@ -9,7 +9,7 @@ import structlog
 from msgspec.structs import replace
 
 from reconciler.config import Settings
-from reconciler.daemon.generations import GenerationWatch, own_generation
+from reconciler.daemon.generations import GenerationWatch, own_specs
 from reconciler.daemon.shared_ledger import SharedLedger
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.leadership.keys import keys_of
@@ -42,14 +42,14 @@ def shared(tmp_path: Path, specs: Path, clock: FakeClock) -> SharedLedger:
 
 def led_with(shared: SharedLedger, *generations: str) -> None:
     """A controller leads on, that acted on those one after the other."""
-    ledger = shared.working_copy(shared.take("run"))
+    ledger = shared.working_copy(shared.candidate("run").take())
     for number, generation in enumerate(generations):
         ledger.record_pass(f"p{number}", generation, "f", 1.0)
         ledger.flush()
 
 
 def test_who_stands_by_warns_once_of_each_difference(shared: SharedLedger, specs: Path, clock: FakeClock) -> None:
-    led_with(shared, "content-older", own_generation(specs))
+    led_with(shared, "content-older", own_specs(specs).generation)
     watch = GenerationWatch(specs, shared.store, KEYS, clock)
 
     with structlog.testing.capture_logs() as logs:
@@ -62,15 +62,15 @@ def test_who_stands_by_warns_once_of_each_difference(shared: SharedLedger, specs
 
     (told,) = logs
     assert told["event"] == "specs.differ"
-    assert own_generation(specs)[:20] in told["detail"]
+    assert own_specs(specs).generation[:20] in told["detail"]
 
 
 def test_commands_tell_of_a_leader_with_other_specs(shared: SharedLedger, specs: Path, tmp_path: Path) -> None:
-    led_with(shared, own_generation(specs))
+    led_with(shared, own_specs(specs).generation)
     assert shared.difference_of_specs() == ""
     other = tmp_path / "other"
     other.mkdir()
 
     there = replace(shared, settings=replace(shared.settings, specs=other))
 
-    assert f"the leader acted on {own_generation(specs)[:20]}" in there.difference_of_specs()
+    assert f"the leader acted on {own_specs(specs).generation[:20]}" in there.difference_of_specs()

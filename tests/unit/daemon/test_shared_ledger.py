@@ -50,7 +50,7 @@ def another(shared: SharedLedger, folder: Path) -> SharedLedger:
 
 def begin(shared: SharedLedger) -> None:
     """Have a ledger in etcd, as the first controller does."""
-    lead = shared.take("run")
+    lead = shared.candidate("run").take()
     shared.working_copy(lead).close()
     lead.give_up()
 
@@ -70,7 +70,7 @@ def test_a_command_leads_for_a_moment_where_nobody_does(shared: SharedLedger) ->
 def test_a_command_on_another_machine_has_the_leader_write(
     shared: SharedLedger, tmp_path: Path, clock: AnsweringClock
 ) -> None:
-    lead = shared.take("run")
+    lead = shared.candidate("run").take()
     with shared.working_copy(lead) as ledger:
         clock.responder = Responder(ledger, lead, shared.store, KEYS, lambda _: None)
 
@@ -87,7 +87,7 @@ def test_who_applies_forgets_what_failed_in_the_ledger_that_it_leads(
     """It asks nobody: there is no other leader, and no other ledger."""
     (tmp_path / "specs").mkdir()
     settings = replace(shared.settings, specs=tmp_path / "specs")
-    lead = shared.take("apply")
+    lead = shared.candidate("apply").take()
     with shared.working_copy(lead) as ledger:
         ledger.record_failure(
             Failure("start-domain:VirtualMachine/web@h1", 1, "no space", permanent=True, not_before=9e9, inputs="x")
@@ -100,10 +100,10 @@ def test_who_applies_forgets_what_failed_in_the_ledger_that_it_leads(
 
 
 def test_who_comes_second_is_told_who_leads(shared: SharedLedger, tmp_path: Path) -> None:
-    lead = shared.take("run")
+    lead = shared.candidate("run").take()
 
     with pytest.raises(ControllerRunning, match=rf"on c1 \(pid \d+, since .*, term {lead.leader.term}\) leads fleet"):
-        another(shared, tmp_path).take("apply")
+        another(shared, tmp_path).candidate("apply").take()
 
     holder = shared.holder()
     assert holder is not None
@@ -120,7 +120,7 @@ def test_an_etcd_that_is_not_believed_is_a_problem_of_status(shared: SharedLedge
 
     (unnoted,) = shared.problems()
     with pytest.raises(StoreWentBack):
-        shared.take("run")
+        shared.candidate("run").take()
     (problem,) = shared.problems()
 
     assert problem == unnoted
@@ -151,7 +151,7 @@ def test_a_machine_with_another_ledger_than_etcds_stands_for_nothing_and_says_so
         alone.pause("VirtualMachine/web")
 
     with pytest.raises(LedgerConflict, match="there are two ledgers of this fleet"):
-        other.take("run")
+        other.candidate("run").take()
     with pytest.raises(LedgerConflict), other.for_writing("pause"):
         pass
 
@@ -192,7 +192,7 @@ def test_who_leaves_etcd_takes_all_of_the_ledger_along(shared: SharedLedger) -> 
 
 
 def test_nothing_is_taken_out_of_etcd_while_somebody_leads(shared: SharedLedger, tmp_path: Path) -> None:
-    lead = shared.take("run")
+    lead = shared.candidate("run").take()
     shared.working_copy(lead).close()
 
     with pytest.raises(ControllerRunning):
@@ -217,7 +217,7 @@ def test_an_etcd_that_is_not_there_is_told_with_its_endpoint_and_what_to_do(tmp_
     etcd = EtcdLedger(endpoints=("http://127.0.0.1:9",))
 
     with shared_ledger(Settings(state_dir=tmp_path, etcd=etcd)) as shared, pytest.raises(StoreUnavailable) as caught:
-        shared.take("run")
+        shared.candidate("run").take()
 
     assert caught.value.message == "etcd does not answer: http://127.0.0.1:9: Connection refused"
     assert caught.value.hint.startswith("start it, or look at the network between")

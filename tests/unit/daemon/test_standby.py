@@ -31,7 +31,7 @@ class _World:
     def candidate(self, name: str, machine: str) -> Candidate:
         state = self.folder / machine
         state.mkdir()
-        return Candidate(name, "run", self.store, KEYS, SeenPosition(state, "etcd"), self.clock, 10)
+        return Candidate(name, "run", self.store, KEYS, SeenPosition(state, "etcd"), self.clock, 10, id=machine)
 
     def stand_by(self, candidate: Candidate, lead: Lead | None = None) -> list[str]:
         """The events that are logged."""
@@ -67,6 +67,16 @@ def test_a_leader_of_another_name_is_as_it_should_be(tmp_path: Path) -> None:
     assert isinstance(lead, Lead)
 
     assert world.stand_by(world.candidate("c2", "two"), lead) == ["standby"]
+
+
+def test_who_has_led_until_now_says_so_while_its_lease_goes_on(tmp_path: Path) -> None:
+    world = _World(tmp_path)
+    before = world.candidate("c1", "one")
+    lead = before.stand()
+    assert isinstance(lead, Lead)
+
+    assert world.stand_by(before, lead) == ["standby"]
+    assert set(world.sentences) == {f"standing by: this controller's own last lead (term {lead.leader.term}) is to end"}
 
 
 def test_who_must_not_lead_stands_by_and_says_why(tmp_path: Path) -> None:
