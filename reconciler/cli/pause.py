@@ -10,6 +10,7 @@ from reconciler.cli.command_line import command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.known_objects import refuse_unknown
 from reconciler.cli.references import parse_reference
+from reconciler.cli.sayings import who
 from reconciler.cli.words import count
 from reconciler.ledger.records import LedgerEvent
 
@@ -82,4 +83,4 @@ def _argument(held: str) -> tuple[str, ...]:
 
 
 def _event(held: str, event: str) -> LedgerEvent:
-    return LedgerEvent(at=time.time(), pass_id="", target=held, host="", event=event, message="by command")
+    return LedgerEvent(at=time.time(), pass_id="", target=held, host="", event=event, message=f"by {who(None)}")

@@ -32,10 +32,11 @@ from reconciler.leadership.lead import Lead
 from reconciler.leadership.position import ACCEPT, SeenPosition
 from reconciler.leadership.standbys import Standby, standbys_of
 from reconciler.leadership.store import Store
+from reconciler.ledger.accounts import account
 from reconciler.ledger.asking import AskingLedger
 from reconciler.ledger.controller_id import controller_of
 from reconciler.ledger.controller_lock import Holder
-from reconciler.ledger.own_file import OwnFile
+from reconciler.ledger.own_file import OwnFile, refuse_other_ledger
 from reconciler.ledger.replica import ReadCopy, Replica, load
 from reconciler.ledger.state_directory import prepare_state_directory
 from reconciler.ledger.store import Ledger
@@ -80,8 +81,7 @@ class SharedLedger(Struct, frozen=True):
 
     def refuse_other_ledger(self) -> None:
         """Raise LedgerConflict where this machine has a ledger of its own beside etcd's; and StoreUnavailable."""
-        if self.own_file.is_there:
-            self.own_file.refuse_other(self.store.read(self.keys.root), self.keys)
+        refuse_other_ledger(self.settings.state_dir, self.store, self.keys)
 
     def candidate(self, command: str) -> Candidate:
         """This controller, standing for the lead; raises StateError for a state directory that can't be used."""
@@ -174,7 +174,8 @@ class SharedLedger(Struct, frozen=True):
         result = self.candidate(command).stand()
         if isinstance(result, Leader):
             with self.copy() as ledger:
-                yield AskingLedger(ledger, str(result), self.store, self.keys, self.clock)
+                asker = f"{account()} on {socket.gethostname()}"
+                yield AskingLedger(ledger, str(result), self.store, self.keys, self.clock, asker)
             return
         try:
             self._refuse_to_begin()

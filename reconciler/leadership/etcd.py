@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -13,7 +12,7 @@ from etcd3gw.client import Etcd3Client
 from etcd3gw.exceptions import Etcd3Exception
 from msgspec import Struct
 
-from reconciler.errors import StoreUnavailable
+from reconciler.leadership.etcd_faults import Fault, Refused, fault_of, unavailable
 from reconciler.leadership.store import Change, Guard, Item, Position, Reading, Written
 
 _PAGE: Final = 1000
@@ -48,7 +47,7 @@ class EtcdStore:
         self._access = access
         self._lock = threading.Lock()
         self._clients = [_client(access, endpoint) for endpoint in access.endpoints]
-        self._tokens: dict[int, str] = {}
+        self._logged_in: set[int] = set()
 
     @property
     def name(self) -> str:
@@ -85,7 +84,7 @@ class EtcdStore:
     def revoke(self, lease: int) -> None:
         try:
             self._post("/lease/revoke", {"ID": lease})
-        except _Refused as error:
+        except Refused as error:
             if "lease not found" not in error.message:
                 raise
 
@@ -95,21 +94,21 @@ class EtcdStore:
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         """What the first member that answers says; another may have taken it before, and that later still."""
-        reasons = []
+        faults: list[Fault] = []
         for client in self._in_turn():
             try:
                 answer = self._ask(client, path, body)
             except (Etcd3Exception, OSError, ValueError) as error:  # what requests raises is one of these
-                reasons.append(f"{client.base_url}: {_reason(error)}")
-                if _is_refusal(error):
-                    raise _Refused(f"etcd refuses: {reasons[-1]}", hint=_HINT_REFUSED) from error
+                faults.append(_fault(client, error))
+                if faults[-1].is_refusal:
+                    raise unavailable(faults) from error
                 continue
             self._prefer(client)
             return answer
-        raise StoreUnavailable(f"etcd does not answer: {'; '.join(reasons)}", hint=_HINT)
+        raise unavailable(faults)
 
     def _ask(self, client: Etcd3Client, path: str, body: Mapping[str, Any]) -> Any:
-        if self._access.username and id(client) not in self._tokens:
+        if self._access.username and id(client) not in self._logged_in:
             self._log_in(client)
         try:
             return client.post(client.get_url(path), json=body)
@@ -123,7 +122,8 @@ class EtcdStore:
         client.session.headers.pop("Authorization", None)
         said = {"name": self._access.username, "password": self._access.password()}
         token = client.post(client.get_url("/auth/authenticate"), json=said)["token"]
-        client.session.headers["Authorization"] = self._tokens[id(client)] = token
+        client.session.headers["Authorization"] = token
+        self._logged_in.add(id(client))
 
     def _in_turn(self) -> list[Etcd3Client]:
         with self._lock:
@@ -135,14 +135,10 @@ class EtcdStore:
                 self._clients.sort(key=lambda other: other is not client)
 
 
-class _Refused(StoreUnavailable):
-    """It answers, and says no: a permission, a certificate, a full disk."""
-
-
-_HINT: Final = "start it, or look at the network between; VMs run on meanwhile, and nothing is changed"
-_HINT_REFUSED: Final = (
-    "look at ledger.etcd in the configuration, and at etcd's roles, quota and log; nothing is changed meanwhile"
-)
+def _fault(client: Etcd3Client, error: Exception) -> Fault:
+    answer = error.detail_text if isinstance(error, Etcd3Exception) else None
+    said = answer or str(error) or type(error).__name__
+    return fault_of(client.base_url, said, is_answer=isinstance(error, Etcd3Exception))
 
 
 def _client(access: Access, endpoint: str) -> Etcd3Client:
@@ -189,28 +185,3 @@ def _item(said: Mapping[str, Any]) -> Item:
 def _position(answer: Mapping[str, Any]) -> Position:
     header = answer["header"]
     return Position(str(header["cluster_id"]), int(header["revision"]))
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether another member would say the same."""
-    return isinstance(error, Etcd3Exception) and any(word in _reason(error) for word in _REFUSALS)
-
-
-_REFUSALS: Final = (
-    *("permission denied", "authentication failed", "user name is empty", "authentication is not enabled"),
-    *("lease not found", "database space exceeded"),
-)
-
-
-_CORE: Final = re.compile(r"\[(?:Errno -?\d+|SSL[^]]*)\] ([^'\")]+)")
-"""What the machine said, within all that was put around it on the way."""
-_SAID: Final = re.compile(r'"error":"(?:etcdserver: )?([^"]+)"')
-"""What etcd said."""
-
-
-def _reason(error: Exception) -> str:
-    text = error.detail_text if isinstance(error, Etcd3Exception) and error.detail_text else str(error)
-    core = _CORE.search(text) or _SAID.search(text)
-    if core is None and "timed out" in text:
-        return "no answer in time"
-    return " ".join((core[1] if core else text).split())[:300] or type(error).__name__

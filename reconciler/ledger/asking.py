@@ -85,6 +85,8 @@ class _Asked(Struct, frozen=True, forbid_unknown_fields=True):
 
     question: Question
     lease: int
+    asker: str
+    """Account and machine."""
 
 
 class _Answer(Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,11 +97,11 @@ class _Answer(Struct, frozen=True, forbid_unknown_fields=True):
     hint: str = ""
 
 
-def ask(question: Question, store: Store, keys: Keys) -> tuple[str, int]:
-    """Ask whoever leads; the key where the answer will be, and the lease with which it goes."""
+def ask(question: Question, store: Store, keys: Keys, asker: str) -> tuple[str, int]:
+    """Ask whoever leads, as `asker`; the key where the answer will be, and the lease with which it goes."""
     lease = store.grant(_KEPT)
     key = f"{keys.requests}{uuid.uuid4().hex}"
-    text = msgspec.json.encode(_Asked(question, lease)).decode()
+    text = msgspec.json.encode(_Asked(question, lease, asker)).decode()
     store.change(Guard(key, 0), [Change(key, text, lease)])
     return key, lease
 
@@ -124,6 +126,25 @@ def obey(question: Question, ledger: Ledger) -> bool | None:
         case unknown:
             assert_never(unknown)
     return None
+
+
+def _object_of(question: Question) -> str:
+    """What it is about, for people."""
+    match question:
+        case Pause(target) | Resume(target):
+            return target
+        case ClearFailure(key):
+            return key
+        case AcceptSpecs(generation):
+            return generation
+        case RecordEvent(event):
+            return event.target
+        case RecordProof(proof):
+            return f"Host/{proof.host}"
+        case RecordFenceTest(test):
+            return f"Host/{test.host}"
+        case unknown:
+            assert_never(unknown)
 
 
 class Responder:
@@ -154,7 +175,8 @@ class Responder:
         return self._store.read(self._keys.requests).items
 
     def _answer(self, item: Item, asked: _Asked) -> None:
-        log.info("request.taken", question=type(asked.question).__name__)
+        of = _object_of(asked.question)
+        log.info("request.taken", question=type(asked.question).__name__, object=of, asker=asked.asker)
         try:
             answer = _Answer(obey(asked.question, self._ledger))
             self._ledger.flush()
@@ -166,9 +188,10 @@ class Responder:
 class AskingLedger:
     """What a command beside a leader takes for the ledger: it reads etcd, and asks the leader to write."""
 
-    def __init__(self, ledger: Ledger, leader: str, store: Store, keys: Keys, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, leader: str, store: Store, keys: Keys, clock: Clock, asker: str) -> None:
         self._ledger = ledger
         self._leader = leader
+        self._asker = asker
         self._store = store
         self._keys = keys
         self._clock = clock
@@ -210,7 +233,7 @@ class AskingLedger:
 
     def _ask(self, question: Question) -> bool | None:
         """Raises PreconditionFailed where the leader refuses, LedgerError where it does not answer."""
-        key, lease = ask(question, self._store, self._keys)
+        key, lease = ask(question, self._store, self._keys, self._asker)
         try:
             answer = self._answer_to(key)
         finally:

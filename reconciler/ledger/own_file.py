@@ -19,7 +19,7 @@ from reconciler.private_files import open_private
 
 if TYPE_CHECKING:
     from reconciler.leadership.keys import Keys
-    from reconciler.leadership.store import Reading
+    from reconciler.leadership.store import Reading, Store
 
 MOVED: Final = ".moved-to-etcd"
 """What is added to the name of a ledger's file once etcd has all of it."""
@@ -76,6 +76,13 @@ class OwnFile:
                 hint=f"if etcd's is right: mv {self.path} {self.path}.unused; if the file is: stop every controller,"
                 f" have etcdctl del --prefix {keys.root}, and start this one first",
             )
+
+
+def refuse_other_ledger(state_dir: Path, store: Store, keys: Keys) -> None:
+    """As OwnFile.refuse_other, of etcd as it is now, which is only asked where there is such a file."""
+    own = OwnFile(state_dir)
+    if own.is_there:
+        own.refuse_other(store.read(keys.root), keys)
 
 
 def _rename(file: Path, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from reconciler.leadership.store import Store
 from reconciler.ledger.asking import Responder
 from reconciler.ledger.controller_id import controller_of
 from reconciler.ledger.controller_lock import ControllerLock
+from reconciler.ledger.own_file import refuse_other_ledger
 from reconciler.ledger.replica import Replica
 from reconciler.ledger.state_directory import prepare_state_directory
 from reconciler.ledger.terms import record_term
@@ -81,7 +83,8 @@ class Surroundings(Struct, frozen=True):
     def candidate(self, share: Share) -> Candidate:
         """This controller, standing for the lead; raises StateError."""
         position = SeenPosition(prepare_state_directory(self.state_dir), share.store.name)
-        return Candidate(share.name, "run", share.store, share.keys, position, self.clock, share.lease_seconds)
+        fit = partial(refuse_other_ledger, self.state_dir, share.store, share.keys)
+        return Candidate(share.name, "run", share.store, share.keys, position, self.clock, share.lease_seconds, fit)
 
 
 _WHILE_FROZEN: Final = 0.1

@@ -248,7 +248,7 @@ class Ensemble:
 
     def ask(self, question: Question) -> None:
         """What a command asks of whoever leads."""
-        ask(question, SimulatedStore(self.cluster), self.keys)
+        ask(question, SimulatedStore(self.cluster), self.keys, "a user")
 
     def _share_of_command(self, member: Member) -> Share:
         return Share(member.name, member.store, self.keys, self._lease, lambda _: None, lambda _: None)

@@ -293,8 +293,12 @@ class Stage:
     def settings(self) -> Settings:
         return self._settings_of(self._names[0])
 
+    def state_dir_of(self, name: str) -> Path:
+        """Raises KeyError for a name that no controller has."""
+        return self.root / state_folders(self._names)[name]
+
     def _settings_of(self, name: str) -> Settings:
-        folder = self.root / state_folders(self._names)[name]
+        folder = self.state_dir_of(name)
         return Settings(specs=self._own_specs.get(name, self.specs).path, state_dir=folder, policy=self.policy)
 
     # -- what is told ----------------------------------------------------------------------------------------------

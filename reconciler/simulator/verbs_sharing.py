@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.ledger.asking import AcceptSpecs
+from reconciler.ledger.own_file import OwnFile
+from reconciler.ledger.store import Ledger
 from reconciler.simulator.command import Verb
 from reconciler.simulator.ensemble import Ensemble
 from reconciler.simulator.stage import Stage
@@ -36,6 +38,15 @@ def _accept_specs(stage: Stage) -> None:
     stage.write(AcceptSpecs(led.doubted))
 
 
+def _own_ledger(stage: Stage, name: str, how: str) -> None:
+    folder = stage.state_dir_of(name)
+    if how == "away":
+        OwnFile(folder).path.rename(folder / "ledger.unused")
+        return
+    with Ledger(folder) as ledger:
+        ledger.pause()
+
+
 SHARING_VERBS: Final = (
     Verb("etcd down|up|saved|restored", "its majority, or its data", lambda stage, how: _all(stage).etcd(how)),
     Verb("etcd-cut NAME", "a controller reaches etcd no more", _cut),
@@ -45,5 +56,10 @@ SHARING_VERBS: Final = (
         "accept-store NAME", "a user accepts etcd as it is, on that machine", lambda s, name: _all(s).accept_store(name)
     ),
     Verb("accept-specs", "a user takes the leader's specs, which are in doubt, for the right ones", _accept_specs),
+    Verb(
+        "own-ledger NAME made|away",
+        "that machine has a ledger of its own, with a hold",
+        _own_ledger,
+    ),
     Verb("freeze-controller NAME DURATION", "SIGSTOP, then SIGCONT", lambda s, name, time: _all(s).freeze(name, time)),
 )

@@ -24,24 +24,34 @@ def why_no_etcd() -> str | None:
 
 
 class EtcdServer:
-    """Begins with an empty folder; `stop` keeps its data."""
+    """Begins with an empty folder; `stop` keeps its data.
 
-    def __init__(self, folder: Path) -> None:
+    With `tls` (certificate, key, who signs those of clients) it speaks to nobody without a certificate.
+    """
+
+    def __init__(self, folder: Path, tls: tuple[Path, Path, Path] | None = None) -> None:
         self._folder = folder
+        self._tls = tls
         self._ports = _free_port(), _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._ports[0]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._ports[0]}"
+
+    @property
+    def peer_url(self) -> str:
+        """Where members speak to each other."""
+        return f"http://127.0.0.1:{self._ports[1]}"
 
     def store(self) -> EtcdStore:
         """A way to it."""
-        return EtcdStore(Access((self.url,)))
+        cert, key, ca = map(str, self._tls) if self._tls else (None, None, None)
+        return EtcdStore(Access((self.url,), ca=ca, cert=cert, key=key))
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        peer = f"http://127.0.0.1:{self._ports[1]}"
+        peer = self.peer_url
         argv = [
             *("etcd", "--data-dir", str(self._folder / "data"), "--log-level", "error"),
             *("--listen-client-urls", self.url, "--advertise-client-urls", self.url),
@@ -54,6 +64,9 @@ class EtcdServer:
                 f"default={peer}",
             ),
         ]
+        if self._tls:
+            cert, key, ca = map(str, self._tls)
+            argv += ["--cert-file", cert, "--key-file", key, "--client-cert-auth", "--trusted-ca-file", ca]
         with (self._folder / "etcd.log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log)
         store, deadline = self.store(), time.monotonic() + _PATIENCE
@@ -61,8 +74,8 @@ class EtcdServer:
             try:
                 store.read("/")
             except StoreUnavailable as error:
-                if "refuses" in error.message:
-                    break  # it asks for an account, so it answers
+                if "refuses" in error.message or "its certificate" in error.message:
+                    break  # it asks for an account, or shows a certificate of the wrong kind: it answers
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise
                 time.sleep(0.05)

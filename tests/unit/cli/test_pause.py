@@ -144,3 +144,12 @@ def test_resume_of_what_neither_failed_nor_is_held_says_so() -> None:
     result = invoke("resume", "vm/web-1")
 
     assert "VirtualMachine/web-1 was not held, and nothing of it had failed" in result.stdout
+
+
+def test_the_history_tells_who_has_held_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+
+    invoke("pause")
+
+    with Ledger(tmp_path / "state") as ledger:
+        assert ledger.events("fleet")[0].message == "by ann"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from reconciler.errors import LeadLost, LedgerConflict, LedgerError, PreconditionFailed, StoreUnavailable
 from reconciler.hypervisor.simulated_clock import FakeClock
@@ -287,7 +288,7 @@ def asking(ground: Ground, lead: Lead, ledger: Ledger) -> Iterator[AskingLedger]
     clock = AnsweringClock()
     clock.responder = Responder(ledger, lead, ground.store, KEYS, lambda _: None)
     with Ledger(ground.folder, mirror=ReadCopy(ground.store, KEYS)) as read:
-        yield AskingLedger(read, "c1", ground.store, KEYS, clock)
+        yield AskingLedger(read, "c1", ground.store, KEYS, clock, "ann on c2")
 
 
 def test_a_command_beside_the_leader_has_it_write(ledger: Ledger, asking: AskingLedger) -> None:
@@ -297,6 +298,14 @@ def test_a_command_beside_the_leader_has_it_write(ledger: Ledger, asking: Asking
     assert asking.resume("VirtualMachine/web")
     assert not asking.resume("VirtualMachine/web")
     assert ledger.view().paused == asking.view().paused == {"fleet"}
+
+
+def test_the_leaders_log_tells_who_asked_for_what(asking: AskingLedger) -> None:
+    with structlog.testing.capture_logs() as logs:
+        asking.pause("VirtualMachine/web")
+
+    (told,) = logs
+    assert (told["question"], told["object"], told["asker"]) == ("Pause", "VirtualMachine/web", "ann on c2")
 
 
 def test_the_leaders_refusal_is_told_to_who_asked(ledger: Ledger, asking: AskingLedger) -> None:
@@ -309,7 +318,7 @@ def test_the_leaders_refusal_is_told_to_who_asked(ledger: Ledger, asking: Asking
 def test_a_leader_that_does_not_answer_is_named(ground: Ground, ledger: Ledger) -> None:
     ledger.pause()
     with Ledger(ground.folder, mirror=ReadCopy(ground.store, KEYS)) as read:
-        asking = AskingLedger(read, "`reconciler run` on c1", ground.store, KEYS, FakeClock())
+        asking = AskingLedger(read, "`reconciler run` on c1", ground.store, KEYS, FakeClock(), "ann on c2")
 
         with pytest.raises(LedgerError, match="on c1 leads, and has not answered"):
             asking.pause("VirtualMachine/web")
