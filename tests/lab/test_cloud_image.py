@@ -27,7 +27,7 @@ kind: VirtualMachine
 metadata: {{name: server-1}}
 spec:
   domainType: qemu
-  cpu: {{model: maximum, count: 2}}
+  cpu: {{model: qemu64}}
   memory: 640MiB
   disks:
     - {{name: root, image: debian-12, size: 3GiB, pool: {pool}}}

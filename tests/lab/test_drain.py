@@ -44,7 +44,7 @@ def test_a_host_is_emptied_and_safe_to_power_off(fresh_lab: Lab, tmp_path: Path)
         extra = "placement: {onDrain: shutdown}" if name == "db-1" else ""
         spec = vm_spec(name, extra=extra)
         if name == "web-3":
-            spec = spec.replace("model: maximum", "model: fleet-baseline")
+            spec = spec.replace("model: qemu64", "model: fleet-baseline")
         controller.write(f"vms/{name}.yaml", spec)
     controller.write("vms/off-1.yaml", vm_spec("off-1", extra="runStrategy: Halted"))
     controller.apply()

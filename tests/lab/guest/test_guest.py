@@ -49,19 +49,7 @@ def test_tiny_guest_prints_its_boot_id_and_then_monotone_ticks(lasting: Machine)
     assert uptimes == sorted(set(uptimes))
 
 
-def test_tiny_guest_powers_off_cleanly_through_its_agent(tiny: Machine) -> None:
-    assert tiny.agent("guest-ping") == {}
-    tiny.agent_shutdown()
-    assert tiny.wait_for_exit() == 0
-
-
-def test_tiny_guest_powers_off_at_the_power_button(tiny: Machine) -> None:
-    tiny.monitor("system_powerdown")
-    assert tiny.wait_for_exit() == 0
-    assert "lab-guest poweroff" in tiny.console()
-
-
-def test_tiny_guest_keeps_files_and_changes_its_boot_id_when_it_reboots(tiny: Machine) -> None:
+def test_tiny_guest_keeps_files_over_a_reboot_and_powers_off_through_its_agent(tiny: Machine) -> None:
     tiny.run_in_guest("echo kept >/root/file")
     tiny.agent_shutdown("reboot")
     tiny.wait_for_line("tick 1 ", times=2)
@@ -69,6 +57,8 @@ def test_tiny_guest_keeps_files_and_changes_its_boot_id_when_it_reboots(tiny: Ma
     assert first != second
     assert tiny.wait_for_line("lab-guest boot-count", times=2) == "lab-guest boot-count 2"
     assert tiny.run_in_guest("cat /root/file") == "kept\n"
+    tiny.agent_shutdown()
+    assert tiny.wait_for_exit() == 0
 
 
 def test_tiny_guest_ticks_on_while_its_file_system_is_frozen(lasting: Machine) -> None:
@@ -88,7 +78,7 @@ def test_tiny_guest_brings_up_a_plugged_in_cpu_and_nic(lasting: Machine) -> None
     assert lasting.run_in_guest(f"set -- /sys/devices/system/cpu/online; {waiting}") == "0-1\n"
 
 
-def test_tiny_guest_takes_its_hostname_from_a_seed_disk(tmp_path: Path) -> None:
+def test_tiny_guest_takes_its_hostname_from_a_seed_disk_and_powers_off_at_the_button(tmp_path: Path) -> None:
     user_data = "#cloud-config\n{}\n"
     seed = write_seed(tmp_path / "seed.iso", hostname="web-1", instance_id="i-1", user_data=user_data)
     drive = ["-drive", f"file={seed},format=raw,if=virtio,readonly=on"]
@@ -98,3 +88,6 @@ def test_tiny_guest_takes_its_hostname_from_a_seed_disk(tmp_path: Path) -> None:
         assert "lab-guest instance-id i-1" in machine.console()
         assert f"lab-guest user-data {hashlib.sha256(user_data.encode()).hexdigest()}" in machine.console()
         assert machine.run_in_guest("hostname") == "web-1\n"
+        machine.monitor("system_powerdown")
+        assert machine.wait_for_exit() == 0
+        assert "lab-guest poweroff" in machine.console()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.guest.cache import cached_image, copy_image
 from tests.lab.guest.commands import Progress, run
-from tests.lab.guest.disk import make_disk
+from tests.lab.guest.disk import Boot, make_disk
 from tests.lab.guest.kernel import OVERLAY, copy_modules, write_initramfs
 from tests.lab.guest.packages import kernel_package, unpack
 
@@ -45,7 +45,7 @@ _KERNEL_OPTIONS = (
     *("8250.nr_uarts=1", "lsm=", "audit=0", "memhp_default_state=online"),
 )
 _DIRECTORIES = (
-    *("boot", "dev", "lib", "lib64", "mnt", "proc", "root", "run", "sys", "tmp"),
+    *("dev", "lib", "lib64", "mnt", "proc", "root", "run", "sys", "tmp"),
     *("usr/sbin", "var/lib", "var/log", "var/run"),
 )
 
@@ -74,9 +74,9 @@ def _build(work: Path, image: Path) -> None:
     shutil.copytree(OVERLAY / "tiny", root, dirs_exist_ok=True)
     _add_busybox(packages / "bin" / "busybox", root)
     _add_agent(packages, root)
-    _add_kernel(packages, root)
+    boot = _add_kernel(packages, root, work)
     progress.say("writing the disk")
-    make_disk(root, _SIZE, _boot_script(), image, work=work, compress=False)
+    make_disk(root, _SIZE, boot, image, work=work, compress=False)
     progress.say(f"done, {image.stat().st_size >> 20} MiB")
 
 
@@ -102,14 +102,11 @@ def _add_agent(packages: Path, root: Path) -> None:
     shutil.copy(loader, root / "lib64")
 
 
-def _add_kernel(packages: Path, root: Path) -> None:
+def _add_kernel(packages: Path, root: Path, work: Path) -> Boot:
     (modules,) = (packages / "lib" / "modules").iterdir()
     run(["depmod", "-b", packages, modules.name])
     copy_modules(modules, root / "lib" / "modules" / modules.name, [*_BOOT_MODULES, *_SPARE_MODULES])
     (root / "etc" / "lab-modules").write_text(" ".join(_BOOT_MODULES) + "\n")
-    shutil.copy(packages / "boot" / f"vmlinuz-{modules.name}", root / "boot" / "vmlinuz")
-    write_initramfs(root / "boot" / "initrd.img", modules, packages / "bin" / "busybox")
-
-
-def _boot_script() -> str:
-    return f"linux16 /boot/vmlinuz {' '.join(_KERNEL_OPTIONS)}\ninitrd16 /boot/initrd.img\nboot\n"
+    initramfs = work / "initrd.img"
+    write_initramfs(initramfs, modules, packages / "bin" / "busybox")
+    return Boot(packages / "boot" / f"vmlinuz-{modules.name}", initramfs, _KERNEL_OPTIONS)
