@@ -41,7 +41,7 @@ soak: setup ## Ten thousand random schedules over a simulated fleet; what goes w
 
 .PHONY: soak-lab
 soak-lab: setup ## Twenty controllers killed at random while real hosts' VMs are recovered, ten minutes (root)
-	RECONCILER_HA_KILLS=20 $(PYTEST) -q tests/lab/test_ha.py -k killed $(ARGS)
+	RECONCILER_HA_KILLS=20 $(PYTEST) -q tests/lab/test_ha_doubt.py -k killed $(ARGS)
 
 .PHONY: lint
 lint: setup ## Style, types and the rules of who may import whom

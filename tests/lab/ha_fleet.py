@@ -5,7 +5,8 @@ from __future__ import annotations
 import subprocess
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ from reconciler.model.health import FenceAttempt, FenceProof
 from tests.lab.bmc import CIPHER, USER
 from tests.lab.controller import Controller, boots, facility_specs, stop, ticks, vm_spec
 from tests.lab.copies import holders
+from tests.lab.fixtures import with_bmcs
 from tests.lab.guest import tiny_image
 from tests.lab.host import LabHost
 from tests.lab.hosts import Lab, wait_for
 from tests.lab.namespaces import command_lines, parent_of
 
+VMS = tuple(f"web-{number}" for number in range(1, 5))
+"""Four on three hosts: one host has two."""
 QUIET_PERIOD = "1s"
 """The product's default is 60: it is for the moment after a controller's start, which a test has no time for."""
 
@@ -145,6 +149,11 @@ class HaFleet:
         with self._ledger() as ledger:
             return ledger.proof(host.name)
 
+    def kind_of_proof(self, host: LabHost) -> str | None:
+        """Of that proof; None without one."""
+        proof = self.proof(host)
+        return None if proof is None else proof.kind
+
     def attempts(self, host: LabHost) -> tuple[FenceAttempt, ...]:
         """Of its open incident, newest first; none without one."""
         with self._ledger() as ledger:
@@ -183,6 +192,19 @@ class HaFleet:
 
     def _log_end(self) -> str:
         return "\n" + "\n".join(self.log.read_text().splitlines()[-12:]) if self.log.exists() else ""
+
+
+@contextmanager
+def running_ha_fleet(lab: Lab, directory: Path, *, image: Path | None = None) -> Iterator[HaFleet]:
+    """`VMS` with their daemon; a silent device fails soon, but not before a confirmation, which asks it, is in."""
+    fleet = make_ha_fleet(with_bmcs(lab), directory, VMS, policy={"fenceTimeout": "20s"}, image=image)
+    try:
+        fleet.create()
+        fleet.start_daemon()
+        yield fleet
+    finally:
+        fleet.kill_daemon()
+        lab.reset()
 
 
 def make_ha_fleet(
