@@ -235,6 +235,11 @@ class MigrateDomain(Struct, frozen=True):
         return {**dict(self.paths), **{disk.device: disk.target_path for disk in self.disks}}
 
 
+def is_followed_up(step: object) -> bool:
+    """Whether it only sees to the end of what was begun before: also of what is held by now."""
+    return isinstance(step, MigrateDomain) and step.begun
+
+
 class FenceHost(Struct, frozen=True):
     """Have the host's power cut and confirmed off; expects that `incident` is open, unproven, and the host silent."""
 

@@ -269,9 +269,9 @@ class Mover(Struct, frozen=True):
         )
 
 
-def follow(draft: Draft, move: Migration, host: str) -> None:
+def follow(draft: Draft, move: Migration, host: str) -> str:
     """Have a migration that was begun before followed to its end; `host` is one of the two that answers."""
-    draft.act(
+    return draft.act(
         replace(move.step, begun=True),
         target=ObjectRef("VirtualMachine", move.vm),
         host=host,

@@ -34,11 +34,14 @@ class OnItsWay(Struct, frozen=True):
             follow(self.draft, self.move, self.move.source)
             return True
         unsure = [host for host in (self.move.source, self.move.target) if not self._is_certain(host)]
-        if unsure:
+        if unsure and not self._runs_at_target():
             self._hold(unsure[0])
             return True
-        if self._is_read(self.move.source):
-            follow(self.draft, self.move, self.move.target if self._is_read(self.move.target) else self.move.source)
+        return self._is_seen_to()
+
+    def _is_seen_to(self) -> bool:
+        if self._runs_at_target() or self._is_read(self.move.source):
+            self._follow_to(self.move.target if self._is_read(self.move.target) else self.move.source)
             return True
         arrived = self._at(self.move.target)
         if arrived is None:
@@ -48,6 +51,30 @@ class OnItsWay(Struct, frozen=True):
         else:
             follow(self.draft, self.move, self.move.target)
         return True
+
+    def _runs_at_target(self) -> bool:
+        """Then it has arrived, whatever a source that is silent has kept of it: the epoch decides."""
+        found = self._at(self.move.target)
+        if found is None or found.is_on_its_way or not found.domain.persistent:
+            return False
+        return found.domain.state == "running" and found.mark.epoch == self.move.epoch
+
+    def _follow_to(self, host: str) -> None:
+        """Told too, where looking at both once did not end it: libvirt may have let it run on at its source as well."""
+        action = follow(self.draft, self.move, host)
+        here = self._at(self.move.source)
+        is_there_too = here is not None and here.domain.state == "running" and self._runs_at_target()
+        if not is_there_too or action not in self.world.ledger.failures:
+            return
+        self.draft.wait(
+            self.target,
+            "conflict",
+            f"it runs on {self.move.source} and on {self.move.target}: libvirt had it run on at its source too",
+            severity="blocked",
+            host=self.move.target,
+            hint=f"see which of them is to stay; on the other host: virsh destroy {self.move.vm}, then virsh undefine"
+            f" --keep-nvram {self.move.vm}",
+        )
 
     def _has_left_for_out_of_sight(self) -> bool:
         """Its source has it no more, so it came to the target, and is sought where a host that can't be read is.

@@ -11,7 +11,7 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StartDomain, StopDomain
+from reconciler.model.steps import StartDomain, StopDomain, is_followed_up
 from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
 from reconciler.planner.specs_doubt import hold_doubtful
@@ -89,7 +89,8 @@ def hold_back(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> t
 def _why_not_now(world: World, action: Action) -> Unmet | None:
     if str(action.target) in world.ledger.in_flight:
         return Unmet(action.target, "in-progress", "an earlier pass is still at it", host=action.host)
-    if action.host is not None and world.is_paused(ObjectRef("Host", action.host)):
+    is_held = action.host is not None and world.is_paused(ObjectRef("Host", action.host))
+    if action.host is not None and is_held and not is_followed_up(action.step):
         host = ObjectRef("Host", action.host)
         detail = f"{host} is held; changes on it wait"
         return Unmet(action.target, "paused", detail, host=action.host, hint=world.how_to_resume(host))

@@ -21,6 +21,7 @@ from reconciler.model.steps import (
     StartDomain,
     StopDomain,
     UndefineDomain,
+    is_followed_up,
 )
 from reconciler.planner.plan_check_limits import few_are_on_their_way, moves_go_where_the_vm_may_be
 from reconciler.planner.plan_check_lost import (
@@ -196,6 +197,8 @@ def _held_is_held(subject: Subject) -> Iterator[str]:
         if resource.metadata.paused
     } | paused
     for action in subject.plan.actions:
+        if is_followed_up(action.step):
+            continue
         if "fleet" in held or str(action.target) in held:
             yield f"{action.id} acts on {action.target}, which is paused"
         elif f"Host/{action.host}" in held:

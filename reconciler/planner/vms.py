@@ -11,7 +11,7 @@ from reconciler.model.identity import vm_uuid
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Severity, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StopDomain
+from reconciler.model.steps import StopDomain, is_followed_up
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
 from reconciler.planner.collisions import report_mac_collision
@@ -348,6 +348,7 @@ def plan_vms(
         if world.is_paused(ref):
             is_to_move = len(wishes) > to_move
             del wishes[to_move:]
-            if draft.rollback(before) or is_to_move:
+            only_ends = all(is_followed_up(action.step) for action in tuple(draft.actions.values())[before[0] :])
+            if (not only_ends and draft.rollback(before)) or is_to_move:
                 draft.wait(ref, "paused", "held; changes wait", hint=world.how_to_resume(ref))
     return tuple(wishes)

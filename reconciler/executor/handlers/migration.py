@@ -131,6 +131,14 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
             host=step.target,
             target=str(context.action.target),
         )
+    if where == "twice":
+        raise TransientHostError(
+            f"it runs on {step.source} and on {step.target}: libvirt had it run on at its source too",
+            host=step.target,
+            target=str(context.action.target),
+            hint=f"see which of them is to stay; on the other host: virsh destroy {step.domain}, then virsh undefine"
+            f" --keep-nvram {step.domain}",
+        )
     raise TransientHostError(
         f"whether it is on {step.source} or on {step.target} is not certain yet"
         + (f" ({failure.message})" if failure else ""),

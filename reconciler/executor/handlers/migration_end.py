@@ -18,8 +18,8 @@ from reconciler.planner.host_identity import is_stranger
 _UNDECIDED_SECONDS: Final = 10.0
 """How long libvirt may take to tidy up both sides once its job has ended."""
 
-Where = Literal["arrived", "stayed", "gone", "undecided"]
-"""`gone`: neither host has it, though both answer."""
+Where = Literal["arrived", "stayed", "gone", "twice", "undecided"]
+"""`gone`: neither host has it, though both answer; `twice`: it runs on both, and no migration is under way."""
 
 
 class _Sight(Struct, frozen=True):
@@ -37,7 +37,7 @@ def end_of(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
     deadline = context.clock.monotonic() + _UNDECIDED_SECONDS
     for delay in growing_delays(0.1, 1.0):
         where, there, is_heard = _where(step, context)
-        if where != "undecided" or not is_heard or context.clock.monotonic() + delay > deadline:
+        if where not in ("undecided", "twice") or not is_heard or context.clock.monotonic() + delay > deadline:
             return where, there.how == "dead"
         if context.clock.wait(context.stop, delay):
             raise HandedBack
@@ -55,8 +55,7 @@ def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, _Sight, 
     except HostError:
         return "undecided", _Sight(None, "silent"), False
     there = _look(step, context, step.target)
-    is_certain = here.how != "silent" and not is_under_way
-    where = _judge(step, context, here, there) if is_certain else "undecided"
+    where = "undecided" if is_under_way else _judge(step, context, here, there)
     # What is in sight says where it is; what is not may be missing on another machine of that name.
     missing = [name for name, seen in ((step.source, here), (step.target, there)) if seen == _Sight(None)]
     if where != "undecided" and there.domain is None and any(_is_another_machine(context, name) for name in missing):
@@ -79,6 +78,9 @@ def _look(step: MigrateDomain, context: ActionContext, name: str) -> _Sight:
 
 
 def _judge(step: MigrateDomain, context: ActionContext, here: _Sight, there: _Sight) -> Where:
+    if here.how == "silent":
+        # What runs there has arrived, whatever its source has kept of it: the epoch decides.
+        return "arrived" if there.domain is not None and _runs(step, there.domain) else "undecided"
     if there.domain is not None:
         return _beside_a_copy(step, context, here.domain, there.domain)
     if here.domain is not None:
@@ -95,20 +97,35 @@ def _beside_a_copy(
     step: MigrateDomain, context: ActionContext, here: ObservedDomain | None, there: ObservedDomain
 ) -> Where:
     mark = there.config.mark
-    is_sent = mark is not None and mark.epoch == step.epoch
-    if step.cold and here is not None and here.active and is_sent and not there.active:
-        # Somebody started it just then: libvirt leaves it, and has sent a definition that nobody needs.
-        with suppress(HostError):
-            context.host_named(step.target).undefine_domain(step.uuid, keep_nvram=True)
+    if there.is_on_its_way or mark is None or mark.epoch < step.epoch:
         return "undecided"
-    if there.is_on_its_way or mark is None or mark.epoch < step.epoch or (here is not None and here.active):
-        return "undecided"
+    if here is not None and here.active:
+        return _beside_a_guest(step, context, here, there)
     if here is not None and here.reason == "migrated":
         # libvirt was to undefine it, and could not: nothing is left of it but the definition.
         with suppress(HostError):
             context.host_named(step.source).undefine_domain(step.uuid, keep_nvram=True)
     # One that is off because its host lost its power just then is an old copy, and cleared away as such.
     return "arrived"
+
+
+def _runs(step: MigrateDomain, there: ObservedDomain) -> bool:
+    mark = there.config.mark
+    is_sent = mark is not None and mark.epoch == step.epoch
+    return is_sent and there.persistent and there.state == "running" and not there.is_on_its_way
+
+
+def _beside_a_guest(step: MigrateDomain, context: ActionContext, here: ObservedDomain, there: ObservedDomain) -> Where:
+    """At its source it is active: that may be the last of it, or all; which, is seen by looking at both again."""
+    if here.state == "running" and _runs(step, there):
+        return "twice"
+    mark = there.config.mark
+    is_left_over = here.state == "running" and not there.active and mark is not None and mark.epoch == step.epoch
+    if is_left_over and not step.disks:
+        # People ended the one there, or started it here in the very moment of a cold move.
+        with suppress(HostError):
+            context.host_named(step.target).undefine_domain(step.uuid, keep_nvram=True)
+    return "undecided"
 
 
 def _is_whole(step: MigrateDomain, here: ObservedDomain, there: _Sight) -> bool:

@@ -113,6 +113,63 @@ def test_a_source_that_lost_its_power_at_the_switch_over_holds_nothing_up_when_i
     assert (placement.host, placement.epoch) == ("h2", 2)
 
 
+def test_what_runs_at_its_target_has_arrived_whatever_its_silent_source_may_have_kept_of_it(local: Bench) -> None:
+    arrived(local, WITH_DISK)
+    local.fleet.power_off("h1")
+
+    outcome = followed(local, WITH_DISK)
+
+    placement = local.ledger.placement("web")
+    assert outcome.status == "done", outcome
+    assert placement is not None
+    assert (placement.host, placement.epoch, local.ledger.migration("web")) == ("h2", 2, None)
+
+
+def test_what_is_off_at_its_target_is_not_taken_to_have_arrived_while_its_source_is_silent(bench: Bench) -> None:
+    arrived(bench.with_vm(running=True))
+    bench.fleet.people("h2").destroy("web")
+    bench.fleet.power_off("h1")
+
+    outcome = followed(bench)
+
+    assert "not certain yet" in outcome.message
+    assert bench.ledger.migration("web") is not None
+
+
+def run_on_at_its_source(bench: Bench) -> None:
+    """It arrived, libvirt at the source has not heard of that, and has its own half run on."""
+    left = bench.fleet.people("h1").entry("web").config
+    arrived(bench)
+    bench.fleet.people("h1").define(left)
+    entry = bench.fleet.people("h1").entry("web")  # a lock would keep people from starting it
+    entry.state, entry.live = "running", entry.config
+
+
+def test_what_runs_on_both_hosts_is_told_as_that_and_stays_on_record(bench: Bench) -> None:
+    run_on_at_its_source(bench.with_vm(running=True))
+
+    outcome = followed(bench)
+
+    assert "it runs on h1 and on h2" in outcome.message
+    assert "virsh destroy web, then virsh undefine --keep-nvram web" in outcome.hint
+    assert bench.ledger.migration("web") is not None
+
+
+@pytest.mark.parametrize(("ended", "home", "epoch"), [("h2", "h1", 1), ("h1", "h2", 2)])
+def test_of_what_ran_on_both_hosts_people_say_which_stays_by_ending_the_other(
+    bench: Bench, ended: str, home: str, epoch: int
+) -> None:
+    run_on_at_its_source(bench.with_vm(running=True))
+    bench.fleet.people(ended).destroy("web")
+
+    followed(bench)
+
+    placement = bench.ledger.placement("web")
+    assert placement is not None
+    assert (placement.host, placement.epoch, bench.ledger.migration("web")) == (home, epoch, None)
+    assert bench.fleet.host(home).domain(UUID).state == "running"
+
+
 def test_what_is_off_at_its_source_is_not_taken_for_whole_where_its_disks_went_to_a_target_that_died(
     local: Bench,
 ) -> None:

@@ -318,3 +318,47 @@ def test_the_local_pool_is_where_a_shared_one_of_the_same_vm_is_not_copied() -> 
     step = move_of(moment)
     assert [disk.volume for disk in step.disks] == ["prod.web.root.qcow2"]
     assert step.trusts_sharing
+
+
+def arrived(moment: Story) -> Story:
+    """What is on record runs at its target."""
+    step = moment.ledger.migrations["web"].step
+    found = moment.domain()
+    assert found.config.mark is not None
+    config = replace(found.config, mark=replace(found.config.mark, epoch=step.epoch))
+    return moment.with_domain(replace(found, config=config, live=config), step.target)
+
+
+def test_what_runs_at_its_target_is_settled_there_while_its_source_is_out_of_sight() -> None:
+    moment = arrived(on_its_way(to_rack_b(fleet()))).losing_sight_of("h1")
+
+    action = moment.action("migrate-domain")
+    assert (action.host, move_of(moment).begun) == ("h2", True)
+
+
+def test_what_waits_at_its_target_for_a_source_out_of_sight_is_held() -> None:
+    seen = arrived(on_its_way(to_rack_b(fleet())))
+    waiting = replace(seen.domain("web", "h2"), state="paused", reason="migration", persistent=False)
+    moment = seen.with_domain(waiting, "h2").losing_sight_of("h1")
+
+    assert moment.kinds("VirtualMachine/web") == []
+    assert "host-unread" in moment.unmet()
+
+
+def test_what_runs_on_both_hosts_is_a_conflict_once_a_fresh_look_at_both_has_not_ended_it() -> None:
+    moment = arrived(on_its_way(to_rack_b(fleet())))
+    action = moment.action("migrate-domain")
+    failure = Failure(action.id, 1, "it runs on h1 and on h2", False, NOW - 1, action_inputs(action))
+    looked = moment.with_ledger(failures={action.id: failure})
+
+    assert "conflict" not in moment.unmet()
+    assert "it runs on h1 and on h2" in looked.unmet()["conflict"].detail
+    assert "virsh destroy web" in looked.unmet()["conflict"].hint
+    assert looked.kinds("VirtualMachine/web") == ["migrate-domain"]
+
+
+@pytest.mark.parametrize("held", ["VirtualMachine/web", "Host/h2", "fleet"])
+def test_what_is_held_while_it_is_on_its_way_is_still_followed_to_its_end(held: str) -> None:
+    moment = on_its_way(to_rack_b(fleet())).with_ledger(paused=frozenset({held}))
+
+    assert moment.kinds("VirtualMachine/web") == ["migrate-domain"]
