@@ -13,6 +13,7 @@ from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_move import at_target
 from reconciler.hypervisor.heartbeat import KEEPALIVE
 from reconciler.hypervisor.libvirt_errors import OPERATION_INVALID, translate
+from reconciler.hypervisor.libvirt_values import state_name, state_reason
 from reconciler.model.migration import MigrationJob
 from reconciler.model.steps import MigrateDomain
 
@@ -141,7 +142,7 @@ class HostMigrations:
             domain = connection.lookupByUUIDString(uuid)
             try:
                 found = dict(domain.jobStats(lv.JOB_STATS_COMPLETED if completed else 0))
-                return found if completed else _with_its_memory(found, domain)
+                return found if completed else _as_it_stands(found, domain)
             except lv.LibvirtError as error:
                 # It has just gone, and libvirt has yet to tidy up.
                 if error.get_error_code() != OPERATION_INVALID:
@@ -168,6 +169,12 @@ class HostMigrations:
         with suppress(ObjectNotFound):
             self._connection.call(work, f"VirtualMachine/{uuid}", pace="brief")
 
+    def switch_to_post_copy(self, uuid: str) -> None:
+        def work(connection: lv.Connection) -> None:
+            connection.lookupByUUIDString(uuid).migrateStartPostCopy()
+
+        self._connection.call(work, f"VirtualMachine/{uuid}", pace="brief")
+
     def suspend(self, uuid: str) -> None:
         def work(connection: lv.Connection) -> None:
             connection.lookupByUUIDString(uuid).suspend()
@@ -190,6 +197,8 @@ def _flags(step: MigrateDomain) -> int:
         flags |= lv.MIGRATE_PARALLEL
     if step.rules.compression != "off":
         flags |= lv.MIGRATE_COMPRESSED
+    if step.rules.post_copy:
+        flags |= lv.MIGRATE_POSTCOPY
     if step.rules.tls:
         flags |= lv.MIGRATE_TLS
     return flags
@@ -213,8 +222,17 @@ def _parameters(step: MigrateDomain, live: str, persistent: str) -> dict[str, An
     return found
 
 
-def _with_its_memory(found: dict[str, Any], domain: Any) -> dict[str, Any]:
-    """While disks are copied libvirt does not count the memory, which is all still to be sent."""
+def _as_it_stands(found: dict[str, Any], domain: Any) -> dict[str, Any]:
+    """What the numbers alone don't tell.
+
+    While disks are copied libvirt does not count the memory, which is all still to be sent. Of a post-copy that has
+    failed it goes on telling numbers.
+    """
+    state, number = domain.state()
+    reason = state_reason(state_name(state), number)
+    if reason == "postcopy-failed":
+        return {}
+    found = {**found, "is_switched": reason == "postcopy"}
     if found.get("memory_total"):
         return found
     memory = domain.maxMemory() << 10
@@ -229,4 +247,6 @@ def _job(found: dict[str, Any]) -> MigrationJob:
         remaining=int(found.get("data_remaining", 0)),
         elapsed=found.get("time_elapsed", 0) / 1000,
         downtime=None if downtime is None else downtime / 1000,
+        passes=int(found.get("memory_iteration", 0)),
+        is_switched=bool(found.get("is_switched")),
     )

@@ -262,6 +262,13 @@ class Hypervisor(Protocol):
         """Have the domain that leaves this host stay, and run on; where none does any more it is fine."""
         ...
 
+    def switch_to_post_copy(self, uuid: str) -> None:
+        """Have the guest that leaves this host run at its target, and fetch from here what it lacks of its memory.
+
+        From then on neither half can do without the other. HostRefused where its migration does not allow that.
+        """
+        ...
+
     def suspend_domain(self, uuid: str) -> None:
         """Have the guest stand still; one that migrates runs on once it has arrived, or is to stay after all."""
         ...

@@ -182,6 +182,9 @@ class LibvirtHost:
     def abort_migration(self, uuid: str) -> None:
         self._migrations.abort(uuid)
 
+    def switch_to_post_copy(self, uuid: str) -> None:
+        self._migrations.switch_to_post_copy(uuid)
+
     def suspend_domain(self, uuid: str) -> None:
         self._migrations.suspend(uuid)
 

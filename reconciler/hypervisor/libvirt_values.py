@@ -22,6 +22,8 @@ _REASONS: Final[dict[DomainState, tuple[str, ...]]] = {
         "unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from-snapshot", "daemon",
     ),
     "crashed": ("unknown", "panicked"),
+    # How else a guest came to run says nothing to us.
+    "running": (*[""] * 10, "postcopy", "postcopy-failed"),
 }  # fmt: skip
 
 

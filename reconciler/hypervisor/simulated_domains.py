@@ -140,7 +140,7 @@ def stop(world: World, host: HostState, entry: DomainEntry, reason: str) -> None
     """Have the domain off now, for a `reason` in libvirt's words; a transient one is gone with that."""
     if not entry.active:
         return
-    entry.live, entry.off_at, entry.crash_at = None, None, None
+    entry.live, entry.off_at, entry.crash_at, entry.is_incoming = None, None, None, False
     entry.state, entry.reason = "shutoff", reason
     if not entry.persistent:
         del host.domains[entry.config.uuid]

@@ -292,6 +292,10 @@ class SimulatedHost:
         with self._mutation("abort_migration", uuid):
             migration.abort(self._world, self._state, uuid)
 
+    def switch_to_post_copy(self, uuid: str) -> None:
+        with self._mutation("switch_to_post_copy", uuid):
+            migration.switch_to_post_copy(self._world, self._state, uuid)
+
     def suspend_domain(self, uuid: str) -> None:
         with self._mutation("suspend_domain", uuid):
             migration.suspend(self._world, self._state, uuid)

@@ -119,7 +119,7 @@ def settle(world: World) -> None:
 def _send(world: World, leaving: Leaving, entry: DomainEntry, seconds: float) -> None:
     rate = min(leaving.step.rules.bandwidth or world.migration_rate, world.migration_rate)
     leaving.done += rate * seconds
-    if entry.config.name in world.restless and entry.state == "running":
+    if entry.config.name in world.restless and entry.state == "running" and not leaving.is_switched:
         # It writes as fast as its memory is sent: half of it is always left.
         leaving.sent = min(leaving.sent + rate * seconds, leaving.size / 2)
     else:
@@ -128,6 +128,9 @@ def _send(world: World, leaving: Leaving, entry: DomainEntry, seconds: float) ->
 
 def _switch_over(world: World, leaving: Leaving, entry: DomainEntry, now: float) -> None:
     """The guest stands still on both sides for a moment; the source's half is ended once the other one runs."""
+    if leaving.is_switched:
+        _arrive(world, leaving)
+        return
     if leaving.arrives_at is None:
         rate = min(leaving.step.rules.bandwidth or world.migration_rate, world.migration_rate)
         leaving.arrives_at = now - (leaving.sent - leaving.size) / rate + world.switch_seconds
@@ -157,8 +160,33 @@ def _path_at_source(entry: DomainEntry, device: str) -> str:
     return next((disk.path for disk in entry.config.disks if disk.target == device), "")
 
 
+def switch_to_post_copy(world: World, source: HostState, uuid: str) -> None:
+    """The guest runs at its target from now on."""
+    leaving = world.leaving.get(uuid)
+    if leaving is None or leaving.step.source != source.name or not leaving.step.rules.post_copy:
+        raise HostRefused("post-copy can only be started while outgoing migration is in progress", host=source.name)
+    here, there = source.domains[uuid], world.hosts[leaving.step.target].domains[uuid]
+    leaving.is_switched = True
+    here.state, here.reason, here.is_incoming = "paused", "postcopy", True
+    there.state, there.reason, there.is_incoming, there.persistent = "running", "postcopy", False, True
+    world.emit(source.name, "domain", here.config.name, "suspended")
+
+
+def _break(world: World, leaving: Leaving) -> None:
+    """What is left of it on each host can't go on: the rest of its memory is on the other one."""
+    step = leaving.step
+    for name in (step.source, step.target):
+        half = world.hosts[name].domains.get(step.uuid)
+        if half is not None and half.active:
+            half.reason = "postcopy-failed"
+    _end(world, leaving, TransientHostError("post-copy failed", host=step.source, target=_target(step.domain)))
+
+
 def _fail(world: World, leaving: Leaving, message: str) -> None:
     """The target's half is ended by its own libvirtd; the source runs on, if it was not ended itself."""
+    if leaving.is_switched:
+        _break(world, leaving)
+        return
     step = leaving.step
     target, entry = world.hosts[step.target], world.hosts[step.source].domains.get(step.uuid)
     arriving = target.domains.get(step.uuid)
@@ -179,7 +207,9 @@ def _end(world: World, leaving: Leaving, error: HostError | None) -> None:
 
 def _job(leaving: Leaving, switch: float) -> MigrationJob:
     left = max(0, int(leaving.size - leaving.sent))
-    return MigrationJob(leaving.size, int(leaving.done), left, leaving.at - leaving.begun, switch)
+    passes = 1 + int(leaving.done // leaving.size) if leaving.size else 0
+    passed = leaving.at - leaving.begun
+    return MigrationJob(leaving.size, int(leaving.done), left, passed, switch, passes, leaving.is_switched)
 
 
 def job(world: World, source: HostState, uuid: str) -> MigrationJob | None:
@@ -197,6 +227,8 @@ def abort(world: World, source: HostState, uuid: str) -> None:
     """Have it stay."""
     leaving = world.leaving.get(uuid)
     if leaving is not None and leaving.step.source == source.name:
+        if leaving.is_switched:
+            raise HostRefused("cannot abort migration in post-copy mode", host=source.name)
         _fail(world, leaving, "operation aborted: migration out job: canceled by client")
 
 

@@ -96,7 +96,7 @@ class DomainEntry(Struct):
     cpu: GuestCpu | None = None
     """What the running guest has."""
     is_incoming: bool = False
-    """It waits for a guest that is still running elsewhere, and has none of its disks open yet."""
+    """It waits for a guest that runs elsewhere and has none of its disks open: that has yet to come, or was here."""
 
     @property
     def active(self) -> bool:
@@ -132,6 +132,8 @@ class Leaving(Struct):
     """In all, with what had to be sent again."""
     arrives_at: float | None = None
     """When the guest runs at the target, once all is sent; until then it stands still on both sides."""
+    is_switched: bool = False
+    """The guest runs at the target, and fetches the rest."""
     ended: bool = False
     error: HostError | None = None
 

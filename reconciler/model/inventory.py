@@ -12,6 +12,7 @@ from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 
 _OF_MIGRATIONS: Final = frozenset({"migration", "starting-up", "postcopy"})
 """libvirt's reasons for a pause that neither the guest nor a person asked for."""
+_BROKEN: Final = "postcopy-failed"
 
 
 class HostFacts(Struct, frozen=True):
@@ -53,8 +54,15 @@ class ObservedDomain(Struct, frozen=True):
 
     @property
     def is_on_its_way(self) -> bool:
-        """Whether it is one half of a migration, and stands still for that: the other half decides what follows."""
+        """Whether it is one half of a migration: it stands still for that, or has not all of its memory yet."""
+        if self.is_broken or (self.state == "running" and self.reason == "postcopy"):
+            return True
         return self.state == "paused" and self.reason in _OF_MIGRATIONS
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it is half of a guest whose post-copy has failed: it can't go on, here or there."""
+        return self.active and self.reason == _BROKEN
 
 
 class ObservedVolume(Struct, frozen=True):

@@ -45,6 +45,7 @@ class MigrationRules(Struct, frozen=True):
     auto_converge: bool = True
     compression: Compression = "off"
     tls: bool = False
+    post_copy: bool = False
 
 
 class MigrationJob(Struct, frozen=True):
@@ -59,3 +60,7 @@ class MigrationJob(Struct, frozen=True):
     elapsed: float
     downtime: float | None = None
     """How long the guest stood still, or is expected to; None where that is not known."""
+    passes: int = 0
+    """How often its memory is gone through; above 1 it is about what the guest has written meanwhile."""
+    is_switched: bool = False
+    """Whether the guest runs at the target already (post-copy): it can't be called back any more."""

@@ -135,6 +135,10 @@ class Migration(Model):
     lot over slow links, and not with `parallelConnections`. Costs CPU, and 64 MiB of the source's memory."""
     tls: bool = False
     """Whether memory and disks are encrypted on their way; every host needs certificates for that, see OPERATIONS."""
+    post_copy: bool = False
+    """Whether a guest that writes faster than its memory can be sent is run at its target before all of it is there;
+    only for VMs on shared disks. If a host or the network between them fails in that time, the guest is lost as by a
+    power cut, and people have to end what is left of it: see OPERATIONS."""
     deadline_per_gib: Duration = 60.0
     """How long a migration may take for each GiB of memory and of local disks."""
     deadline_floor: Duration = 120.0
@@ -154,6 +158,10 @@ class Migration(Model):
                 f"compression: {self.compression} has no effect over several connections; leave it off, or set"
                 " parallelConnections to 1"
             )
+        if self.post_copy and self.parallel_connections > 1:
+            raise ValueError("postCopy does not work over several connections; set parallelConnections to 1")
+        if self.post_copy and self.fallback == "pause":
+            raise ValueError("fallback: pause is of no use beside postCopy, which comes before it; write abort or cold")
         return self
 
     def rules(self, size: int) -> MigrationRules:
@@ -167,6 +175,7 @@ class Migration(Model):
             auto_converge=self.auto_converge,
             compression=self.compression,
             tls=self.tls,
+            post_copy=self.post_copy,
         )
 
 

@@ -222,7 +222,7 @@ def _vm_health(copy: Copy | None, unmet: list[Unmet]) -> VmHealth:
     if any(u.reason == "guest-not-answering" for u in unmet):
         return "not-answering"
     if copy is not None:
-        return _HEALTH.get(copy.domain.state, "unknown")
+        return "crashed" if copy.domain.is_broken else _HEALTH.get(copy.domain.state, "unknown")
     return "unknown" if any(u.reason in UNSEEN for u in unmet) else "missing"
 
 

@@ -180,6 +180,8 @@ class Mover(Struct, frozen=True):
         may_reboot = step.rules.fallback == "cold" and why in _WORTH_A_REBOOT and not cold_moves.why_not(vm, disks)
         if step.rules.fallback == "cold" and not may_reboot:
             step = replace(step, rules=replace(step.rules, fallback="abort"))
+        if copies:  # what had come of them could not be told from what was left behind
+            step = replace(step, rules=replace(step.rules, post_copy=False))
         limit = format_duration(step.rules.deadline)
         told = f"; not there within {limit}, it is shut down and started there" if may_reboot else ""
         self._act(

@@ -11,6 +11,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.planner.draft import Draft
 from reconciler.planner.migrations import follow
 from reconciler.planner.ownership import Copy
+from reconciler.planner.two_copies import report_broken
 from reconciler.planner.world import World
 
 
@@ -32,6 +33,8 @@ class OnItsWay(Struct, frozen=True):
             return True
         if self._has_left_for_out_of_sight():
             follow(self.draft, self.move, self.move.source)
+            return True
+        if report_broken(self.world, self.draft, self.move.vm, self.world.copies.get(self.move.vm, ())):
             return True
         unsure = [host for host in (self.move.source, self.move.target) if not self._is_certain(host)]
         if unsure and not self._runs_at_target():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from reconciler.model.resource import ObjectRef
+from reconciler.planner.draft import Draft
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World
 
@@ -24,3 +26,21 @@ def which_is_left_over(world: World, vm: str, copies: Sequence[Copy]) -> str:
             f" sure: {command}"
         )
     return f"once you are sure that the one on {stale.host} is the stale one, and off: {command}"
+
+
+def report_broken(world: World, draft: Draft, vm: str, copies: Iterable[Copy]) -> bool:
+    """Say what to do about halves of a guest whose post-copy has failed; return whether there are any."""
+    found = tuple(copies)
+    halves = [copy for copy in found if copy.domain.active] if any(copy.domain.is_broken for copy in found) else []
+    for copy in halves[:1]:
+        commands = " and ".join(f"virsh -c {world.desired.hosts[half.host].spec.uri} destroy {vm}" for half in halves)
+        draft.wait(
+            ObjectRef("VirtualMachine", vm),
+            "conflict",
+            "its post-copy failed: some of its memory is on another host, and it can't go on anywhere; what it had not"
+            " written to its disks is lost",
+            severity="blocked",
+            host=copy.host,
+            hint=f"{commands}; then it is started again",
+        )
+    return bool(halves)

@@ -31,7 +31,7 @@ from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.power import Power
-from reconciler.planner.two_copies import which_is_left_over
+from reconciler.planner.two_copies import report_broken, which_is_left_over
 from reconciler.planner.unwanted import broken_rule, is_drained
 from reconciler.planner.world import World
 
@@ -68,6 +68,8 @@ class VmPlanner(Struct, frozen=True):
 
     def is_moved_by_others(self) -> bool:
         """Somebody else moves it, or this ledger has lost that we do: half of what is in sight is none to act upon."""
+        if report_broken(self.world, self.draft, self.vm.name, self.copies):
+            return True
         incoming = [copy for copy in self.copies if copy.is_on_its_way]
         if not incoming or (len(self.copies) < 2 and self._is_at_home(incoming[0])):
             return False

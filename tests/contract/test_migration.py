@@ -179,6 +179,40 @@ def test_a_guest_that_is_made_to_stand_still_on_its_way_runs_on_where_it_arrives
     assert ground.other.domain_state(UUID) == "running"
 
 
+def test_a_guest_that_is_switched_over_runs_there_before_all_of_it_has_come(ground: Ground) -> None:
+    _running(ground, domain_config())
+    step = _step(ground, bandwidth=2 * MIB)
+    call = ground.host.begin_migration(replace(step, rules=replace(step.rules, post_copy=True)))
+    assert not _job(ground).is_switched
+
+    ground.host.switch_to_post_copy(UUID)
+
+    def has_switched() -> bool:
+        ground.pass_time(0.1)
+        job = ground.host.migration_job(UUID)
+        return call.ended or (job is not None and job.is_switched and ground.host.domain(UUID).is_on_its_way)
+
+    wait_for(has_switched, SECONDS, "it is not switched over")
+    _ended(ground, call)
+    assert call.error is None
+    there = ground.other.domain(UUID)
+    assert (there.state, there.is_on_its_way) == ("running", False)
+    assert ground.host.domain_by_name("web-1") is None
+
+
+def test_a_guest_whose_move_does_not_allow_it_is_not_switched_over(ground: Ground) -> None:
+    _running(ground, domain_config())
+    call = ground.host.begin_migration(_step(ground, bandwidth=2 * MIB))
+    _job(ground)
+
+    with pytest.raises(HostRefused):
+        ground.host.switch_to_post_copy(UUID)
+
+    ground.host.abort_migration(UUID)
+    _ended(ground, call)
+    assert ground.host.domain_state(UUID) == "running"
+
+
 def test_a_guest_that_stood_still_and_is_to_stay_after_all_runs_on(ground: Ground) -> None:
     disk = _with_a_local_disk(ground)
     call = ground.host.begin_migration(_step(ground, disk, bandwidth=2 * MIB))

@@ -132,11 +132,19 @@ def test_waits_that_contradict_one_another_are_refused(tmp_path: Path) -> None:
         load_settings(environ={}, config_file=file)
 
 
-def test_compression_that_would_have_no_effect_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        ("compression: xbzrle, parallelConnections: 2", "compression: xbzrle has no effect over several connections"),
+        ("postCopy: true, parallelConnections: 2", "postCopy does not work over several connections"),
+        ("postCopy: true, fallback: pause", "fallback: pause is of no use beside postCopy"),
+    ],
+)
+def test_rules_of_moves_that_contradict_one_another_are_refused(tmp_path: Path, rules: str, why: str) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text("migration:\n  compression: xbzrle\n  parallelConnections: 2\n")
+    file.write_text(f"migration: {{{rules}}}\n")
 
-    with pytest.raises(UsageError, match="compression: xbzrle has no effect over several connections"):
+    with pytest.raises(UsageError, match=why):
         load_settings(environ={}, config_file=file)
 
 

@@ -131,6 +131,13 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
             host=step.target,
             target=str(context.action.target),
         )
+    if where == "broken":
+        raise TransientHostError(
+            f"its post-copy failed: some of its memory is on {step.source}, some on {step.target}",
+            host=step.target,
+            target=str(context.action.target),
+            hint=f"nothing can have it go on: virsh destroy {step.domain}, on both; then it is started again",
+        )
     if where == "twice":
         raise TransientHostError(
             f"it runs on {step.source} and on {step.target}: libvirt had it run on at its source too",

@@ -18,8 +18,9 @@ from reconciler.planner.host_identity import is_stranger
 _UNDECIDED_SECONDS: Final = 10.0
 """How long libvirt may take to tidy up both sides once its job has ended."""
 
-Where = Literal["arrived", "stayed", "gone", "twice", "undecided"]
-"""`gone`: neither host has it, though both answer; `twice`: it runs on both, and no migration is under way."""
+Where = Literal["arrived", "stayed", "gone", "twice", "broken", "undecided"]
+"""`gone`: neither host has it, though both answer; `twice`: it runs on both, and no migration is under way; `broken`:
+its post-copy failed, and what is left of it can go on nowhere."""
 
 
 class _Sight(Struct, frozen=True):
@@ -55,6 +56,8 @@ def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, _Sight, 
     except HostError:
         return "undecided", _Sight(None, "silent"), False
     there = _look(step, context, step.target)
+    if any(seen.domain is not None and seen.domain.is_broken for seen in (here, there)):
+        return "broken", there, True
     where = "undecided" if is_under_way else _judge(step, context, here, there)
     # What is in sight says where it is; what is not may be missing on another machine of that name.
     missing = [name for name, seen in ((step.source, here), (step.target, there)) if seen == _Sight(None)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-from reconciler.errors import HostError
+from reconciler.errors import HostError, PermanentHostError
 from reconciler.executor.backoff import growing_delays
 from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.hypervisor.interface import MigrationCall
@@ -15,6 +15,8 @@ from reconciler.model.quantities import format_duration
 
 _LONGEST_PAUSE: Final = 1.0
 _GLANCE: Final = 0.1
+_RESTLESS: Final = 5.0
+"""Seconds without less being left than ever before, after which a guest is one whose memory does not come to an end."""
 _SILENCE: Final = 5.0
 """Seconds after which a source that does not answer is left to those who watch hosts: its VMs may need them."""
 
@@ -32,7 +34,9 @@ class Watch:
         self._done = -1
         self._left = move.progress.remaining if move.progress is not None else None
         self._deadline = move.step.rules.deadline
+        self._least_at = self._begun
         self._is_paused = self._is_stopped = False
+        self._may_switch = move.step.rules.post_copy
         self.verdict = ""
         """Why it was stopped, if we did."""
 
@@ -76,22 +80,37 @@ class Watch:
     def _tell(self, job: MigrationJob) -> None:
         if job.done != self._done:
             self._done, self._moved = job.done, self._now
-        left = self._left = job.remaining if self._left is None else min(self._left, job.remaining)
+        if self._left is None or job.remaining < self._left:
+            self._left, self._least_at = job.remaining, self._now
+        left = self._left
         self._context.on_progress(max(0, job.total - left), job.total or None)
         progress = MigrationProgress(job.done, job.total, left, self._context.clock.now(), job.downtime)
         self._context.ledger.note_migration_progress(self._move.vm, progress)
 
     def _judge(self, job: MigrationJob) -> None:
         rules = self._move.step.rules
-        if self._is_stopped:
+        if self._is_stopped or job.is_switched:
             return
+        is_late = max(job.elapsed, self._now - self._begun) > self._deadline
+        is_restless = job.passes > 1 and (is_late or self._now - self._least_at > _RESTLESS)
         if self._now - self._moved > rules.stall_after:
             self._stop(f"nothing was sent for {format_duration(rules.stall_after)}")
-        elif max(job.elapsed, self._now - self._begun) > self._deadline:
+        elif is_restless and self._may_switch:
+            self._switch_over()
+        elif is_late:
             if rules.fallback == "pause" and not self._is_paused:
                 self._hold_the_guest()
             else:
                 self._stop(f"it was not there within {format_duration(self._deadline)}")
+
+    def _switch_over(self) -> None:
+        """Run there it writes where its memory is; where that can't be, the fallback is next."""
+        try:
+            self._source.switch_to_post_copy(self._move.step.uuid)
+        except PermanentHostError:
+            self._may_switch = False
+        except HostError:
+            return  # asked again, unless the job says that it was heard
 
     def _hold_the_guest(self) -> None:
         """Standing still it writes nothing more; libvirt has it run on where it ends up."""

@@ -192,3 +192,11 @@ def test_a_vm_that_is_to_stop_is_not_said_to_be_off() -> None:
     halted = fleet().with_specs(vm(runStrategy="Halted"), without=["VirtualMachine/web"])
 
     assert web(halted).message == "shut down: asked to, and forced off after 2m"
+
+
+def test_half_of_a_guest_whose_post_copy_has_failed_does_not_count_as_running() -> None:
+    told = fleet()
+    broken = told.with_domain(replace(told.domain("web", home(told)), reason="postcopy-failed"), home(told))
+
+    assert web(broken).health == "crashed"
+    assert "its post-copy failed" in web(broken).message
