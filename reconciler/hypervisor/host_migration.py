@@ -215,6 +215,8 @@ def _parameters(step: MigrateDomain, live: str, persistent: str) -> dict[str, An
         found[lv.PARAM_DISKS] = [disk.device for disk in step.disks]
     if step.rules.bandwidth:
         found[lv.PARAM_BANDWIDTH] = max(1, step.rules.bandwidth // _MIB)
+    if step.rules.bandwidth and step.rules.post_copy:
+        found[lv.PARAM_BANDWIDTH_POSTCOPY] = found[lv.PARAM_BANDWIDTH]
     if step.rules.connections > 1:
         found[lv.PARAM_CONNECTIONS] = step.rules.connections
     if step.rules.compression != "off":
