@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from reconciler.clock import Clock
 from reconciler.config import Settings
 from reconciler.daemon.last_seen import note_seen
+from reconciler.daemon.retries import seconds_until_retry
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import Holder
@@ -27,7 +28,6 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import ImageFacts, Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import Outcome
-from reconciler.model.plan import UnmetReason
 from reconciler.model.policy import Policy
 from reconciler.observe.abilities import Abilities
 from reconciler.observe.collector import Collector
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
 
 HOSTS_TIMEOUT: Final = 30.0
 """Seconds that a pass waits for hosts at the most; see Collector for how it is usually far less."""
-_PASSING: Final[frozenset[UnmetReason]] = frozenset({"in-progress", "shutting-down"})
-"""Reasons that end by themselves, soon."""
-_PASSING_PAUSE: Final = 1.0
 
 
 class Session:
@@ -322,12 +319,4 @@ class Session:
 
     def until_retry(self, view: View) -> float | None:
         """Seconds until it is worth looking again without an event: a held action is due, or something passes."""
-        due = [
-            failure.not_before - self._clock.now()
-            for key in view.plan.held
-            if (failure := view.ledger.failures.get(key)) is not None and not failure.permanent
-        ]
-        ours = view.ledger.in_flight
-        if any(unmet.reason in _PASSING and str(unmet.target) not in ours for unmet in view.plan.unmet):
-            due.append(_PASSING_PAUSE)
-        return max(0.1, min(due)) if due else None
+        return seconds_until_retry(view, self._clock.now())

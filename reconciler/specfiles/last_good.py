@@ -1,4 +1,4 @@
-"""What stands where specs can't be used: the last good form of each object, and no removals where that is not known."""
+"""What stands where specs can't be used: the last good form of each object; and no removals before that is mended."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def stand_in(checked: Checked, unread: Iterable[SpecProblem], previous: DesiredS
         if ref in before and previous is not None:
             objects[ref] = before[ref]
             sources[ref] = previous.sources[ref]
-    unknown = [problem for ref, problem in unusable.items() if ref not in before]
-    return Standing(objects, sources, unusable, _hold([*silent, *unknown]))
+    # Whatever was good before: who mistyped a name has lost another object by it, and a look without memory holds all.
+    return Standing(objects, sources, unusable, _hold(list(dict.fromkeys([*silent, *unusable.values()]))))
 
 
 def _cause(file: str, silent: Iterable[SpecProblem]) -> SpecProblem | None:

@@ -32,7 +32,32 @@ def test_an_object_that_turned_invalid_keeps_its_last_good_form_however_long(tmp
 
     assert loaded.vms["web-1"].spec.memory == 1 << 30
     assert list(loaded.unusable) == [WEB]
-    assert loaded.removal_hold == ""
+
+
+def test_what_leaves_the_specs_beside_a_mistake_is_not_removed_before_that_is_mended(tmp_path: Path) -> None:
+    """As with a look that remembers nothing: whoever looks first must be told what the daemon will do."""
+    write(tmp_path, base=BASE, web=vm("web-1"), db=vm("db-2"))
+    first = load_fleet(tmp_path)
+    write(tmp_path, web=vm("web-1", "memory: 2"))
+    (tmp_path / "db.yaml").unlink()
+
+    second = load_fleet(tmp_path, first)
+    write(tmp_path, web=vm("web-1"))
+    third = load_fleet(tmp_path, second)
+
+    assert "web.yaml" in second.removal_hold
+    assert third.removal_hold == ""
+
+
+def test_a_name_that_was_copied_over_another_removes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, base=BASE, web=vm("web-1"), db=vm("db-2"))
+    first = load_fleet(tmp_path)
+    write(tmp_path, db=vm("web-1"))
+
+    second = load_fleet(tmp_path, first)
+
+    assert second.vms["web-1"] == first.vms["web-1"]
+    assert second.removal_hold
 
 
 def test_a_mended_object_is_usable_again(tmp_path: Path) -> None:
