@@ -100,6 +100,12 @@ class HostError(ReconcilerError):
         return f"{text}\n  → {self.hint}" if self.hint else text
 
 
+def mistake_of_ours(error: Exception, host: str) -> HostError:
+    """What asking `host` came to where this program is wrong: its errors must not hold up the other hosts."""
+    said = f"{type(error).__name__}: {error}"
+    return HostError(f"could not be read: internal error: {said}", host=host, hint="report it")
+
+
 class TransientHostError(HostError):
     """May succeed when tried again."""
 

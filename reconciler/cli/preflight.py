@@ -85,7 +85,7 @@ def _controllers(settings: Settings) -> Iterator[Check]:
     if sharing.is_over:
         yield Check("warn", "controller", f"nobody leads until the lease of {sharing.leader} ends", "look again")
     else:
-        yield _at_work(f"{sharing.leader}, leads by etcd and is at work" if sharing.leader else "")
+        yield _at_work(f"{sharing.leader} leads by etcd, and is at work" if sharing.leader else "")
     if sharing.standbys:
         yield Check("good", "standby", "; ".join(map(str, sharing.standbys)))
     elif sharing.leader is not None and sharing.leader.command == "run":

@@ -135,12 +135,11 @@ class Session:
         usual = known.read_seconds if self._writer is None else {}
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual, is_stranger=other)
-        asked = import_module("reconciler.planner.questions").questions(
-            desired, inventory, self._policy, everything=mobility
-        )
+        to_ask = import_module("reconciler.planner.questions")
+        asked = to_ask.questions(desired, inventory, self._policy, everything=mobility)
         inventory = self._abilities.complete(inventory, asked)
         if asked:
-            kinds = import_module("reconciler.planner.questions").missing_baselines(desired, inventory, self._policy)
+            kinds = to_ask.missing_baselines(desired, inventory, self._policy)
             inventory = self._abilities.baselines(inventory, kinds)
         ledger = replace(self._remembered(desired, inventory, in_flight), in_flight=in_flight)
         ledger = self._with_health(desired, inventory, ledger)

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -22,7 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from reconciler import errors
-from reconciler.errors import HostError, HostUnreachable
+from reconciler.errors import HostError, HostUnreachable, mistake_of_ours
 from reconciler.hypervisor.libvirt_driver import LibvirtFleet
 from reconciler.model.inventory import HostInventory, ObservedPool
 
@@ -113,7 +114,7 @@ class ReadingProcess:
                 raise _ended(question.host) from None
         answer = future.result()
         if answer.mistake is not None:
-            raise _as_error(answer.mistake)
+            raise as_error(answer.mistake)
         return answer
 
     def _listen(self) -> None:
@@ -121,7 +122,7 @@ class ReadingProcess:
         while True:
             try:
                 answer = decoder.decode(self.pipe.recv_bytes())
-            except (EOFError, OSError):
+            except (EOFError, OSError, msgspec.MsgspecError):
                 break
             if answer.mistake is None:
                 self._connected.add(answer.host)
@@ -140,7 +141,8 @@ def _ended(host: str) -> HostError:
     return HostUnreachable("the process that read it has ended", host=host, hint="look again")
 
 
-def _as_error(mistake: Mistake) -> HostError:
+def as_error(mistake: Mistake) -> HostError:
+    """As it was raised in the child."""
     kind: type[HostError] = getattr(errors, mistake.kind)
     return kind(mistake.message, host=mistake.host, target=mistake.target, hint=mistake.hint)
 
@@ -174,19 +176,26 @@ def serve(pipe: Connection, fleet: LibvirtFleet) -> None:
 
 
 def _answer(question: Question, fleet: LibvirtFleet, tell: Callable[[Answer], None]) -> None:
-    number, name = question.number, question.host
+    """Whatever happens is told: the parent waits for it."""
     try:
-        host = fleet.host(name)
-        if not host.connected:
-            host.connect()
-            tell(Answer(number, name))
-        if question.pool:
-            answer = Answer(number, name, pool=host.pool(question.pool, refresh=question.refresh))
-        else:
-            found = host.read(pools_with_volumes=question.pools, refresh=question.refresh)
-            answer = Answer(number, name, inventory=found)
+        tell(_found(question, fleet, tell))
     except HostError as error:
-        answer = Answer(
-            number, name, mistake=Mistake(type(error).__name__, error.message, error.host, error.target, error.hint)
-        )
-    tell(answer)
+        told = error
+    except Exception as error:  # noqa: BLE001  a mistake of ours is the host's error, and not its silence
+        told = mistake_of_ours(error, question.host)
+    else:
+        return
+    mistake = Mistake(type(told).__name__, told.message, told.host, told.target, told.hint)
+    with suppress(OSError):  # nobody waits any more
+        tell(Answer(question.number, question.host, mistake=mistake))
+
+
+def _found(question: Question, fleet: LibvirtFleet, tell: Callable[[Answer], None]) -> Answer:
+    number, name = question.number, question.host
+    host = fleet.host(name)
+    if not host.connected:
+        host.connect()
+        tell(Answer(number, name))
+    if question.pool:
+        return Answer(number, name, pool=host.pool(question.pool, refresh=question.refresh))
+    return Answer(number, name, inventory=host.read(pools_with_volumes=question.pools, refresh=question.refresh))

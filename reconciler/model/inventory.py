@@ -116,6 +116,12 @@ class HostInventory(Struct, frozen=True):
     networks: Mapping[str, ObservedNetwork]
     abilities: HostAbilities | None = None
     """What it can do for guests that come from elsewhere; None where nothing asks for that, or it did not answer."""
+    abilities_error: str = ""
+    """Why it did not answer that; empty where it did, was not asked, or has yet to."""
+
+    def unsaid(self, what: str) -> str:
+        """`it has not said WHAT`, with the reason where one is known."""
+        return f"it has not said {what}{f': {self.abilities_error}' if self.abilities_error else ''}"
 
 
 class UnreadHost(Struct, frozen=True):

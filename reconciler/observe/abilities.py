@@ -11,7 +11,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from reconciler.clock import Clock
-from reconciler.errors import HostError
+from reconciler.errors import HostError, mistake_of_ours
 from reconciler.hypervisor.interface import Fleet
 from reconciler.model.abilities import CpuAnswer, CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.fleet_cpu import cpu_text
@@ -35,6 +35,8 @@ class Abilities:
         self._readers: Readers = readers or Threads()
         self._said: dict[str, tuple[HostFacts, float, HostAbilities]] = {}
         """What each host said, while it was what, and when (monotonic)."""
+        self._failed: dict[str, str] = {}
+        """Why a host said nothing when it was asked last."""
         self._common: dict[tuple[str, tuple[GuestCpu, ...]], str] = {}
         self._asked: set[str] = set()
         """Hosts whose answer has not come yet: hung questions must not pile up."""
@@ -46,7 +48,9 @@ class Abilities:
         self._ask({name: (inventory.hosts[name], wanted[name]) for name in unknown if name not in self._asked})
         hosts = dict(inventory.hosts)
         for name, asked in wanted.items():
-            hosts[name] = replace(hosts[name], abilities=self._known(hosts[name], asked))
+            known = self._known(hosts[name], asked)
+            error = self._failed.get(name, "") if known is None else ""
+            hosts[name] = replace(hosts[name], abilities=known, abilities_error=error)
         return replace(inventory, hosts=hosts) if wanted else inventory
 
     def baselines(self, inventory: Inventory, kinds: Collection[str]) -> Inventory:
@@ -95,8 +99,13 @@ class Abilities:
         try:
             said = tuple(CpuAnswer(question, door.cpu_lacks(question)) for question in self._all(host, questions))
             self._said[host.name] = (host.facts, begun, replace(door.abilities(), answers=said))
+            self._failed.pop(host.name, None)
         except HostError as error:
             result = error  # asked again in the next pass; until then it is no target
+        except Exception as error:  # noqa: BLE001  a mistake of ours must not keep it from being asked again
+            result = mistake_of_ours(error, host.name)
+        if isinstance(result, HostError):
+            self._failed[host.name] = result.message
         self._asked.discard(host.name)
         now = self._clock.monotonic()
         answers.put(Reading(host.name, result, now - begun, now, 0))

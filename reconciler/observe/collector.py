@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from reconciler.clock import Clock
-from reconciler.errors import HostError
+from reconciler.errors import HostError, mistake_of_ours
 from reconciler.hypervisor.interface import Fleet
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.election import storage_host
@@ -182,9 +182,7 @@ class Collector:
         except HostError as error:
             result = error
         except Exception as error:  # noqa: BLE001  a mistake of ours in reading one host must not hold up the others
-            result = HostError(
-                f"could not be read: internal error: {type(error).__name__}: {error}", host=name, hint="report it"
-            )
+            result = mistake_of_ours(error, name)
         with self._lock:
             self._pending.pop(name + pool, None)
         now = self._clock.monotonic()

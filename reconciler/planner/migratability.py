@@ -64,9 +64,10 @@ def _route(world: World, source: str, target: str) -> str:
 
 
 def _hypervisor(world: World, copy: Copy, target: str) -> str:
-    there = world.inventory.hosts[target].abilities
+    host = world.inventory.hosts[target]
+    there = host.abilities
     if there is None:
-        return "it has not said what its hypervisor can do"
+        return host.unsaid("what its hypervisor can do")
     running = copy.domain.live or copy.domain.config
     machines = there.machines.get(running.domain_type)
     if machines and running.machine not in machines:

@@ -170,9 +170,10 @@ def _fleet_cpu(world: World, _facilities: Facilities, vm: VirtualMachine, room: 
         return "the CPU that all hosts have is not known yet"
     if not is_cpu_text(vm.spec.cpu.model):
         return ""
-    abilities = world.inventory.hosts[room.host.name].abilities
+    host = world.inventory.hosts[room.host.name]
+    abilities = host.abilities
     question = CpuQuestion(cpu_of_text(vm.spec.cpu.model), vm.spec.domain_type)
-    return (abilities.lacks(question) or "") if abilities is not None else "it has not said what CPU it has"
+    return (abilities.lacks(question) or "") if abilities is not None else host.unsaid("what CPU it has")
 
 
 _FIXED_FILTERS: Final[tuple[_Filter, ...]] = (

@@ -227,12 +227,11 @@ class Daemon:
             return
         with ControllerLock(around.state_dir, "run", around.clock), self._taking_turns():
             candidate = around.candidate(around.share)
-            StandBy(candidate, around.clock, self._rule, around.share.on_standby).run(self._stop)
+            rule = partial(self._rule, around.share)
+            StandBy(candidate, around.clock, rule, around.share.on_standby).run(self._stop)
 
-    def _rule(self, lead: Lead) -> None:
-        around, share = self._around, self._around.share
-        if share is None:
-            return
+    def _rule(self, share: Share, lead: Lead) -> None:
+        around = self._around
         lead.on_loss(lambda _why: self._dirty.mark("lead lost", urgent=True))
         share.on_lead(lead)
         with self._polling() as poll, _leading(around, share, lead) as ledger:

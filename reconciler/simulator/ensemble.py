@@ -152,7 +152,7 @@ class Ensemble:
     def final_share(self) -> Share:
         """Of one more controller, that begins after all."""
         first = next(iter(self._members.values()))
-        return Share(first.name, first.reborn(), self.keys, self._lease, lambda _: None, lambda _: None)
+        return self._untold_share(first.name, first.reborn())
 
     # -- what can be seen ------------------------------------------------------------------------------------------
     @property
@@ -237,8 +237,8 @@ class Ensemble:
     def accept_store(self, name: str) -> None:
         """As `reconciler leader --accept-store` on the machine of that controller."""
         member = self.member(name)
-        around = self._around(name, self._share_of_command(member))
-        accept_store(member.store, self.keys, around.candidate(self._share_of_command(member)).position)
+        around, share = self._around, self._untold_share(name, member.store)
+        accept_store(member.store, self.keys, around(name, share).candidate(share).position)
 
     def led_specs(self) -> LedSpecs | None:
         """As the ledger in etcd has it."""
@@ -250,8 +250,9 @@ class Ensemble:
         """What a command asks of whoever leads."""
         ask(question, SimulatedStore(self.cluster), self.keys, "a user")
 
-    def _share_of_command(self, member: Member) -> Share:
-        return Share(member.name, member.store, self.keys, self._lease, lambda _: None, lambda _: None)
+    def _untold_share(self, name: str, store: SimulatedStore) -> Share:
+        """Of who leads, or stands, without that being told."""
+        return Share(name, store, self.keys, self._lease, lambda _: None, lambda _: None)
 
 
 def state_folders(names: tuple[str, ...]) -> Mapping[str, str]:

@@ -6,6 +6,8 @@ import re
 import textwrap
 from typing import Final
 
+from msgspec import Struct
+
 from reconciler.errors import UsageError
 from reconciler.model.resource import KINDS
 from reconciler.specfiles.field_words import default_words, example, type_words, unit
@@ -18,7 +20,20 @@ _INDEX: Final = re.compile(r"\[\d*\]")
 _WIDTH: Final = 100
 
 
+class Meaning(Struct, frozen=True):
+    """What a path means; `kind` and `field` are empty for what is no field."""
+
+    text: str
+    kind: str = ""
+    field: str = ""
+
+
 def explain(path: str) -> str:
+    """As `look_up`, the text alone."""
+    return look_up(path).text
+
+
+def look_up(path: str) -> Meaning:
     """The field's type, unit, default, meaning and example, or the fields of a mapping; ends with a line end.
 
     `path` is a kind, then names joined by dots; `disks.size` and `disks[0].size` mean the same. It may also be the
@@ -27,10 +42,10 @@ def explain(path: str) -> str:
     """
     code = CODES.get(path.strip("[]").upper())
     if code is not None:
-        return _code_text(code)
+        return Meaning(_code_text(code))
     reason = REASONS.get(path.strip().lower().replace(" ", "-"))
     if reason is not None:
-        return _reason_text(reason)
+        return Meaning(_reason_text(reason))
     kind, *names = [step for step in _INDEX.sub("", path).split(".") if step] or [""]
     kind = _kind(kind)
     for depth in range(len(names)):
@@ -39,7 +54,8 @@ def explain(path: str) -> str:
     field = property_at(kind, tuple(names)) or {}
     owner = property_at(kind, tuple(names[:-1])) or {}
     _, required = fields_of(kind, owner).get(names[-1], (field, False)) if names else (field, False)
-    return "\n".join(_lines(".".join([kind, *names]), field, kind, required=required)).rstrip() + "\n"
+    text = "\n".join(_lines(".".join([kind, *names]), field, kind, required=required)).rstrip() + "\n"
+    return Meaning(text, kind, ".".join(names))
 
 
 def overview() -> str:

@@ -122,3 +122,27 @@ def test_hosts_that_have_nothing_in_common_have_no_baseline() -> None:
     seen = abilities.complete(fleet.inventory(), dict.fromkeys(fleet.names, ()))
 
     assert abilities.baselines(seen, {"kvm"}).baselines == {}
+
+
+def test_why_a_host_has_not_said_what_it_can_do_is_kept_until_it_does() -> None:
+    fleet = Watched()
+    abilities = Abilities(fleet, fleet.time)
+    fleet.refuse("h1")
+
+    refused = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}}).hosts["h1"]
+    answered = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}}).hosts["h1"]
+
+    assert (refused.abilities, refused.abilities_error) == (None, "not now")
+    assert (answered.abilities is None, answered.abilities_error) == (False, "")
+
+
+def test_a_mistake_of_ours_in_asking_a_host_does_not_silence_it_for_ever() -> None:
+    fleet = Watched()
+    abilities = Abilities(fleet, fleet.time)
+    fleet.world.hosts["h1"].faults.failures.append(("abilities", KeyError("mode")))  # type: ignore[arg-type]
+
+    failed = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}}).hosts["h1"]
+    answered = abilities.complete(fleet.inventory(), {"h1": {_PLAIN}}).hosts["h1"]
+
+    assert "internal error: KeyError" in failed.abilities_error
+    assert answered.abilities is not None
