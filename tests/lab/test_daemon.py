@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.controller import Controller, blank_image, boots, homes, make_controller, running, stop, vm_spec
+from tests.lab.controller import Controller, blank_image, homes, make_controller, running, stop, vm_spec
 from tests.lab.hosts import Lab, wait_for
 
 pytestmark = pytest.mark.lab
@@ -35,9 +36,14 @@ def _is_running(lab: Lab, name: str, seconds: float = 60) -> None:
     wait_for(lambda: running(lab, name), seconds, f"{name} does not run")
 
 
-def _has_booted(lab: Lab, name: str) -> None:
-    """Wait until its guest is up: a VM that libvirt is still starting can't be meddled with."""
-    wait_for(lambda: boots(lab, name), 120, f"{name} has not booted")
+def _was_started(log: Path, name: str) -> None:
+    """Wait until its start has ended: a VM that libvirt is still starting can't be meddled with."""
+
+    def has_ended() -> bool:
+        lines = (json.loads(line) for line in log.read_text().split("\n")[:-1] if '"action.done"' in line)
+        return any((line["action"], line["object"]) == ("start-domain", f"VirtualMachine/{name}") for line in lines)
+
+    wait_for(has_ended, 60, lambda: f"{name} was not started: {log.read_text()}")
 
 
 def test_specs_that_change_converge_and_broken_ones_hold(fresh_lab: Lab, tmp_path: Path) -> None:
@@ -68,9 +74,9 @@ def test_specs_that_change_converge_and_broken_ones_hold(fresh_lab: Lab, tmp_pat
 
 def test_what_people_do_with_virsh_is_mended_within_seconds(fresh_lab: Lab, tmp_path: Path) -> None:
     """A destroyed VM runs again by the event; a changed memory setting, of which libvirt says nothing, by the sweep."""
-    controller = make_controller(fresh_lab, tmp_path, ["web-1"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
     with daemon(controller, tmp_path / "daemon.log"):
-        _has_booted(fresh_lab, "web-1")
+        _was_started(tmp_path / "daemon.log", "web-1")
         home = homes(fresh_lab, "web-1")
         host = fresh_lab.host(home[0])
 
@@ -89,9 +95,9 @@ def test_what_people_do_with_virsh_is_mended_within_seconds(fresh_lab: Lab, tmp_
 
 def test_a_host_that_restarts_libvirtd_is_back_within_seconds(fresh_lab: Lab, tmp_path: Path) -> None:
     """The connection is opened anew; a VM destroyed afterwards comes back, so events and calls both work again."""
-    controller = make_controller(fresh_lab, tmp_path, ["web-1"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
     with daemon(controller, tmp_path / "daemon.log"):
-        _has_booted(fresh_lab, "web-1")
+        _was_started(tmp_path / "daemon.log", "web-1")
         host = fresh_lab.host(homes(fresh_lab, "web-1")[0])
 
         host.restart_libvirtd()
@@ -104,9 +110,9 @@ def test_a_host_that_restarts_libvirtd_is_back_within_seconds(fresh_lab: Lab, tm
 
 def test_a_hung_host_delays_nobody_and_is_back_soon(fresh_lab: Lab, tmp_path: Path) -> None:
     """With one libvirtd stopped a new VM starts elsewhere; once it answers again its own drift is mended."""
-    controller = make_controller(fresh_lab, tmp_path, ["web-1"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
     with daemon(controller, tmp_path / "daemon.log"):
-        _has_booted(fresh_lab, "web-1")
+        _was_started(tmp_path / "daemon.log", "web-1")
         hung = fresh_lab.host(homes(fresh_lab, "web-1")[0])
 
         hung.hang()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.lab.controller import Controller, boots, homes, make_controller, running, stop, vm_spec
+from tests.lab.controller import Controller, blank_image, boots, homes, make_controller, running, stop, vm_spec
 from tests.lab.hosts import Lab, wait_for
 
 pytestmark = pytest.mark.lab
@@ -32,7 +32,7 @@ def _is_left_alone_after_a_crash(controller: Controller, lab: Lab, name: str) ->
 
 
 def test_a_guest_that_crashes_again_and_again_is_left_alone_until_it_is_resumed(fresh_lab: Lab, tmp_path: Path) -> None:
-    controller = make_controller(fresh_lab, tmp_path, ["web-1"])
+    controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
     controller.config = tmp_path / "config.yaml"
     controller.config.write_text("ha: {maxRestarts: 2, quietPeriod: 0s}\n")
     log = tmp_path / "daemon.log"
@@ -56,7 +56,7 @@ def test_a_guest_that_crashes_again_and_again_is_left_alone_until_it_is_resumed(
 def test_a_guest_whose_agent_hangs_is_told_of_and_left_alone(fresh_lab: Lab, tmp_path: Path) -> None:
     """It has a watchdog too, which nobody in it feeds, so it never acts."""
     controller = make_controller(fresh_lab, tmp_path)
-    extra = "guestAgent: {liveness: 20s}\nwatchdog: {action: poweroff}"
+    extra = "guestAgent: {liveness: 10s}\nwatchdog: {action: poweroff}"
     controller.write("vms/web-1.yaml", vm_spec("web-1", extra=extra))
     log = tmp_path / "daemon.log"
     daemon = controller.start("run", "--log-format", "json", log=log)
@@ -65,7 +65,7 @@ def test_a_guest_whose_agent_hangs_is_told_of_and_left_alone(fresh_lab: Lab, tmp
         host = fresh_lab.host(homes(fresh_lab, "web-1")[0])
         wait_for(lambda: "state='connected'" in host.virsh("dumpxml", "web-1"), 60, "its agent does not run")
         wait_for(lambda: _status(controller, "web-1")["health"] == "running", 60, "web-1 is not healthy")
-        script = "p=$(pidof qemu-ga); sleep 1; kill -STOP $p; sleep 50; kill -CONT $p"
+        script = "p=$(pidof qemu-ga); sleep 1; kill -STOP $p; sleep 30; kill -CONT $p"
         request = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", script]}}
         host.virsh("qemu-agent-command", "web-1", json.dumps(request))
 

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 _FIRST_PAUSE = 0.01
 _LONGEST_PAUSE = 0.2
-_LONGEST_PAUSE_AFTER_WORK = 0.5
+_LONGEST_PAUSE_AFTER_WORK = 1.0
 
 
 class LabError(Exception):
@@ -31,6 +31,6 @@ def wait_for(predicate: Callable[[], T], timeout: float, message: str | Callable
         if answered >= deadline:
             text = message() if callable(message) else message
             raise TimeoutError(f"not within {timeout:g} s: {text}")
-        # Asking, by a command for instance, may take what is waited for: at most every other moment is spent on it.
-        time.sleep(max(pause, min(answered - asked, _LONGEST_PAUSE_AFTER_WORK)))
+        # Asking, by a command for instance, may take what is waited for: a third of the time is spent on it.
+        time.sleep(max(pause, min(2 * (answered - asked), _LONGEST_PAUSE_AFTER_WORK)))
         pause = min(pause * 1.5, _LONGEST_PAUSE)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 BASE = "debian:bookworm-slim"
@@ -24,8 +25,8 @@ class Buildah:
 
     def __call__(self, *arguments: str | Path) -> str:
         """Run one buildah command and return its stdout; AssertionError with the end of its output if it fails."""
-        storage = ("--storage-driver", "vfs", "--root", self.folder / "storage", "--runroot", self.folder / "run")
-        return run("buildah", *storage, *arguments)
+        storage = ("--storage-driver", _driver(self.folder), "--root", self.folder / "storage")
+        return run("buildah", *storage, "--runroot", self.folder / "run", *arguments)
 
     def add_base(self, tarball: Path) -> None:
         """Make the files of ``tarball`` the image that a Dockerfile's ``FROM`` finds."""
@@ -55,6 +56,14 @@ class Buildah:
         pip_conf = self.folder / "pip.conf"
         pip_conf.write_text("[global]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items()))
         return [*volumes, f"{pip_conf}:/etc/pip.conf:ro"]
+
+
+@cache
+def _driver(folder: Path) -> str:
+    """`vfs` copies all files for each container and works everywhere; `overlay` can't be put on another overlay."""
+    file_systems = Path("/proc/filesystems").read_text().split()
+    beneath = run("stat", "--file-system", "--format=%T", folder).strip()
+    return "overlay" if "overlay" in file_systems and beneath != "overlayfs" else "vfs"
 
 
 def run(*command: str | Path) -> str:
