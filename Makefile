@@ -33,7 +33,7 @@ test: lint ## All checks and all tests, those on real libvirt hosts included (ro
 
 .PHONY: test-fast
 test-fast: setup ## Tests that need no lab, under a minute
-	$(PYTEST) -n $(WORKERS) -m "not lab and not slow" $(ARGS)
+	$(PYTEST) -n auto -m "not lab and not slow" $(ARGS)
 
 .PHONY: soak
 soak: setup ## Ten thousand random schedules over a simulated fleet; what goes wrong becomes a folder; SOAK="500 --first 7"

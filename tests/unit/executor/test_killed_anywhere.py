@@ -16,7 +16,7 @@ from reconciler.model.desired_state import DesiredState
 from tests.unit.executor.bench import FakeImages
 from tests.unit.executor.small_fleet import Controller, desired_state, end_state, new_fleet, vm
 
-pytestmark = pytest.mark.no_cover  # a tracer makes it three times as long, and adds no line
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # a tracer makes it three times as long, and adds no line
 
 SEEDED: Final = {"userData": "#cloud-config\npassword: x\n"}
 CREATED: Final = desired_state(

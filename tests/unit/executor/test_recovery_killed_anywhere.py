@@ -13,7 +13,7 @@ from reconciler.model.health import FenceProof, HostHealth, HostState, Incident
 from tests.unit.executor.small_fleet import desired_state, end_state, vm
 from tests.unit.executor.test_killed_anywhere import SEEDED, Killer, Story, state_dirs
 
-pytestmark = pytest.mark.no_cover  # a tracer makes it three times as long, and adds no line
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # a tracer makes it three times as long, and adds no line
 
 _LOCAL: Final[dict[str, Any]] = {"pool": "local"}
 _ON_H1: Final[dict[str, Any]] = {"placement": {"hosts": ["h1"]}}
