@@ -8,7 +8,6 @@ from typing import Final
 import click
 from msgspec.structs import asdict
 
-from reconciler.cli.command_line import command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.sayings import checked_reason, who
 from reconciler.cli.shared import Sharing, look
@@ -47,7 +46,7 @@ def run(
         )
     with shared_ledger(settings) as shared:
         if accept_specs:
-            return _accept_specs(invocation, shared, reason or "", by)
+            return _accept_specs(shared, reason or "", by)
         if export:
             return _export(shared)
         if accept_store:
@@ -107,7 +106,7 @@ def _specs_as_json(led: LedSpecs) -> dict[str, str | None]:
     return {"generation": led.generation, "controller": led.name, **doubted}
 
 
-def _accept_specs(invocation: Invocation, shared: SharedLedger, reason: str, by: str | None) -> int:
+def _accept_specs(shared: SharedLedger, reason: str, by: str | None) -> int:
     why = checked_reason(reason, "why these specs are the right ones", "c1 is gone, and this is what its checkout had")
     with shared.for_writing("leader --accept-specs") as ledger:
         led = ledger.led_specs()
@@ -121,7 +120,7 @@ def _accept_specs(invocation: Invocation, shared: SharedLedger, reason: str, by:
         said = f"{told}, by {who(by)}: {why}"
         ledger.record_event(LedgerEvent(SystemClock().now(), "", FLEET_TARGET, "", SPECS_ACCEPTED, said))
     click.echo(f"the fleet is led by {said}")
-    click.echo(f"  what becomes of it: {command_line(invocation).call('plan')}", err=True)
+    click.echo("  bring the specs of all other controllers to these: by their own they would be in doubt", err=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Whether the machines of controllers have the same specs: what the leader acted on is in etcd, in its last pass."""
+"""Whether the machines of controllers have the same specs: those that the fleet is led by are on record in etcd."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def difference(own: Led, led: Led) -> str:
     if not led.generation or own.generation == led.generation or own.content == led.content:
         return ""
     return (
-        f"the specs of this machine are {own.generation[:20]}, and the leader acted on {led.generation[:20]}: if this"
-        " one comes to lead with them, it only keeps the fleet running, unless Git says that they are newer"
+        f"the specs of this machine are {own.generation[:20]}, and the fleet is led by {led.generation[:20]}: if this"
+        " controller comes to lead with its own, it only keeps the fleet running, unless Git says that they are newer"
     )
 
 

@@ -153,8 +153,8 @@ class SharedLedger(Struct, frozen=True):
         return bool(schema_of(self.store.read(self.keys.schema), self.keys))
 
     def difference_of_specs(self) -> str:
-        """A sentence where this machine has other specs than the leader acted on; raises StoreUnavailable."""
-        if self.settings.specs is None or self.holder() is None:
+        """A sentence where this machine has other specs than the fleet is led by; raises StoreUnavailable."""
+        if self.settings.specs is None:
             return ""
         return difference(own_specs(self.settings.specs), led_by(self.store, self.keys))
 

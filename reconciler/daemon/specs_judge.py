@@ -16,7 +16,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from reconciler.clock import Clock
-from reconciler.ledger.led_specs import LedSpecs, told_of
+from reconciler.ledger.led_specs import LedSpecs, doubt_of, told_of
 from reconciler.ledger.records import SPECS_DOUBTED, LedgerEvent
 from reconciler.ledger.store import FLEET_TARGET, Ledger
 from reconciler.model.desired_state import DesiredState
@@ -76,7 +76,7 @@ class SpecsJudge:
         )
         if doubt != led:
             self._ledger.note_led_specs(doubt)
-            told = told_of(doubt)
+            told = doubt_of(doubt)
             self._ledger.record_event(LedgerEvent(self._clock.now(), "", FLEET_TARGET, "", SPECS_DOUBTED, told))
         return _with_doubt(specs, led)
 

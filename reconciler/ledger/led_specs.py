@@ -43,13 +43,17 @@ def _name(controller: str) -> str:
     return controller.rpartition("/")[0] or "another controller"
 
 
-def told_of(led: LedSpecs) -> str:
+def doubt_of(led: LedSpecs) -> str:
     """Of a leader in doubt, for whoever has other specs."""
     return (
         f"the specs that {led.doubted_name} leads by ({led.doubted[:20]}) are not known to be newer than those that"
-        f" {led.name} led by ({led.generation[:20]}): the fleet is only kept running (if they are right:"
-        f" {ACCEPT_SPECS}; else bring them to those)"
+        f" {led.name} led by ({led.generation[:20]}): the fleet is only kept running"
     )
+
+
+def told_of(led: LedSpecs) -> str:
+    """The same, with what settles it."""
+    return f"{doubt_of(led)} (if they are right: {ACCEPT_SPECS}; else bring them to those)"
 
 
 class SpecsLedger(LedgerFile):

@@ -20,17 +20,6 @@ class _Pass(Struct, frozen=True):
     generation: str
 
 
-class _LedSpecs(Struct, frozen=True):
-    generation: str
-    content: str
-    doubted: str
-    doubted_content: str
-
-    def contents(self) -> Mapping[str, str]:
-        """By generation."""
-        return {self.generation: self.content, self.doubted: self.doubted_content}
-
-
 def schema_of(reading: Reading, keys: Keys) -> int:
     """Number of the migration that the rows are of; 0 where etcd holds no ledger of the fleet."""
     return next((int(item.value) for item in reading.items if item.key == keys.schema), 0)
@@ -42,7 +31,7 @@ def rows_of(reading: Reading, keys: Keys) -> Mapping[str, str]:
 
 
 class Led(Struct, frozen=True):
-    """The specs that a leader acted on; both empty where nobody led."""
+    """The specs that the fleet is led by; both empty where nobody led."""
 
     generation: str = ""
     content: str = ""
@@ -50,12 +39,10 @@ class Led(Struct, frozen=True):
 
 
 def led_by(store: Store, keys: Keys) -> Led:
-    """By the last pass of whoever led; raises StoreUnavailable."""
+    """What is on record as beyond doubt, else what was last planned from; raises StoreUnavailable."""
+    recorded = rows_of(store.read(f"{keys.rows}led_specs/"), keys).values()
+    for row in recorded:
+        return msgspec.json.decode(row, type=Led)
     rows = rows_of(store.read(f"{keys.rows}pass/"), keys).values()
     newest = max((msgspec.json.decode(row, type=_Pass) for row in rows), key=lambda each: each.id, default=None)
-    if newest is None:
-        return Led()
-    contents = {"": ""}
-    for row in rows_of(store.read(f"{keys.rows}led_specs/"), keys).values():
-        contents |= msgspec.json.decode(row, type=_LedSpecs).contents()
-    return Led(newest.generation, contents.get(newest.generation, ""))
+    return Led(newest.generation) if newest else Led()

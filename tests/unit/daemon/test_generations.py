@@ -14,6 +14,7 @@ from reconciler.daemon.shared_ledger import SharedLedger
 from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.leadership.keys import keys_of
 from reconciler.leadership.simulated_store import SimulatedCluster, SimulatedStore
+from reconciler.ledger.led_specs import LedSpecs
 from reconciler.model.ledger_store import EtcdLedger
 
 KEYS = keys_of("/reconciler", "default")
@@ -73,4 +74,21 @@ def test_commands_tell_of_a_leader_with_other_specs(shared: SharedLedger, specs:
 
     there = replace(shared, settings=replace(shared.settings, specs=other))
 
-    assert f"the leader acted on {own_specs(specs).generation[:20]}" in there.difference_of_specs()
+    assert f"the fleet is led by {own_specs(specs).generation[:20]}" in there.difference_of_specs()
+
+
+def test_a_copy_of_the_same_files_under_another_name_differs_in_nothing(shared: SharedLedger, specs: Path) -> None:
+    ledger = shared.working_copy(shared.candidate("run").take())
+    ledger.note_led_specs(LedSpecs("0f" * 20, own_specs(specs).content, "c2/id"))
+
+    assert shared.difference_of_specs() == ""
+
+
+def test_who_has_what_was_led_by_is_not_told_of_a_leader_in_doubt(shared: SharedLedger, specs: Path) -> None:
+    own = own_specs(specs)
+    ledger = shared.working_copy(shared.candidate("run").take())
+    ledger.note_led_specs(LedSpecs(own.generation, own.content, "c1/id", "content-2", "content-2", "c2/id"))
+    ledger.record_pass("p1", "content-2", "f", 1.0)
+    ledger.flush()
+
+    assert shared.difference_of_specs() == ""
