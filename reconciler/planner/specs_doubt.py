@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.model.next_command import ACCEPT_SPECS
 from reconciler.model.plan import DISRUPTIONS, Action, Unmet, Why
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StartDomain
+from reconciler.model.steps import MigrateDomain, StartDomain
 from reconciler.planner.draft import Draft
 from reconciler.planner.world import World
 
@@ -76,7 +76,15 @@ def _keeps_it_running(world: World, action: Action) -> bool:
         return False  # unless a VM needs it
     if name in world.ledger.migrations:
         return True  # what was begun is brought to its end
+    if isinstance(action.step, MigrateDomain) and _is_yet_to_run(world, name):
+        return True  # it was shut down for that
     return action.why in _KEEPS or (action.why == "run-strategy" and isinstance(action.step, StartDomain))
+
+
+def _is_yet_to_run(world: World, vm: str) -> bool:
+    """Whether it is off because of us, and is to run again."""
+    placement = world.ledger.placements.get(vm)
+    return placement is not None and not placement.ran
 
 
 def _is_another_system(action: Action) -> bool:

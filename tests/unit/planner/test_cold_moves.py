@@ -72,6 +72,14 @@ def test_what_was_too_slow_is_shut_down_moved_while_it_is_off_and_started_there(
     assert (after.ledger.placements["web"].epoch, after.ledger.placements["web"].outran_at) == (2, None)
 
 
+def test_one_that_was_shut_down_for_it_is_moved_on_also_by_specs_that_are_in_doubt() -> None:
+    moment = was_shut_down(fleet())
+    doubted = moment.with_specs(doubt="these may be older", removal_hold="these may be older")
+
+    assert doubted.kinds() == moment.kinds() == ["migrate-domain"]
+    assert outran(fleet()).with_specs(doubt="these may be older").kinds() == []
+
+
 @pytest.mark.parametrize("strategy", ["Always", "RerunOnFailure"])
 def test_what_was_shut_down_for_its_move_is_moved_and_started_though_the_controller_was_killed_in_between(
     strategy: str,
