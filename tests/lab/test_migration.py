@@ -42,7 +42,7 @@ def _place(controller: Controller, name: str, *hosts: str) -> None:
     """On one of `hosts`; `disks-1` has its disks, a linked one and one that is its own, on its host alone."""
     spec = vm_spec(name, extra=f"placement: {{hosts: [{', '.join(hosts)}]}}")
     if name == "disks-1":
-        spec = spec.replace(f"pool: {POOL}}}", "pool: local}\n    - {name: data, size: 16MiB, pool: local}")
+        spec = spec.replace(f"pool: {POOL}}}", "pool: local}\n    - {name: data, size: 8MiB, pool: local}")
     controller.write(f"vms/{name}.yaml", spec)
 
 
@@ -107,7 +107,7 @@ def test_three_migrations_in_a_row_cost_no_tick_and_local_disks_go_along_whole(f
     controller.apply()
     wait_for(lambda: min(ticks(lab, "web-1"), ticks(lab, "disks-1")) >= 3, 120, "they have not booted")
     wait_for(lambda: _agent_answers(lab.host("h1"), "disks-1"), 60, "no agent")
-    fill = "dd if=/dev/urandom of=/dev/vdb bs=1M count=16 2>/dev/null; sync; sha256sum </dev/vdb"
+    fill = "dd if=/dev/urandom of=/dev/vdb bs=1M count=8 2>/dev/null; sync; sha256sum </dev/vdb"
     written = _in_guest(lab.host("h1"), "disks-1", fill)
 
     over = Event()
