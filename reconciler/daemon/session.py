@@ -28,6 +28,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.inventory import ImageFacts, Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.outcome import Outcome
+from reconciler.model.plan import Action, Plan
 from reconciler.model.policy import Policy
 from reconciler.observe.abilities import Abilities
 from reconciler.observe.collector import Collector
@@ -85,6 +86,7 @@ class Session:
         self._collector = Collector(fleet, clock, readers)
         self._abilities = Abilities(fleet, clock, readers)
         self._specs: LoadedSpecs | None = None
+        self._newest: Plan | None = None
         self._executor: Executor | None = None
         self._host_watch = host_watch
         self._power = power
@@ -145,6 +147,7 @@ class Session:
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now, mobility=mobility)
+        self._newest = plan
         controller = str(self._controller() or "") if not self._writer else ""
         status = replace(status, controller=controller, problems=(*status.problems, *self._problems()))
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
@@ -257,7 +260,13 @@ class Session:
         def is_wanted(vm: str) -> bool:
             return self._specs is not None and vm in self._specs.vms
 
-        executor = replace(self._carrier(), on_event=tell, on_progress=progress, is_wanted=is_wanted)
+        def is_asked(action: Action) -> bool:
+            plan = self._newest
+            if plan is None or action.host in plan.unseen or action.id in plan.held:
+                return True
+            return any(planned.id == action.id for planned in plan.actions)
+
+        executor = replace(self._carrier(), on_event=tell, on_progress=progress, is_wanted=is_wanted, is_asked=is_asked)
         return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
 
     def _new_speeds(self, view: LedgerView, inventory: Inventory) -> dict[str, float]:

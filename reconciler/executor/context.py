@@ -51,6 +51,8 @@ class ActionContext(Struct, frozen=True):
     ha: HighAvailability = HighAvailability()
     is_wanted: Callable[[str], bool] = lambda _vm: False
     """Whether the newest specs have the VM, whatever those of the plan say."""
+    is_asked: Callable[[], bool] = lambda: True
+    """Whether the newest plan, which may have been made while this action is under way, still asks for it."""
 
     def host(self) -> Hypervisor:
         """The host that the action is for; raises PreconditionFailed if it is not of the fleet."""

@@ -56,6 +56,8 @@ class Power(OneCopy, frozen=True):
 
     def how_it_went_off(self) -> str:
         """As in `; somebody had forced it off`; empty where that is nothing to be told."""
+        if self._start_failed() or self._is_yet_to_run():
+            return ""
         domain = self.copy.domain
         ended: Why = "drift" if domain.reason == "destroyed" else "ended" if ended_by_itself(domain) else "run-strategy"
         return self._what_was_before(ended)

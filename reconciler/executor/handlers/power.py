@@ -16,7 +16,7 @@ from reconciler.executor.preconditions import (
     own_domain,
 )
 from reconciler.hypervisor.interface import Hypervisor
-from reconciler.model.domain import ACTIVE_STATES
+from reconciler.model.domain import ACTIVE_STATES, DomainState
 from reconciler.model.ledger import Failure
 from reconciler.model.outcome import action_inputs
 from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain
@@ -79,6 +79,7 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
         context.ledger.note_restart(context.action.target.name)
     if _shut_down(step, context, host):
         return
+    _check_asked(context, host, step.uuid)
     if not step.force:
         raise TransientHostError(
             f"the guest did not shut down within {step.timeout:g} s",
@@ -106,9 +107,16 @@ def _shut_down(step: StopDomain, context: ActionContext, host: Hypervisor) -> bo
             asked = waited
         if not _is_active(host, step.uuid):
             return True
+        _check_asked(context, host, step.uuid)
         if context.clock.wait(context.stop, min(delay, max(0.0, step.timeout - waited))):
             raise HandedBack
     raise AssertionError("the delays never end")
+
+
+def _check_asked(context: ActionContext, host: Hypervisor, uuid: str) -> None:
+    """Raise PreconditionFailed if the newest plan has something else in mind for the guest, and that runs on."""
+    if not context.is_asked() and _state(host, uuid) == "running":
+        raise context.refuse("it is not to be shut down any more; if its guest goes off after all, it is run again")
 
 
 def _ask(host: Hypervisor, uuid: str) -> None:
@@ -118,7 +126,11 @@ def _ask(host: Hypervisor, uuid: str) -> None:
 
 
 def _is_active(host: Hypervisor, uuid: str) -> bool:
+    return _state(host, uuid) in ACTIVE_STATES
+
+
+def _state(host: Hypervisor, uuid: str) -> DomainState:
     try:
-        return host.domain_state(uuid) in ACTIVE_STATES
+        return host.domain_state(uuid)
     except ObjectNotFound:  # a transient domain is gone once it is off
-        return False
+        return "shutoff"
