@@ -116,7 +116,7 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
         head = f"Host/{host.name}  "
         painted = [terminal.paint("?", "warn", "bold"), " ", terminal.paint(head, "bold")]
         lines += with_text(painted, 2 + len(head), text, terminal)
-        if hint and detail != "short":
+        if hint and detail != "short" and host.name not in page.emptied:
             lines += hint_lines(hint, terminal, page.commands)
     return lines
 

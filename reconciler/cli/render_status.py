@@ -91,7 +91,7 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
             part
             for state in _HOST_STYLE
             if state != "online"
-            for part in _some(sum(host.health == state for host in status.hosts), f"host {state}", f"hosts {state}")
+            for part in _some(_missed(status, state), f"host {state}", f"hosts {state}")
         ),
         *_some(sum(host.armed is False for host in status.hosts), "host not armed", "hosts not armed"),
         *_some(
@@ -112,6 +112,11 @@ def _verdict(status: FleetStatus, terminal: Terminal) -> str:
     running = sum(vm.health == "running" for vm in status.vms)
     parts.append(f"{running} of {count(len(status.vms), 'VM')} running")
     return terminal.paint(f"✗ {' · '.join(parts)}", "bad", "bold")
+
+
+def _missed(status: FleetStatus, state: HostCondition) -> int:
+    """Hosts in this state, but for planned outages."""
+    return sum(host.health == state and not host.is_out_of_service for host in status.hosts)
 
 
 def _not_ready(facilities: Sequence[FacilityStatus]) -> int:
@@ -209,11 +214,15 @@ def vm_columns(at: float) -> tuple[Column[VmStatus], ...]:
     )
 
 
+def _host_style(host: HostStatus) -> tuple[Style, ...]:
+    return ("dim",) if host.is_out_of_service else (_HOST_STYLE[host.health],)
+
+
 def host_columns(at: float, *, bars: bool = True) -> tuple[Column[HostStatus], ...]:
     """Hosts, what they carry, and how old the news is; `bars` are for people, figures alone for programs."""
     return (
         Column("name", lambda host: host.name, lambda _: ("bold",), "host"),
-        Column("health", lambda host: host.health, lambda host: (_HOST_STYLE[host.health],)),
+        Column("health", lambda host: host.condition, _host_style),
         Column("state", lambda host: host.state, lambda host: () if host.state == "active" else ("warn",)),
         Column("memory", lambda host: _memory(host, bars=bars), _stale),
         Column("cpus", _share(lambda host: (host.vcpus_promised, host.vcpus_allowed)), _stale),

@@ -130,7 +130,7 @@ def _host_now(story: Story) -> list[str]:
     host = next((host for host in story.view.status.hosts if host.name == story.target.name), None)
     if host is None:
         return ["nothing is known of it"]
-    line = f"{host.health} · {host.state}"
+    line = f"{host.condition} · {host.state}"
     return [line, host.message] if host.message else [line]
 
 

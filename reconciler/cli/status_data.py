@@ -34,6 +34,7 @@ def host_data(host: HostStatus) -> dict[str, Any]:
         "name": host.name,
         "health": host.health,
         "state": host.state,
+        "outOfService": host.is_out_of_service,
         "message": host.message,
         "observedAt": host.observed_at,
         "memoryTotal": host.memory_total,

@@ -59,9 +59,11 @@ def verdict_of(
     waiting = tuple(item for item in plan.unmet if item.severity != "info")
 
     def ended(code: int, sentence: str, style: Style) -> Verdict:
-        return Verdict(code, sentence, style, failures, waiting, plan.unseen)
+        return Verdict(code, sentence, style, failures, waiting, missed)
 
     did = count(done, "action done", "actions done")
+    not_missed = {host.name for host in view.status.hosts if host.is_out_of_service}
+    missed = tuple(name for name in plan.unseen if name not in not_missed)
     if failures:
         return ended(FAILED, f"not converged: {did}, {len(failures)} failed", "bad")
     if stopped and plan.actions:
@@ -71,10 +73,10 @@ def verdict_of(
     if plan.actions or not settled:
         return ended(FAILED, f"not converged: {did}, {len(plan.actions)} still to do", "bad")
     errors = len(view.desired.errors)
-    if waiting or plan.unseen or errors:
+    if waiting or missed or errors:
         counts = ((severity, sum(item.severity == severity for item in waiting)) for severity in ("blocked", "waiting"))
         held = [f"{number} {severity}" for severity, number in counts if number]
-        held += ["hosts not seen"] if plan.unseen else []
+        held += ["hosts not seen"] if missed else []
         held += [f"{count(errors, 'error')} in the specs"] if errors else []
         return ended(WAITING, f"as far as it goes: {did}, {', '.join(held)}", "warn")
     return Verdict(CONVERGED, f"converged: {did}, planning again is empty", "good")

@@ -69,10 +69,19 @@ class HostStatus(Struct, frozen=True):
     """How far it is emptied; None unless it is in maintenance and was read."""
     vcpus_allowed: int | None = None
     """Virtual CPUs that may be promised, with overcommit and without what is reserved."""
+    is_out_of_service: bool = False
+    """In maintenance, out of sight, and by the ledger without a VM of the fleet: a planned outage."""
+
+    @property
+    def condition(self) -> str:
+        """Its health in one word; `out-of-service` where nobody misses it."""
+        return "out-of-service" if self.is_out_of_service else self.health
 
     @property
     def well(self) -> bool:
-        """It answers, and would be fenced where it has a device for that."""
+        """It answers, and would be fenced where it has a device for that; or nobody misses it."""
+        if self.is_out_of_service:
+            return True
         is_armed = self.armed is None or (self.armed and not self.is_held)
         return self.health == "online" and self.rule != DEVICE_DOUBTFUL and is_armed
 

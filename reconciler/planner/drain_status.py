@@ -29,6 +29,12 @@ def is_emptied(ledger: LedgerView, host: Host) -> bool:
     return host.name not in used
 
 
+def is_out_of_service(world: World, host: Host) -> bool:
+    """Whether a host that was emptied does not answer, which is as planned; another machine in its place is not."""
+    is_silent = host.name not in world.inventory.hosts and host.name not in world.strangers
+    return is_silent and is_emptied(world.ledger, host)
+
+
 def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:
     """What is left on the host; None unless it is to be emptied and was read: unseen is not empty."""
     observed = world.inventory.hosts.get(host.name)

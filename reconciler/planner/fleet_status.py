@@ -19,7 +19,7 @@ from reconciler.model.quantities import format_duration
 from reconciler.model.resource import ObjectRef
 from reconciler.model.status import FleetStatus, HostStatus, ImageStatus, Sync, VmHealth, VmStatus
 from reconciler.model.steps import StopDomain
-from reconciler.planner.drain_status import NONE_THERE, drain_of, drain_words, is_emptied
+from reconciler.planner.drain_status import NONE_THERE, drain_of, drain_words, is_out_of_service
 from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
@@ -102,7 +102,7 @@ def _host(world: World, host: Host, plan: Plan) -> HostStatus:
     told = (
         status.message,
         "" if drain is None else drain_words(drain),
-        NONE_THERE if host.name not in world.inventory.hosts and is_emptied(world.ledger, host) else "",
+        NONE_THERE if is_out_of_service(world, host) else "",
         "held" if is_held and "fleet" not in world.ledger.paused else "",
         doubt,
     )
@@ -110,6 +110,7 @@ def _host(world: World, host: Host, plan: Plan) -> HostStatus:
         status,
         is_held=is_held,
         drain=drain,
+        is_out_of_service=is_out_of_service(world, host),
         armed=not doubt if host.spec.fencing else None,
         message="; ".join(part for part in told if part),
     )

@@ -14,6 +14,7 @@ from reconciler.model.steps import StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
 from reconciler.planner.balance import report_spent, shifts
+from reconciler.planner.drain_status import is_out_of_service
 from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.migratability import as_it_runs
 from reconciler.planner.migrations import Manner, Mover
@@ -134,9 +135,10 @@ def _vm(name: str) -> ObjectRef:
 
 
 def _is_calm(world: World) -> bool:
-    """Whether all hosts are in sight and well: what is out of sight may want the room soon."""
-    unwell = any(unfit_for_new_vms(world.ledger, name) for name in world.desired.hosts)
-    return not world.unread and not world.ledger.incidents and not unwell
+    """Whether all hosts are in sight and well: what is out of sight may want the room soon, unless it has no VM."""
+    missed = [name for name, host in world.desired.hosts.items() if not is_out_of_service(world, host)]
+    unwell = any(unfit_for_new_vms(world.ledger, name) or name in world.ledger.incidents for name in missed)
+    return not unwell and not any(name in missed for name in world.unread)
 
 
 def _even_out(mover: Mover, berths: Berths) -> None:

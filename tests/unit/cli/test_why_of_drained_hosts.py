@@ -7,8 +7,10 @@ from msgspec.structs import replace
 from reconciler.cli.command_line import BARE
 from reconciler.cli.plan_page import page_of
 from reconciler.cli.render_plan import render_plan
+from reconciler.cli.render_status import render_status
 from reconciler.cli.render_why import Story as Asked
 from reconciler.cli.render_why import render_why
+from reconciler.cli.summary import WAITING, verdict_of
 from reconciler.cli.terminal import Terminal
 from reconciler.daemon.view import View
 from reconciler.model.health import Incident
@@ -48,6 +50,24 @@ def test_a_drained_host_that_was_switched_off_is_not_said_to_run_vms() -> None:
     assert "may still run" not in why(off)
     assert "none: no VM of the fleet is placed there" in why(off)
     assert "no VM of the fleet is placed there" in render_plan(page_of(view(off), BARE), Terminal(width=200))
+    assert "out-of-service · maintenance" in why(off)
+
+
+def test_a_planned_outage_is_neither_a_bad_host_nor_a_reason_to_look_further() -> None:
+    off = view(switched_off(settled(fleet(vm()))))
+    text = render_status(off.status, Terminal(width=200))
+    verdict = verdict_of(off, (), settled=True)
+
+    assert text.startswith("✔ healthy and in sync")
+    assert "out-of-service" in text
+    assert (verdict.code, verdict.unseen) == (0, ())
+
+
+def test_a_host_that_carries_a_vm_and_is_silent_stays_a_reason_to_look_further() -> None:
+    off = view(switched_off(fleet(vm())))
+
+    assert render_status(off.status, Terminal(width=200)).startswith("✗ 1 host unreachable")
+    assert verdict_of(off, (), settled=True).code == WAITING
 
 
 def test_a_host_that_was_switched_off_before_it_was_empty_may_still_run_vms() -> None:

@@ -94,3 +94,29 @@ def test_a_vm_with_two_copies_is_counted_among_those_that_can_not_be_moved() -> 
     twice = twice.with_domain(replace(twice.domain(), state="shutoff", live=None), on="h2")
 
     assert of_h1(twice).message == "being emptied: 1 VM left, 1 of them can't be moved"
+
+
+def test_a_host_that_was_emptied_and_is_switched_off_is_a_planned_outage() -> None:
+    off = settled(fleet(vm())).losing_sight_of("h1")
+    status = fleet_status(off.specs, off.inventory, off.ledger, off.policy, off.plan(), off.now)
+
+    assert of_h1(off).is_out_of_service
+    assert status.healthy
+
+
+def test_a_host_that_still_carries_something_is_missed() -> None:
+    running = fleet(vm()).losing_sight_of("h1")
+    halted = fleet(vm(runStrategy="Halted", placement={"onDrain": "block"})).losing_sight_of("h1")
+    active = settled(fleet(vm())).with_specs(host("h1"), without=["Host/h1"]).losing_sight_of("h1")
+
+    for unseen in (running, halted, active):
+        status = fleet_status(unseen.specs, unseen.inventory, unseen.ledger, unseen.policy, unseen.plan(), unseen.now)
+        assert not of_h1(unseen).is_out_of_service
+        assert not status.healthy
+
+
+def test_another_machine_in_the_place_of_an_emptied_host_is_no_planned_outage() -> None:
+    done = settled(fleet(vm()))
+    other = done.with_ledger(identities={"h1": "another-machine"})
+
+    assert not of_h1(other).is_out_of_service
