@@ -53,6 +53,7 @@ UnmetReason = Literal[
     "disk-locked",  # another QEMU has its disk open: maybe on a host that counts as dead
     "failed",  # failed permanently; something has to change
     "removal-held",  # would be removed, but the specs are not certain
+    "removal-waits",  # it left the specs on its way to another host, and is removed once it is there
     "specs-doubted",  # the specs may be older than those that the fleet was led by: only what keeps it running is done
     "prune-disabled",  # would be removed, but is protected
     "immutable",  # the field can't be changed on an existing object

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from reconciler.model.domain import DiskConfig
 from reconciler.model.inventory import ObservedPool
+from reconciler.model.ledger import Migration
 from reconciler.model.next_command import ACCEPT_SPECS, NextCommand
-from reconciler.model.plan import FieldChange, UnmetReason
+from reconciler.model.plan import Disruption, FieldChange, UnmetReason
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
 from reconciler.planner.draft import Draft
@@ -28,6 +29,7 @@ def plan_removals(world: World, draft: Draft) -> None:
         ref = ObjectRef("VirtualMachine", name)
         move = world.ledger.migrations.get(name)
         if move is not None and OnItsWay(world, draft, move).decides():
+            _foretell(world, draft, ref, move)
             continue  # it is removed once it is known where it is
         if ref not in world.desired.unusable:
             _report_impostors(world, draft, ref)
@@ -36,6 +38,25 @@ def plan_removals(world: World, draft: Draft) -> None:
             if world.is_paused(ref) or not clear_stale_copies(world, draft, ref):
                 for copy in world.copies.get(name, ()):
                     _Removal(world, draft, ref, copy).plan()
+
+
+def _foretell(world: World, draft: Draft, ref: ObjectRef, move: Migration) -> None:
+    """What no action of this plan does, and the one after the move's end will do at once."""
+    is_protected = any(copy.mark.prune == "disabled" for copy in world.copies.get(ref.name, ()))
+    if is_protected or ref in world.desired.unusable or world.desired.removal_hold or world.is_paused(ref):
+        return
+    placement = world.ledger.placements.get(ref.name)
+    loses = placement is not None and placement.deletion_policy == "delete"
+    disks = "with its disks" if loses else "its disks are kept"
+    cost: Disruption = "data-loss" if loses else "destroy"
+    draft.wait(
+        ref,
+        "removal-waits",
+        f"not in the specs any more: once it has come to {move.target} it is shut down and undefined there, {disks}",
+        host=move.target,
+        hint="put its spec back before that, if it is to stay",
+        changes=(FieldChange("state", "on its way", "removed", cost),),
+    )
 
 
 def _report_impostors(world: World, draft: Draft, ref: ObjectRef) -> None:

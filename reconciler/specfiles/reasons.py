@@ -96,6 +96,11 @@ _ALL: Final = (
         "mend it, then `reconciler resume KIND/NAME` or `apply`, which try at once; else every 10 min",
     ),
     ReasonInfo(
+        "removal-waits",
+        "left the specs while it was on its way to another host: removed there as soon as it has arrived, as told",
+        "put its spec back before that, if it is to stay",
+    ),
+    ReasonInfo(
         "removal-held",
         "left the specs, but the specs can't be read in full",
         "mend the specs; remove it then",

@@ -299,6 +299,14 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/b2", "failed", "unsupported machine type 'q36'", severity="blocked", host="h1"),
     unmet("VirtualMachine/b3", "removal-held", "would be removed, but vms.yaml could not be read", host="h1"),
     unmet(
+        "VirtualMachine/b3b",
+        "removal-waits",
+        "not in the specs any more: once it has come to h2 it is shut down and undefined there, its disks are kept",
+        host="h2",
+        changes=(FieldChange("state", "on its way", "removed", "destroy"),),
+        hint="put its spec back before that, if it is to stay",
+    ),
+    unmet(
         "VirtualMachine/b3a", "specs-doubted", "waits: shut down; the specs may be older", host="h1", hint=ACCEPT_SPECS
     ),
     unmet("VirtualMachine/b4", "prune-disabled", "left the specs and is protected", severity="info", host="h1"),
