@@ -108,23 +108,27 @@ class _Collection(Struct, frozen=True):
             return True
         wanted = self.world.desired.vms.get(vm)
         if seed and vm in self.world.copies:
-            return wanted is None or name != seed_name(self.world.fleet, wanted)
+            is_replaced = wanted is None or name != seed_name(self.world.fleet, wanted)
+            return is_replaced or self._is_elsewhere(vm)
         gone = wanted is None and vm not in self.world.copies
         return gone and (seed or self._is_doomed(vm, name) or self.world.is_unfinished(self.pool, name, self.host))
 
     def _is_of_a_move(self, vm: str, name: str) -> bool:
         """What a VM left here that was moved and runs with its disks elsewhere, or what a move here was to fill."""
-        ledger = self.world.ledger
-        if vm in ledger.migrations or self.world.is_shared(self.pool) or len(self.world.copies.get(vm, ())) != 1:
+        if not self._is_elsewhere(vm):
             return False
         copy = self.world.copies[vm][0]
-        placement = ledger.placements.get(vm)
-        if placement is None or placement.host != copy.host or copy.host == self.host:
-            return False
-        if DoomedVolume(vm, self.pool, name, self.host) in ledger.left_behind:
+        if DoomedVolume(vm, self.pool, name, self.host) in self.world.ledger.left_behind:
             there = self.world.observed_pool(self.pool, copy.host)
             return there is not None and name in (there.volumes or {}) and _has_disk(copy.domain, name)
         return self.world.is_unfinished(self.pool, name, self.host)
+
+    def _is_elsewhere(self, vm: str) -> bool:
+        """Whether the VM is on another host than this one, for certain and not on its way; no shared pool."""
+        copies, placement = self.world.copies.get(vm, ()), self.world.ledger.placements.get(vm)
+        if vm in self.world.ledger.migrations or self.world.is_shared(self.pool) or len(copies) != 1:
+            return False
+        return placement is not None and placement.host == copies[0].host != self.host
 
     def _may_be_out_of_sight(self, vm: str) -> bool:
         """Placed on a host that could not be read, or that left the specs."""

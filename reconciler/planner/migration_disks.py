@@ -144,7 +144,10 @@ class MovingDisks(Struct, frozen=True):
         seed = self._local_seed()
         if seed is None:
             return ()
-        path = self.facilities.pools_on(host)[self._pool_of(seed) or ""].path(_name(seed))
+        pool = self._pool_of(seed) or ""
+        path = self.facilities.pools_on(host)[pool].path(_name(seed))
+        # One that it left there before, or that was written for a move that failed, is not collected under it.
+        draft.drop(f"delete-volume:StoragePool/{pool}:{_name(seed)}@{host}")
         planner = SeedPlanner(self.world, self.facilities, draft, self.vm, host, None, "move")
         return planner.prepare(replace(seed, path=path))
 

@@ -30,7 +30,11 @@ from reconciler.planner.plan_check_lost import (
     only_old_copies_are_cleared,
     removes_an_old_copy,
 )
-from reconciler.planner.plan_check_moves import moves_leave_one_copy, what_is_on_its_way_is_let_alone
+from reconciler.planner.plan_check_moves import (
+    moves_leave_one_copy,
+    seeds_stay_where_vms_go,
+    what_is_on_its_way_is_let_alone,
+)
 from reconciler.planner.plan_check_volumes import data_goes_only_where_asked, finished_disks_stay, only_our_volumes_go
 from reconciler.planner.plan_subject import Subject
 
@@ -222,6 +226,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     only_old_copies_are_cleared,
     capacity_is_kept,
     moves_leave_one_copy,
+    seeds_stay_where_vms_go,
     what_is_on_its_way_is_let_alone,
     few_are_on_their_way,
     moves_go_where_the_vm_may_be,

@@ -15,6 +15,7 @@ from reconciler.model.ledger import Migration
 from reconciler.model.plan import Action
 from reconciler.model.steps import (
     DefineDomain,
+    DeleteVolume,
     EditLive,
     MigrateDomain,
     RedefineDomain,
@@ -85,6 +86,22 @@ def _why_not(subject: Subject, action: Action, step: MigrateDomain) -> Iterator[
         begun = {(intent.pool, intent.volume, intent.host) for intent in subject.ledger.intents}
         if is_there and (disk.pool, disk.volume, step.target) not in begun:
             yield f"{disk.volume} is on {step.target} already"
+
+
+def seeds_stay_where_vms_go(subject: Subject) -> Iterator[str]:
+    """No seed is deleted where the same plan moves its VM to."""
+    deleted = {
+        (action.host, action.step.volume): action.id
+        for action in subject.plan.actions
+        if isinstance(action.step, DeleteVolume)
+    }
+    for action in subject.plan.actions if deleted else ():
+        step = action.step
+        domain = subject.domain(step.source, step.uuid) if isinstance(step, MigrateDomain) else None
+        seed = domain.config.seed if domain is not None else None
+        found = deleted.get((action.host, seed.path.rpartition("/")[2])) if seed is not None else None
+        if found is not None:
+            yield f"{found} would delete the seed of {action.target.name}, which {action.id} moves there"
 
 
 def _may_set_out(subject: Subject, action: Action, step: MigrateDomain, domain: ObservedDomain) -> bool:
