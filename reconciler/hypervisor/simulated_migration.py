@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.errors import HostError, HostRefused, HostTimeout, ObjectConflict, TransientHostError
-from reconciler.hypervisor.simulated_domains import check_needs, find
+from reconciler.hypervisor.simulated_domains import check_needs, find, stop
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, Leaving, World
 from reconciler.model.domain import DomainConfig
 from reconciler.model.migration import MigrationJob
@@ -106,7 +106,9 @@ def settle(world: World) -> None:
         source, target = world.hosts[leaving.step.source], world.hosts[leaving.step.target]
         entry, arriving = source.domains.get(uuid), target.domains.get(uuid)
         passed, leaving.at = now - leaving.at, now
-        if entry is None or not entry.active:
+        if leaving.is_switched:
+            _fetch(world, leaving, passed)
+        elif entry is None or not entry.active:
             _fail(world, leaving, "operation failed: domain is not running")
         elif arriving is None or not target.faults.powered or _is_apart(source, target):
             _fail(world, leaving, "operation failed: Lost connection to destination host")
@@ -128,9 +130,6 @@ def _send(world: World, leaving: Leaving, entry: DomainEntry, seconds: float) ->
 
 def _switch_over(world: World, leaving: Leaving, entry: DomainEntry, now: float) -> None:
     """The guest stands still on both sides for a moment; the source's half is ended once the other one runs."""
-    if leaving.is_switched:
-        _arrive(world, leaving)
-        return
     if leaving.arrives_at is None:
         rate = min(leaving.step.rules.bandwidth or world.migration_rate, world.migration_rate)
         leaving.arrives_at = now - (leaving.sent - leaving.size) / rate + world.switch_seconds
@@ -172,21 +171,31 @@ def switch_to_post_copy(world: World, source: HostState, uuid: str) -> None:
     world.emit(source.name, "domain", here.config.name, "suspended")
 
 
-def _break(world: World, leaving: Leaving) -> None:
-    """What is left of it on each host can't go on: the rest of its memory is on the other one."""
+def _fetch(world: World, leaving: Leaving, passed: float) -> None:
+    """The rest comes while both halves are there. What was cut goes on by itself, with nobody to tidy up after it."""
     step = leaving.step
-    for name in (step.source, step.target):
-        half = world.hosts[name].domains.get(step.uuid)
-        if half is not None and half.active:
+    source, target = world.hosts[step.source], world.hosts[step.target]
+    halves = [half for host in (source, target) if (half := host.domains.get(step.uuid)) is not None and half.active]
+    lost = TransientHostError("post-copy failed", host=step.source, target=_target(step.domain))
+    if len(halves) < 2:
+        for half in halves:
             half.reason = "postcopy-failed"
-    _end(world, leaving, TransientHostError("post-copy failed", host=step.source, target=_target(step.domain)))
+        _end(world, leaving, lost)
+    elif _is_apart(source, target):
+        source.domains[step.uuid].reason = "postcopy-failed"
+        leaving.ended, leaving.error = True, lost
+    elif not (source.faults.hung or target.faults.hung):
+        _send(world, leaving, source.domains[step.uuid], passed)
+        if leaving.sent >= leaving.size and leaving.ended:
+            halves[1].reason = ""
+            stop(world, source, halves[0], "migrated")
+            _end(world, leaving, lost)
+        elif leaving.sent >= leaving.size:
+            _arrive(world, leaving)
 
 
 def _fail(world: World, leaving: Leaving, message: str) -> None:
     """The target's half is ended by its own libvirtd; the source runs on, if it was not ended itself."""
-    if leaving.is_switched:
-        _break(world, leaving)
-        return
     step = leaving.step
     target, entry = world.hosts[step.target], world.hosts[step.source].domains.get(step.uuid)
     arriving = target.domains.get(step.uuid)
@@ -215,7 +224,9 @@ def _job(leaving: Leaving, switch: float) -> MigrationJob:
 def job(world: World, source: HostState, uuid: str) -> MigrationJob | None:
     """How far it is; None where it does not leave this host."""
     leaving = world.leaving.get(uuid)
-    return _job(leaving, world.switch_seconds) if leaving is not None and leaving.step.source == source.name else None
+    if leaving is None or leaving.step.source != source.name or leaving.ended:
+        return None
+    return _job(leaving, world.switch_seconds)
 
 
 def finished(world: World, target: HostState, uuid: str) -> MigrationJob | None:

@@ -12,7 +12,7 @@ from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 
 _OF_MIGRATIONS: Final = frozenset({"migration", "starting-up", "postcopy"})
 """libvirt's reasons for a pause that neither the guest nor a person asked for."""
-_BROKEN: Final = "postcopy-failed"
+_CUT: Final = "postcopy-failed"
 
 
 class HostFacts(Struct, frozen=True):
@@ -55,14 +55,17 @@ class ObservedDomain(Struct, frozen=True):
     @property
     def is_on_its_way(self) -> bool:
         """Whether it is one half of a migration: it stands still for that, or has not all of its memory yet."""
-        if self.is_broken or (self.state == "running" and self.reason == "postcopy"):
-            return True
-        return self.state == "paused" and self.reason in _OF_MIGRATIONS
+        return self.is_half or (self.state == "paused" and self.reason in _OF_MIGRATIONS)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether some of its guest's memory is on another host: neither half goes on without the other."""
+        return self.active and self.reason in ("postcopy", _CUT)
 
     @property
     def is_broken(self) -> bool:
-        """Whether it is half of a guest whose post-copy has failed: it can't go on, here or there."""
-        return self.active and self.reason == _BROKEN
+        """Whether it is half of a guest whose post-copy was cut: it goes on once the other half is reached again."""
+        return self.active and self.reason == _CUT
 
 
 class ObservedVolume(Struct, frozen=True):

@@ -137,8 +137,8 @@ class Migration(Model):
     """Whether memory and disks are encrypted on their way; every host needs certificates for that, see OPERATIONS."""
     post_copy: bool = False
     """Whether a guest that writes faster than its memory can be sent is run at its target before all of it is there;
-    only for VMs on shared disks. If a host or the network between them fails in that time, the guest is lost as by a
-    power cut, and people have to end what is left of it: see OPERATIONS."""
+    only for VMs on shared disks. While the network between the hosts is down in that time the guest stands still, and
+    if one of them is lost so is the guest, as by a power cut: see OPERATIONS."""
     deadline_per_gib: Duration = 60.0
     """How long a migration may take for each GiB of memory and of local disks."""
     deadline_floor: Duration = 120.0

@@ -8,6 +8,7 @@ from reconciler.model.ledger import Migration
 from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
 from reconciler.model.resource import ObjectRef
+from reconciler.model.steps import StopDomain
 from reconciler.planner.draft import Draft
 from reconciler.planner.migrations import follow
 from reconciler.planner.ownership import Copy
@@ -34,7 +35,9 @@ class OnItsWay(Struct, frozen=True):
         if self._has_left_for_out_of_sight():
             follow(self.draft, self.move, self.move.source)
             return True
-        if report_broken(self.world, self.draft, self.move.vm, self.world.copies.get(self.move.vm, ())):
+        if self._gives_up_half() or report_broken(
+            self.world, self.draft, self.move.vm, self.world.copies.get(self.move.vm, ())
+        ):
             return True
         unsure = [host for host in (self.move.source, self.move.target) if not self._is_certain(host)]
         if unsure and not self._runs_at_target():
@@ -54,6 +57,26 @@ class OnItsWay(Struct, frozen=True):
         else:
             follow(self.draft, self.move, self.move.target)
         return True
+
+    def _gives_up_half(self) -> bool:
+        """The other half was lost with its host for certain: this one never goes on, and is in its recovery's way."""
+        vm = self.world.desired.vms.get(self.move.vm)
+        if vm is None or not vm.spec.ha.enabled:
+            return False
+        for host, other in ((self.move.target, self.move.source), (self.move.source, self.move.target)):
+            half = self._at(host)
+            if half is not None and half.domain.is_half and other in self.world.dead:
+                self.draft.act(
+                    StopDomain(domain=half.domain.name, uuid=half.domain.uuid, timeout=0.0, force=True),
+                    target=self.target,
+                    host=host,
+                    sign="change",
+                    why="host-lost",
+                    detail=f"force off what is left of it: the rest of its memory was lost with {other}",
+                    disruption="reboot",
+                )
+                return True
+        return False
 
     def _runs_at_target(self) -> bool:
         """Then it has arrived, whatever a source that is silent has kept of it: the epoch decides."""
@@ -103,7 +126,8 @@ class OnItsWay(Struct, frozen=True):
 
     def _hold(self, unread: str) -> None:
         """Unseen is not absent: it may have arrived there, or be there still."""
-        running = [copy.host for copy in self.world.copies.get(self.move.vm, ()) if copy.domain.state == "running"]
+        copies = self.world.copies.get(self.move.vm, ())
+        running = [copy.host for copy in copies if copy.domain.state == "running" and not copy.is_on_its_way]
         lost = unread in self.world.ledger.incidents
         where = f"; it runs on {running[0]}" if running else ""
         self.draft.wait(

@@ -14,6 +14,7 @@ from reconciler.model.inventory import HostInventory
 from reconciler.model.plan import Action
 from reconciler.model.steps import DefineDomain, FenceHost, MigrateDomain, StopDomain, UndefineDomain
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.plan_check_moves import gives_up_half
 from reconciler.planner.plan_subject import Subject
 
 _SILENT = ("suspect", "unreachable", "fencing", "fenced", "quarantined")
@@ -93,12 +94,12 @@ def _brakes(subject: Subject) -> Iterator[str]:
 
 
 def only_old_copies_are_cleared(subject: Subject) -> Iterator[str]:
-    """A guest gets less time than it was promised only where the ledger says that a newer copy is the true one."""
+    """A guest gets less time than it was promised only where a newer copy is the true one, or half of it is lost."""
     for action in subject.plan.actions:
         step = action.step
         if not isinstance(step, StopDomain) or not step.force or step.timeout >= _promised(subject, action):
             continue
-        if not subject.is_old_copy(action.host, step.uuid):
+        if not subject.is_old_copy(action.host, step.uuid) and not gives_up_half(subject, action):
             yield f"{action.id} would force {step.domain} off after {step.timeout:g} s, and it is not an old copy"
 
 

@@ -139,12 +139,22 @@ def what_is_on_its_way_is_let_alone(subject: Subject) -> Iterator[str]:
         step, move = action.step, subject.ledger.migrations.get(action.target.name)
         if move is None or action.target.kind != "VirtualMachine" or not isinstance(step, _OF_DOMAINS):
             continue
-        if isinstance(step, MigrateDomain):
+        if isinstance(step, MigrateDomain) or gives_up_half(subject, action):
             continue
         if not _is_lost(subject, move):
             yield f"{action.id} acts on {move.vm}, which is on its way from {move.source} to {move.target}"
         elif isinstance(step, DefineDomain) and (step.config.mark is None or step.config.mark.epoch <= move.epoch):
             yield f"{action.id}: its epoch does not exceed that of the copy that was on its way to {move.target}"
+
+
+def gives_up_half(subject: Subject, action: Action) -> bool:
+    """Whether it ends half of a guest that is on record as moving, and whose other half was on a host proven dead."""
+    step, move = action.step, subject.ledger.migrations.get(action.target.name)
+    if move is None or not isinstance(step, StopDomain) or subject.ledger.quiet:
+        return False
+    half = subject.domain(action.host, step.uuid)
+    other = {move.source: move.target, move.target: move.source}.get(action.host or "")
+    return half is not None and half.is_half and other is not None and subject.is_proven_dead(other)
 
 
 def _is_lost(subject: Subject, move: Migration) -> bool:

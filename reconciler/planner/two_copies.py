@@ -29,7 +29,7 @@ def which_is_left_over(world: World, vm: str, copies: Sequence[Copy]) -> str:
 
 
 def report_broken(world: World, draft: Draft, vm: str, copies: Iterable[Copy]) -> bool:
-    """Say what to do about halves of a guest whose post-copy has failed; return whether there are any."""
+    """Say what to do about halves of a guest whose post-copy was cut; return whether there are any."""
     found = tuple(copies)
     halves = [copy for copy in found if copy.domain.active] if any(copy.domain.is_broken for copy in found) else []
     for copy in halves[:1]:
@@ -37,10 +37,10 @@ def report_broken(world: World, draft: Draft, vm: str, copies: Iterable[Copy]) -
         draft.wait(
             ObjectRef("VirtualMachine", vm),
             "conflict",
-            "its post-copy failed: some of its memory is on another host, and it can't go on anywhere; what it had not"
-            " written to its disks is lost",
+            "its post-copy was cut: some of its memory is on another host; it goes on once the two reach one another",
             severity="blocked",
             host=copy.host,
-            hint=f"{commands}; then it is started again",
+            hint="see to the network between them; or give up what it had not written to its disks:"
+            f" {commands}; then it is started again",
         )
     return bool(halves)

@@ -133,10 +133,11 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
         )
     if where == "broken":
         raise TransientHostError(
-            f"its post-copy failed: some of its memory is on {step.source}, some on {step.target}",
+            f"its post-copy was cut: some of its memory is on {step.source}, some on {step.target}",
             host=step.target,
             target=str(context.action.target),
-            hint=f"nothing can have it go on: virsh destroy {step.domain}, on both; then it is started again",
+            hint="it goes on once they reach one another; to give up what it had not written to its disks:"
+            f" virsh destroy {step.domain}, on both; then it is started again",
         )
     if where == "twice":
         raise TransientHostError(

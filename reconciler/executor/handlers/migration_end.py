@@ -20,7 +20,7 @@ _UNDECIDED_SECONDS: Final = 10.0
 
 Where = Literal["arrived", "stayed", "gone", "twice", "broken", "undecided"]
 """`gone`: neither host has it, though both answer; `twice`: it runs on both, and no migration is under way; `broken`:
-its post-copy failed, and what is left of it can go on nowhere."""
+its post-copy was cut, and neither half goes on without the other."""
 
 
 class _Sight(Struct, frozen=True):

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from reconciler.errors import HostRefused
 from reconciler.model import identity
 from reconciler.model.migration import Fallback, MigrationRules
-from reconciler.model.steps import MigrateDomain
+from reconciler.model.outcome import Outcome
+from reconciler.model.steps import MigrateDomain, StopDomain
 from tests.unit.executor.bench import FLEET, MIB, Bench
 
 UUID: Final = identity.vm_uuid(FLEET, "web")
@@ -32,15 +33,13 @@ def switched(bench: Bench) -> list[str]:
 
 
 def cut(bench: Bench) -> None:
-    """The network fails once the guest runs at its target."""
+    """The network of the target fails once the guest runs there."""
     wait = bench.clock.wait
 
     def waited(event: object, seconds: float) -> bool:
         leaving = bench.fleet.world.leaving.get(UUID)
         if leaving is not None and leaving.is_switched:
             bench.fleet.cut_network("h2")
-            bench.h1.migration_job(UUID)  # the two hosts notice
-            bench.fleet.restore_network("h2")
         return wait(event, seconds)  # type: ignore[arg-type]
 
     bench.clock.wait = waited  # type: ignore[method-assign, assignment]
@@ -101,33 +100,69 @@ def test_one_that_was_switched_over_is_not_given_up_at_its_deadline(restless: Be
     assert "abort_migration" not in [call.method for call in restless.fleet.calls]
 
 
-def test_a_cut_after_the_switch_over_is_told_as_such_and_nothing_has_stayed_or_arrived(restless: Bench) -> None:
+@pytest.fixture
+def halved(restless: Bench) -> Bench:
+    """The network failed after the switch-over, and that was told."""
+    wait = restless.clock.wait
     cut(restless)
-
     outcome = restless.run_one(STEP, host="h2")
-
-    placement = restless.ledger.placement("web")
+    restless.clock.wait = wait  # type: ignore[method-assign]
     assert (outcome.status, outcome.transient) == ("failed", True)
-    assert "its post-copy failed" in outcome.message
+    assert "its post-copy was cut" in outcome.message
     assert "virsh destroy web, on both" in outcome.hint
+    return restless
+
+
+def followed(bench: Bench) -> Outcome:
+    return bench.run_one(replace(STEP, begun=True), host="h2")
+
+
+def test_what_was_cut_in_two_has_neither_stayed_nor_arrived(halved: Bench) -> None:
+    placement = halved.ledger.placement("web")
     assert placement is not None
     assert (placement.host, placement.epoch) == ("h1", 1)
-    assert restless.ledger.migration("web") is not None
-    assert [host.domain(UUID).is_broken for host in (restless.h1, restless.h2)] == [True, True]
+    assert halved.ledger.migration("web") is not None
+    assert halved.h1.domain(UUID).is_broken
+    assert halved.fleet.people("h2").entry("web").reason == "postcopy"
+
+
+def test_it_goes_on_once_the_hosts_reach_one_another_and_has_arrived_then(halved: Bench) -> None:
+    halved.fleet.restore_network("h2")
+    halved.clock.wait(halved.stop, 60)
+
+    outcome = followed(halved)
+
+    placement = halved.ledger.placement("web")
+    assert outcome.status == "done", outcome
+    assert placement is not None
+    assert (placement.host, placement.epoch) == ("h2", 2)
+    assert halved.h2.domain(UUID).state == "running"
+    assert halved.h1.domain_by_name("web") is None
 
 
 @pytest.mark.parametrize(
     ("ended", "home"), [(("h1", "h2"), "h2"), (("h1",), None), (("h2",), None)], ids=["both", "source", "target"]
 )
-def test_it_is_settled_once_both_halves_are_ended(restless: Bench, ended: tuple[str, ...], home: str | None) -> None:
-    cut(restless)
-    restless.run_one(STEP, host="h2")
+def test_it_is_settled_once_people_have_ended_both_halves(
+    halved: Bench, ended: tuple[str, ...], home: str | None
+) -> None:
     for name in ended:
-        restless.fleet.people(name).destroy("web")
+        halved.fleet.people(name).destroy("web")
+    halved.fleet.restore_network("h2")
 
-    outcome = restless.run_one(replace(STEP, begun=True), host="h2")
+    outcome = followed(halved)
 
-    placement = restless.ledger.placement("web")
+    placement = halved.ledger.placement("web")
     assert placement is not None
-    assert (outcome.status == "done", restless.ledger.migration("web") is None) == (home is not None, home is not None)
+    assert (outcome.status == "done", halved.ledger.migration("web") is None) == (home is not None, home is not None)
     assert placement.host == (home or "h1")
+
+
+def test_a_half_that_has_become_whole_again_is_not_ended(halved: Bench) -> None:
+    halved.fleet.restore_network("h2")
+    halved.clock.wait(halved.stop, 60)
+
+    outcome = halved.run_one(StopDomain("web", UUID, 0.0, force=True), host="h2")
+
+    assert "not half lost any more" in outcome.message
+    assert halved.h2.domain(UUID).state == "running"

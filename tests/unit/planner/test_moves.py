@@ -5,11 +5,9 @@ from msgspec.structs import replace
 
 from reconciler.model.ledger import Failure, Migration, MigrationProgress, VolumeIntent
 from reconciler.model.outcome import action_inputs
-from reconciler.model.policy import Migration as Rules
-from reconciler.model.policy import Policy
 from reconciler.model.steps import MigrateDomain
 from reconciler.planner.plan_check import check
-from tests.support.fleets import FLEET, GIB, NOW, Story, host, mark, pool, story, vm, volume
+from tests.support.fleets import GIB, NOW, Story, host, mark, pool, story, vm, volume
 
 RACK = {"placement": {"nodeSelector": {"rack": "b"}}}
 
@@ -364,27 +362,3 @@ def test_what_is_held_while_it_is_on_its_way_is_still_followed_to_its_end(held: 
     moment = on_its_way(to_rack_b(fleet())).with_ledger(paused=frozenset({held}))
 
     assert moment.kinds("VirtualMachine/web") == ["migrate-domain"]
-
-
-def test_local_disks_never_go_by_post_copy() -> None:
-    allowed = Policy(fleet=FLEET, migration=Rules(post_copy=True))
-    local, shared = (replace(to_rack_b(fleet(shared=is_shared)), policy=allowed) for is_shared in (False, True))
-
-    assert not move_of(local).rules.post_copy
-    assert move_of(shared).rules.post_copy
-
-
-@pytest.mark.parametrize("on_record", [True, False])
-def test_halves_of_a_guest_whose_post_copy_has_failed_are_left_to_people(on_record: bool) -> None:
-    seen = arrived(on_its_way(to_rack_b(fleet())))
-    here = replace(seen.domain(), state="paused", reason="postcopy-failed")
-    there = replace(seen.domain("web", "h2"), reason="postcopy-failed")
-    broken = seen.with_domain(here).with_domain(there, "h2")
-    moment = (broken if on_record else broken.with_ledger(migrations={})).noticed()
-
-    told = moment.unmet()["conflict"]
-    assert moment.kinds("VirtualMachine/web") == []
-    assert "its post-copy failed" in told.detail
-    assert "h1.example" in told.hint
-    assert "h2.example" in told.hint
-    assert moment.ledger.placements["web"].host == "h1"
