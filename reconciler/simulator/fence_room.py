@@ -29,12 +29,13 @@ class FenceRoom:
         file: FleetFile,
         desired: DesiredState,
         on_off: Callable[[str], None],
+        on_order: Callable[[str], None],
     ) -> None:
         self._fleet = fleet
         self._clock = clock
         self._policy: HighAvailability = file.policy.ha
         machines = {device: host.name for host in desired.hosts.values() for device in _devices(host)}
-        self.agents = SimulatedAgents(fleet, clock, {**machines, **file.devices}, on_off)
+        self.agents = SimulatedAgents(fleet, clock, {**machines, **file.devices}, on_off, on_order)
 
     def devices(self) -> FenceDevices:
         """The real way to them, as a controller that begins makes it."""

@@ -35,11 +35,13 @@ class SimulatedAgents:
         clock: Clock,
         machines: Mapping[str, str],
         on_off: Callable[[str], None],
+        on_order: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._fleet = fleet
         self._clock = clock
         self._machines = machines
         self._on_off = on_off
+        self._on_order = on_order
         self._manners: dict[str, Manner] = {}
 
     def behave(self, device: str, manner: Manner) -> None:
@@ -65,6 +67,8 @@ class SimulatedAgents:
         seconds = _seconds(verb, manner)
         if self._clock.monotonic() + seconds > deadline:
             return self._wait(deadline - self._clock.monotonic(), stopped) or _timed_out()
+        if verb == "off":
+            self._on_order(machine)
         called_off = self._wait(seconds, stopped)
         if called_off is not None:
             return called_off

@@ -68,7 +68,9 @@ class Stage:
         self.read_wishes()
         self.fleet: SimulatedFleet = build_fleet(scenario.fleet, self.wishes.now, clock)
         desired = self.wishes.now or DesiredState("")
-        self.fence_room = FenceRoom(self.fleet, clock, scenario.fleet, desired, self._on_power_off)
+        self.fence_room = FenceRoom(
+            self.fleet, clock, scenario.fleet, desired, self._on_power_off, self._on_order_to_switch_off
+        )
         if scenario.fleet.tested:
             self.fence_room.arm(desired, self.settings.state_dir)
         self.ensemble = self._ensemble() if len(self._names) > 1 else None
@@ -338,6 +340,9 @@ class Stage:
         self._witness.happened(event)
         if event.event == FENCE_BEGAN:
             self.promises.fencing_begins(event.host)
+
+    def _on_order_to_switch_off(self, host: str) -> None:
+        self.promises.ordered_off(host)
 
     def _on_power_off(self, host: str) -> None:
         self.timeline.note("power switched off", f"Host/{host}", host)

@@ -21,7 +21,7 @@ class LockHeld(Promise):
         elif self.scene.controllers() != 1:
             yield f"{call.method} {call.target} on {call.host} while {self.scene.controllers()} controllers act"
 
-    def fenced(self, host: str) -> Iterator[str]:
+    def ordered_off(self, host: str) -> Iterator[str]:
         if not self.scene.lock_is_held():
             yield f"Host/{host} is switched off by a controller without the lock"
 

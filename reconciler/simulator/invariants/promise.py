@@ -82,6 +82,10 @@ class Promise:
         """When the controller sets about to fence `host`."""
         return ()
 
+    def ordered_off(self, host: str) -> Iterable[str]:  # noqa: ARG002  # likewise
+        """When a fence device is told to cut the power of `host`: from then on nobody can call it back."""
+        return ()
+
     def fenced(self, host: str) -> Iterable[str]:  # noqa: ARG002  # likewise
         """Just before a fence device cuts the power of `host`."""
         return ()

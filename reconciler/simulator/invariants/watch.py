@@ -67,6 +67,10 @@ class PromiseWatch:
     def fencing_begins(self, host: str) -> None:
         self._take((promise, promise.fencing_begins(host)) for promise in self._promises)
 
+    def ordered_off(self, host: str) -> None:
+        """A fence device is told to cut the power of `host`, which it does some seconds later."""
+        self._take((promise, promise.ordered_off(host)) for promise in self._promises)
+
     def fenced(self, host: str) -> None:
         self._take((promise, promise.fenced(host)) for promise in self._promises)
 
