@@ -37,7 +37,10 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
             with shared.copy() as ledger:
                 known = known_controller(settings.state_dir, shared.name)
                 looks = SpecsOnlooker(ledger, SpecsJudge(ledger, known, shared.clock), lambda: bool(shared.holder()))
-                problems = lambda: (*shared.problems(), *looks.problems())  # noqa: E731
+
+                def problems() -> tuple[str, ...]:
+                    return (*shared.problems(), *looks.problems())
+
                 yield Hold(ledger, controller=shared.holder, problems=problems, judge=looks.judge)
         else:
             with (

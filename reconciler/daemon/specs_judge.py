@@ -35,7 +35,10 @@ class SpecsJudge:
         self._controller = controller
         self._clock = clock
         self._content = ("", "")
-        self._asked_git: tuple[str, str, float] = ("", "", 0.0)
+        self._newer: set[tuple[str, str]] = set()
+        """By Git's word, each with what it is newer than: commits don't change."""
+        self._asked_git: tuple[tuple[str, str], float] = (("", ""), 0.0)
+        """What it did not know, and when."""
 
     def judge(self, specs: LoadedSpecs) -> DesiredState:
         """The same, with what is in doubt about them; recorded before anything is done by them."""
@@ -64,11 +67,12 @@ class SpecsJudge:
         return self._content[1]
 
     def _is_newer(self, led: LedSpecs, specs: LoadedSpecs) -> bool:
-        now, (own, other, at) = self._clock.monotonic(), self._asked_git
-        if (own, other) == (specs.generation, led.generation) and now < at + _ASK_GIT_EVERY:
-            return False
-        self._asked_git = (specs.generation, led.generation, now)
-        return descends(Path(specs.directory), specs.generation, led.generation)
+        pair, now = (specs.generation, led.generation), self._clock.monotonic()
+        if pair not in self._newer and (pair != self._asked_git[0] or now >= self._asked_git[1] + _ASK_GIT_EVERY):
+            self._asked_git = (pair, now)
+            if descends(Path(specs.directory), *pair):
+                self._newer.add(pair)
+        return pair in self._newer
 
     def _doubted(self, led: LedSpecs, specs: LoadedSpecs) -> DesiredState:
         doubt = replace(

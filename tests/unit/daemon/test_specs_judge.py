@@ -245,6 +245,17 @@ def test_who_looks_with_others_is_told_of_it(machine: Machines, ledger: Ledger) 
     assert "the specs that c2 leads by" in told
 
 
+def test_who_looks_again_and_again_sees_the_same(checkouts: tuple[Machine, Machine], ledger: Ledger) -> None:
+    _, two = checkouts
+    git(two.specs, "pull")
+    committed(two, "h1", "h2", "h3")
+    onlooker = SpecsOnlooker(ledger, two.judge, lambda: False)
+
+    seen = [onlooker.judge(load(two.specs, fleet="lab")).doubt for _ in range(3)]
+
+    assert seen == ["", "", ""]
+
+
 def test_after_an_upgrade_the_specs_of_the_last_pass_count(machine: Machines, ledger: Ledger) -> None:
     one, two = machine("c1").has("h1", "h2"), machine("c2").has("h1")
     ledger.note_led_specs(LedSpecs(load(one.specs, fleet="lab").generation, "", ""))
