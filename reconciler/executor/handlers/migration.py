@@ -107,8 +107,10 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
     step = move.step
     where, is_target_dead = end_of(step, context)
     if where == "arrived":
-        went = _how_it_went(step, context)
+        went, is_to_run_again = _how_it_went(step, context), _is_to_run_again(step, context)
         context.ledger.note_arrived(move, context.clock.now())
+        if is_to_run_again:
+            context.ledger.note_restart(move.vm)
         return went
     if where == "stayed":
         outran_at = context.clock.now() if watch.verdict and step.rules.fallback == "cold" else None
@@ -154,6 +156,17 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
         target=str(context.action.target),
         hint=f"look at both: virsh list --all on {step.source} and on {step.target}",
     )
+
+
+def _is_to_run_again(step: MigrateDomain, context: ActionContext) -> bool:
+    """Whether we ended what was left of a guest that was cut in two: then it has not ended by itself."""
+    placement = context.ledger.placement(context.action.target.name)
+    if step.cold or placement is None or placement.ran:
+        return False
+    with suppress(HostError):
+        found = find_domain(context.host_named(step.target), step.uuid)
+        return found is not None and not found.active
+    return False
 
 
 def _how_it_went(step: MigrateDomain, context: ActionContext) -> str:

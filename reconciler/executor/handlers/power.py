@@ -72,12 +72,13 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
     if domain is None or not domain.active:
         return
     check_ownership(context, domain)
-    if context.ledger.migration(context.action.target.name) is not None and not domain.is_half:
+    is_on_its_way = context.ledger.migration(context.action.target.name) is not None
+    if is_on_its_way and not domain.is_half:
         raise context.refuse("it is on its way, and not half lost any more")
     context.ledger.forget_restarts(context.action.target.name)
     is_followed = any(isinstance(follower.step, StartDomain | MigrateDomain) for follower in context.followers)
     # Shut down because its host is emptied, it did not end: it is started once the host takes VMs again.
-    if is_followed or context.action.why == "drain":
+    if is_followed or is_on_its_way or context.action.why == "drain":
         context.ledger.note_restart(context.action.target.name)
     if _shut_down(step, context, host):
         return

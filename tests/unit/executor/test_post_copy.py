@@ -166,3 +166,16 @@ def test_a_half_that_has_become_whole_again_is_not_ended(halved: Bench) -> None:
 
     assert "not half lost any more" in outcome.message
     assert halved.h2.domain(UUID).state == "running"
+
+
+def test_a_half_that_we_ended_has_not_ended_by_itself(halved: Bench) -> None:
+    halved.fleet.people("h1").destroy("web")
+    halved.fleet.restore_network("h2")
+
+    ended = halved.run_one(StopDomain("web", UUID, 0.0, force=True), host="h2")
+    followed(halved)
+
+    placement = halved.ledger.placement("web")
+    assert ended.status == "done", ended
+    assert placement is not None
+    assert (placement.host, placement.ran) == ("h2", False)
