@@ -104,3 +104,8 @@ class Host(Resource):
 
     kind: Literal["Host"]
     spec: HostSpec
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether it is to be emptied, and kept so."""
+        return self.spec.state == "maintenance"

@@ -53,6 +53,11 @@ class ObservedDomain(Struct, frozen=True):
         return self.state in ACTIVE_STATES
 
     @property
+    def running_config(self) -> DomainConfig:
+        """What it is now: its live configuration, or its definition while it is off."""
+        return self.live or self.config
+
+    @property
     def is_on_its_way(self) -> bool:
         """Whether it is one half of a migration: it stands still for that, or has not all of its memory yet."""
         return self.is_half or (self.state == "paused" and self.reason in _OF_MIGRATIONS)

@@ -211,6 +211,11 @@ class VirtualMachineSpec(Model):
     deletion_policy: Literal["retain", "delete"] = "retain"
     """What happens to the disks when the VM leaves the specs."""
 
+    @property
+    def memory_ceiling(self) -> int:
+        """Bytes that its guest may come to have without a restart: what its host promises it."""
+        return self.max_memory or self.memory
+
     @model_validator(mode="after")
     def _consistent(self) -> VirtualMachineSpec:
         if self.max_memory is not None and self.max_memory < self.memory:

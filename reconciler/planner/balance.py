@@ -118,7 +118,7 @@ class _Part(Struct):
 
 
 def _size(vm: VirtualMachine) -> tuple[float, float]:
-    return vm.spec.max_memory or vm.spec.memory, vm.spec.cpu.count
+    return vm.spec.memory_ceiling, vm.spec.cpu.count
 
 
 def _takes_part(world: World, host: str) -> bool:
@@ -144,8 +144,13 @@ def _best(mover: Mover, parts: list[_Part], moved: Collection[str]) -> tuple[Shi
             if (shift := _least_loaded(mover, vm, copy, here, parts)) is not None
         ]
         if found:
-            return min(found, key=lambda shift: (-shift.gain, shift.vm)), here
+            return min(found, key=lambda shift: (-shift.gain, _is_copied(mover.world, shift.vm), shift.vm)), here
     return None
+
+
+def _is_copied(world: World, vm: str) -> bool:
+    """Whether it has disks that would have to be copied: of equal moves the others are made."""
+    return any(not world.is_shared(disk.pool) for disk in world.desired.vms[vm].spec.disks)
 
 
 def _movable(world: World, host: str, moved: Collection[str]) -> Iterator[tuple[VirtualMachine, Copy]]:

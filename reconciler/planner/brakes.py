@@ -22,7 +22,7 @@ def brake(
     """
     if not reached:
         return "the controller reaches no host at all, so nobody is fenced"
-    counted = [name for name, host in hosts.items() if host.spec.state != "maintenance"]
+    counted = [name for name, host in hosts.items() if not host.is_drained]
     bad = sum(_is_bad(name, health, reached) for name in counted)
     if len(counted) <= _SMALL_FLEET:
         return f"{bad} of {len(counted)} hosts are bad at once, so nobody is fenced" if bad > 1 else ""

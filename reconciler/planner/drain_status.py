@@ -22,7 +22,7 @@ def is_emptied(ledger: LedgerView, host: Host) -> bool:
 
     Says nothing of a host that was never read, nor of guests that are not ours.
     """
-    if host.spec.state != "maintenance" or host.name not in ledger.hosts_read:
+    if not host.is_drained or host.name not in ledger.hosts_read:
         return False
     used = {place for found in ledger.placements.values() for place in (found.host, found.came_from)}
     used |= {place for move in ledger.migrations.values() for place in (move.source, move.target)}
@@ -38,7 +38,7 @@ def is_out_of_service(world: World, host: Host) -> bool:
 def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:
     """What is left on the host; None unless it is to be emptied and was read: unseen is not empty."""
     observed = world.inventory.hosts.get(host.name)
-    if host.spec.state != "maintenance" or observed is None:
+    if not host.is_drained or observed is None:
         return None
     running = {domain.name for domain in observed.domains.values() if domain.active}
     ours = {

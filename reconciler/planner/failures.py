@@ -121,7 +121,7 @@ def _homeless(
     }
     order = sorted(left, key=lambda name: (-left[name].memory_free, name))
     victims = [vm for name in lost for vm in there.get(name, ())]
-    for vm in sorted(victims, key=lambda vm: (-vm.spec.ha.priority, -(vm.spec.max_memory or vm.spec.memory), vm.name)):
+    for vm in sorted(victims, key=lambda vm: (-vm.spec.ha.priority, -vm.spec.memory_ceiling, vm.name)):
         home = next((name for name in order if not reject(world, facilities, vm, left[name])), None)
         if home is None:
             yield vm.name

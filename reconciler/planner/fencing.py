@@ -177,7 +177,7 @@ def _holdup(world: World, candidate: _Candidate) -> Holdup | None:
     unarmed = _why_unarmed(world, candidate.host)
     if unarmed is not None:
         return unarmed
-    if candidate.host.spec.state == "maintenance" and not candidate.is_off:
+    if candidate.host.is_drained and not candidate.is_off:
         detail = f"{name} is lost, but in maintenance, so whoever works on it decides"
         return Holdup("fencing-held", detail, "blocked", confirm(name))
     return None

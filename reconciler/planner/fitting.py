@@ -28,8 +28,8 @@ def held_to_its_room(rooms: Mapping[str, Room], draft: Draft, vm: VirtualMachine
     What it grows by is taken from the host's room.
     """
     room = rooms[copy.host]
-    now = copy.domain.live or copy.domain.config
-    wanted = _Sizes(vm.spec.max_memory or vm.spec.memory, vm.spec.cpu.count)
+    now = copy.domain.running_config
+    wanted = _Sizes(vm.spec.memory_ceiling, vm.spec.cpu.count)
     may_have, counted = _available(room, vm, copy)
     told, held = [], vm
     if wanted.memory > max(now.max_memory, may_have.memory):
@@ -48,7 +48,7 @@ def held_to_its_room(rooms: Mapping[str, Room], draft: Draft, vm: VirtualMachine
     if told:
         _report(draft, copy, "; ".join(told))
     if vm.spec.run_strategy != "Halted":
-        room.memory_free -= max(0, (held.spec.max_memory or held.spec.memory) - counted.memory)
+        room.memory_free -= max(0, held.spec.memory_ceiling - counted.memory)
         room.cpus_free -= max(0, held.spec.cpu.count - counted.cpus)
     return held
 
@@ -57,7 +57,7 @@ def _available(room: Room, vm: VirtualMachine, copy: Copy) -> tuple[_Sizes, _Siz
     """What the VM may have there, and how much of that is taken by itself; one that stays off takes nothing."""
     if vm.spec.run_strategy == "Halted" and not copy.domain.active:
         return _Sizes(room.memory_total, room.cpus_total), _Sizes(0, 0)
-    running, config = copy.domain.live or copy.domain.config, copy.domain.config
+    running, config = copy.domain.running_config, copy.domain.config
     own = _Sizes(max(running.max_memory, config.max_memory), max(running.vcpus, config.vcpus))
     return _Sizes(room.memory_free + own.memory, room.cpus_free + own.cpus), own
 

@@ -39,9 +39,9 @@ def obstacle(world: World, facilities: Facilities, vm: VirtualMachine, copy: Cop
 
 def as_it_runs(vm: VirtualMachine, copy: Copy) -> VirtualMachine:
     """`vm` with the memory and CPUs that it has, where that is more than its spec wants from its next boot on."""
-    running, spec = copy.domain.live or copy.domain.config, vm.spec
-    memory, cpus = max(running.max_memory, spec.max_memory or spec.memory), max(running.vcpus, spec.cpu.count)
-    if (memory, cpus) == (spec.max_memory or spec.memory, spec.cpu.count):
+    running, spec = copy.domain.running_config, vm.spec
+    memory, cpus = max(running.max_memory, spec.memory_ceiling), max(running.vcpus, spec.cpu.count)
+    if (memory, cpus) == (spec.memory_ceiling, spec.cpu.count):
         return vm
     cpu = spec.cpu.model_copy(update={"count": cpus, "max": max(cpus, spec.cpu.max or 0)})
     return vm.model_copy(update={"spec": spec.model_copy(update={"max_memory": memory, "cpu": cpu})})
@@ -68,7 +68,7 @@ def _hypervisor(world: World, copy: Copy, target: str) -> str:
     there = host.abilities
     if there is None:
         return host.unsaid("what its hypervisor can do")
-    running = copy.domain.live or copy.domain.config
+    running = copy.domain.running_config
     machines = there.machines.get(running.domain_type)
     if machines and running.machine not in machines:
         return f"no machine type {running.machine}"

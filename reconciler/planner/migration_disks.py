@@ -40,7 +40,7 @@ class MovingDisks(Struct, frozen=True):
 
     def why_stuck(self) -> str:
         """Why they can go to no other host; empty if they can."""
-        live = self.copy.domain.live or self.copy.domain.config
+        live = self.copy.domain.running_config
         if _paths(live.disks) != _paths(self.copy.domain.config.disks):
             return "its definition has other disks than its guest; restart it first"
         for disk in (*live.disks, *self._seeds()):
@@ -75,7 +75,7 @@ class MovingDisks(Struct, frozen=True):
         return tuple(self._local())
 
     def _local(self) -> Iterator[LocalDisk]:
-        for disk in (self.copy.domain.live or self.copy.domain.config).disks:
+        for disk in self.copy.domain.running_config.disks:
             pool = self._pool_of(disk)
             volume = None if pool is None or self.world.is_shared(pool) else self._volume(pool, disk)
             if pool is not None and volume is not None:
@@ -84,7 +84,7 @@ class MovingDisks(Struct, frozen=True):
     @property
     def has_shared(self) -> bool:
         """Whether a disk that is written to is in a pool that the specs call shared."""
-        live = self.copy.domain.live or self.copy.domain.config
+        live = self.copy.domain.running_config
         return any((pool := self._pool_of(disk)) is not None and self.world.is_shared(pool) for disk in live.disks)
 
     def copies(self, draft: Draft, host: str) -> tuple[tuple[DiskCopy, ...], tuple[str, ...]]:
@@ -115,7 +115,7 @@ class MovingDisks(Struct, frozen=True):
         """Device and file of what has another path on `host`, but for what is copied."""
         copied = {disk.config.target for disk in self.local()}
         found = []
-        for disk in (*(self.copy.domain.live or self.copy.domain.config).disks, *self._seeds()):
+        for disk in (*self.copy.domain.running_config.disks, *self._seeds()):
             pool = self._pool_of(disk)
             path = "" if pool is None else self.facilities.pools_on(host)[pool].path(_name(disk))
             if pool is not None and path != disk.path and disk.target not in copied:
@@ -152,7 +152,7 @@ class MovingDisks(Struct, frozen=True):
         return planner.prepare(replace(seed, path=path))
 
     def _seeds(self) -> tuple[DiskConfig, ...]:
-        seed = (self.copy.domain.live or self.copy.domain.config).seed
+        seed = self.copy.domain.running_config.seed
         return () if seed is None else (replace(seed, read_only=True),)
 
     def _local_seed(self) -> DiskConfig | None:

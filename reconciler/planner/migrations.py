@@ -230,7 +230,7 @@ class Mover(Struct, frozen=True):
         self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, host: str, copies: tuple[DiskCopy, ...]
     ) -> MigrateDomain:
         spec, placement = self.world.desired.hosts[host], self.world.ledger.placements.get(vm.name)
-        live = copy.domain.live or copy.domain.config
+        live = copy.domain.running_config
         return MigrateDomain(
             domain=copy.domain.name,
             uuid=copy.domain.uuid,

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.model.plan import Severity, Why
 from reconciler.model.resource import ObjectRef
@@ -14,6 +15,7 @@ from reconciler.model.steps import StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
 from reconciler.planner.balance import report_spent, shifts
+from reconciler.planner.draft import Draft
 from reconciler.planner.drain_status import is_out_of_service
 from reconciler.planner.lost_hosts import unfit_for_new_vms
 from reconciler.planner.migratability import as_it_runs
@@ -53,7 +55,7 @@ class Wish(Struct, frozen=True):
     @property
     def urgency(self) -> tuple[object, ...]:
         """Hosts that are emptied first, of those what is missed, then what runs; by priority, the largest first."""
-        size = self.vm.spec.max_memory or self.vm.spec.memory
+        size = self.vm.spec.memory_ceiling
         need = 0 if self.starts else 2 if self.is_off else 1
         return (self.why != "drain", need, -self.vm.spec.ha.priority, -size, self.vm.name)
 
@@ -93,13 +95,38 @@ def plan_moves(mover: Mover, wishes: Iterable[Wish]) -> None:
     """Move the VMs that have to leave their hosts; if there are none, and nothing else is to do, even out the loads."""
     world, berths = mover.world, make_berths(mover.world)
     wanted = sorted(wishes, key=lambda wish: wish.urgency)
+    later: list[tuple[Wish, str]] = []
     for wish in wanted:
-        _Leaving(mover, berths, wish).plan()
+        _Leaving(mover, berths, wish, later).plan()
+    _foresee(mover, later)
     if world.policy.failback:
         _bring_back(mover, berths, {wish.vm.name for wish in wanted})
     is_urged = any(not wish.is_off for wish in wanted)
     if world.policy.balance.enabled and not is_urged and not mover.draft.actions and _is_calm(world):
         _even_out(mover, berths)
+
+
+def _foresee(mover: Mover, later: Iterable[tuple[Wish, str]]) -> None:
+    """Say of those that go later what they wait for, and where to they would go with what those before them leave."""
+    rooms = {name: replace(room, labels_there=list(room.labels_there)) for name, room in mover.rooms.items()}
+    ahead = Mover(mover.world, mover.facilities, rooms, Draft())
+    for wish, full in later:
+        source = wish.copy.host
+        manner: Manner = "off" if wish.is_off else "live"
+        verdict = ahead.plan_move(wish.vm, wish.copy, why=wish.why, detail="", manner=manner)
+        end = (
+            f"to {verdict.host}, as things are now"
+            if verdict.host
+            else "and no other host would take it, as things are"
+        )
+        rejections = () if verdict.host else verdict.rejections
+        mover.draft.wait(
+            wish.target,
+            "move-waits",
+            f"it is on {source}, {wish.reason}, and moves later: {full}; {end}",
+            host=source,
+            per_host=[(host, why) for host, why in rejections if host != source],
+        )
 
 
 def _bring_back(mover: Mover, berths: Berths, leaving: AbstractSet[str]) -> None:
@@ -158,6 +185,8 @@ class _Leaving(Struct, frozen=True):
     mover: Mover
     berths: Berths
     wish: Wish
+    later: list[tuple[Wish, str]]
+    """Those that have to wait for others, with why; this one is added if it is."""
 
     @property
     def _world(self) -> World:
@@ -178,7 +207,7 @@ class _Leaving(Struct, frozen=True):
         elif full := self.berths.full(source):
             if self.mover.can_leave(wish.vm, wish.copy):
                 self._start_no_more()
-                self._waits(full)
+                self.later.append((wish, full))
             else:
                 self._is_stuck(self.mover.obstacles(wish.vm, wish.copy))
         else:

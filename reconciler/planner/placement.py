@@ -44,7 +44,7 @@ class Room(Struct):
 
     def take(self, vm: VirtualMachine) -> None:
         """Promise room to `vm`."""
-        self.memory_free -= vm.spec.max_memory or vm.spec.memory
+        self.memory_free -= vm.spec.memory_ceiling
         self.cpus_free -= vm.spec.cpu.count
         self.labels_there.append(vm.metadata.labels)
 
@@ -73,7 +73,7 @@ def _room(world: World, host: Host, observed: HostInventory) -> Room:
         mark = domain.config.mark
         vm = world.desired.vms.get(mark.vm) if mark is not None and mark.fleet == world.fleet else None
         if domain.active or (vm is not None and vm.spec.run_strategy != "Halted"):
-            running = domain.live or domain.config
+            running = domain.running_config
             room.memory_free -= max(running.max_memory, domain.config.max_memory)
             room.cpus_free -= max(running.vcpus, domain.config.vcpus)
         if vm is not None:
@@ -155,7 +155,7 @@ def _spread(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Ro
 
 
 def _memory(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
-    lacking = (vm.spec.max_memory or vm.spec.memory) - room.memory_free
+    lacking = vm.spec.memory_ceiling - room.memory_free
     return f"memory −{approximate_size(int(lacking))}" if lacking > 0 else ""
 
 
@@ -254,7 +254,7 @@ def place(
 
 def _scores(vm: VirtualMachine, room: Room, *, local: bool) -> Iterator[float]:
     """Each between 0 and 1, or a penalty: free memory and CPU after the VM, images already there, soft spread."""
-    memory_after = room.memory_free - (vm.spec.max_memory or vm.spec.memory)
+    memory_after = room.memory_free - vm.spec.memory_ceiling
     yield memory_after / room.memory_total if room.memory_total > 0 else 0.0
     yield (room.cpus_free - vm.spec.cpu.count) / room.cpus_total if room.cpus_total > 0 else 0.0
     if local:

@@ -15,7 +15,6 @@ from reconciler.planner.live_changes import plan_live
 from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.restarts import ended_by_itself, how_it_ended, why_not_yet
 from reconciler.planner.shutdowns import shut_down
-from reconciler.planner.unwanted import is_drained
 from reconciler.planner.vm_diff import diff
 from reconciler.planner.vm_domain import spec_hash
 
@@ -213,7 +212,7 @@ class Power(OneCopy, frozen=True):
 
     def _is_drained(self) -> bool:
         """Whether its host is to be emptied, and it may go: then nothing is started there that is off."""
-        return is_drained(self.world, self.copy.host) and self.vm.spec.placement.on_drain != "block"
+        return self.world.desired.hosts[self.copy.host].is_drained and self.vm.spec.placement.on_drain != "block"
 
     def _edit_live(self, config: DomainConfig, after: tuple[str, ...]) -> tuple[FieldChange, ...]:
         """Change the running guest as far as that goes; return what is left for its next boot."""

@@ -33,8 +33,8 @@ def questions(
         if (host := desired.hosts.get(name)) is not None
         for vm, domain in _ours(desired, policy.fleet, host, observed, None if all_may_move else bound)
         # What is off moves too where its host is emptied, or where it was shut down for that.
-        if (domain.active or everything or host.spec.state == "maintenance" or policy.migration.fallback == "cold")
-        and (all_may_move or host.spec.state == "maintenance" or _may_break_a_rule(vm, host, desired, observed))
+        if (domain.active or everything or host.is_drained or policy.migration.fallback == "cold")
+        and (all_may_move or host.is_drained or _may_break_a_rule(vm, host, desired, observed))
     ]
     in_use = baselines_in_use(desired, inventory, policy.fleet)
     if not movers and not baseline_kinds(desired):
@@ -51,7 +51,7 @@ def _ours(
     desired: DesiredState, fleet: str, host: Host, observed: HostInventory, bound: AbstractSet[str] | None
 ) -> Iterator[tuple[VirtualMachine, ObservedDomain]]:
     """VMs of the specs that are on the host: those of `bound`, or all where it is None or the host is emptied."""
-    names = observed.domains if bound is None or host.spec.state == "maintenance" else bound & observed.domains.keys()
+    names = observed.domains if bound is None or host.is_drained else bound & observed.domains.keys()
     for name in names:
         vm, domain = desired.vms.get(name), observed.domains[name]
         mark = domain.config.mark

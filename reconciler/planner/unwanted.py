@@ -9,11 +9,6 @@ from reconciler.planner.placement import has_all
 from reconciler.planner.world import World
 
 
-def is_drained(world: World, host: str) -> bool:
-    """Whether the host is to be emptied."""
-    return world.desired.hosts[host].spec.state == "maintenance"
-
-
 def broken_rule(world: World, vm: VirtualMachine, host: str) -> str:
     """Which rule of its placement does not allow `host`, as in `but its placement asks for rack=a`; empty if none."""
     spec, placement = world.desired.hosts[host], vm.spec.placement

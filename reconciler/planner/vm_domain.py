@@ -16,7 +16,7 @@ from reconciler.model.seed import seed_hash
 from reconciler.model.steps import SeedContent
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.disk_targets import disk_targets
-from reconciler.planner.vm_limits import bandwidth_of, limits
+from reconciler.planner.vm_limits import bandwidth_of, io_tune_of
 
 CONSOLE_LOG: Final = "/var/log/libvirt/qemu/{name}.console.log"
 SEED_TARGET: Final = "vdz"
@@ -70,7 +70,7 @@ def _disk_configs(
             format=disk.format,
             bus=disk.bus,
             block_device=pool.block,
-            io_tune=limits(disk.io_tune),
+            io_tune=io_tune_of(disk.io_tune),
         )
 
 
@@ -122,7 +122,7 @@ def desired_domain(
         max_vcpus=spec.cpu.max or spec.cpu.count,
         cpu_model=spec.cpu.model,
         memory=spec.memory,
-        max_memory=spec.max_memory or spec.memory,
+        max_memory=spec.memory_ceiling,
         disks=tuple(_disk_configs(fleet, vm, pools, observed)),
         nics=_nic_configs(fleet, vm),
         seed=_seed_config(fleet, vm, pools, observed),

@@ -9,7 +9,7 @@ from reconciler.model.limits import Bandwidth, IoTune, Traffic
 from reconciler.model.quantities import format_rate, format_size
 
 
-def limits(tune: IoTune | None) -> IoTuneConfig | None:
+def io_tune_of(tune: IoTune | None) -> IoTuneConfig | None:
     """I/O limits of a disk."""
     if tune is None:
         return None

@@ -32,7 +32,7 @@ from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.power import Power
 from reconciler.planner.two_copies import report_broken, which_is_left_over
-from reconciler.planner.unwanted import broken_rule, is_drained
+from reconciler.planner.unwanted import broken_rule
 from reconciler.planner.world import World
 
 
@@ -277,7 +277,7 @@ class VmPlanner(Struct, frozen=True):
 
     def _leave_an_unwanted_host(self, copy: Copy, acted: tuple[str, ...]) -> None:
         """A host that is emptied, or that its placement does not allow: what runs is to be moved, what is off named."""
-        drained = is_drained(self.world, copy.host)
+        drained = self.world.desired.hosts[copy.host].is_drained
         reason = "which is in maintenance" if drained else broken_rule(self.world, self.vm, copy.host)
         is_left_to_people = drained and self.vm.spec.placement.on_drain == "block"
         if not reason or (is_left_to_people and not copy.domain.active):
@@ -337,7 +337,7 @@ def plan_vms(
     def urgency(vm: VirtualMachine) -> tuple[int, bool, int, str]:
         placement = placements.get(vm.name) if dead else None
         is_lost = placement is not None and not dead.isdisjoint(possible_homes(placement))
-        return (-vm.spec.ha.priority, not is_lost, -(vm.spec.max_memory or vm.spec.memory), vm.name)
+        return (-vm.spec.ha.priority, not is_lost, -vm.spec.memory_ceiling, vm.name)
 
     order = sorted(world.desired.vms.values(), key=urgency)
     wishes: list[Wish] = []

@@ -108,7 +108,7 @@ def _lack(catalog: Catalog, host: Host, needs: Needs) -> str:
 
 
 def _state(host: Host) -> str:
-    return "in maintenance" if host.spec.state == "maintenance" else host.spec.state
+    return "in maintenance" if host.is_drained else host.spec.state
 
 
 def _has(labels: Labels, wanted: Mapping[str, str]) -> bool:

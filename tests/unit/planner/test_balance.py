@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.model.plan import Action
 from reconciler.model.policy import Balance, Migration, Policy
-from tests.support.fleets import FLEET, GIB, NOW, Spec, Story, host, story, vm
+from tests.support.fleets import FLEET, GIB, NOW, Spec, Story, host, pool, story, vm
 from tests.unit.planner.test_drain import moves, settled
 
 _LATER = NOW + 86_400.0
@@ -97,9 +97,16 @@ def test_a_held_vm_stays() -> None:
 def test_a_vm_is_not_brought_to_those_that_it_is_to_be_spread_from_if_that_can_be_had() -> None:
     rule = {"labels": {"app": "db"}, "placement": {"preferSpread": {"app": "db"}}}
     there = crowded(vm("db-1", **rule), vm("web", memory="9GiB"))
-    there = there.with_specs(vm("db-2", placement={"hosts": ["h2"]}, labels={"app": "db"})).converged()
+    there = settled(there.with_specs(vm("db-2", placement={"hosts": ["h2"]}, labels={"app": "db"})))
 
-    assert "db-1" not in moves(replace(there, now=2 * _LATER))
+    assert sorted(settled(replace(there, now=2 * _LATER)).inventory.hosts["h1"].domains) == ["db-1", "web"]
+
+
+def test_of_equal_moves_the_one_that_copies_no_disk_is_made() -> None:
+    disk = {"name": "root", "pool": "own", "image": "debian", "size": "10GiB"}
+    there = crowded(pool("own"), vm("a", memory="3GiB", disks=[disk]), *(vm(name, memory="3GiB") for name in "bcd"))
+
+    assert moves(there) == {"b": "h2", "c": "h2"}
 
 
 def loads(fleet: Story) -> list[float]:

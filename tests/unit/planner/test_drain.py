@@ -248,3 +248,16 @@ def test_a_drain_taken_back_half_way_leaves_vms_where_they_are() -> None:
     back = drained.with_specs(host("h1"), without=["Host/h1"])
 
     assert back.plan().empty
+
+
+def test_where_to_vms_would_go_that_wait_for_others_is_told_as_far_as_it_is_known() -> None:
+    drained = fleet(*(vm(f"web-{number}", memory="6GiB") for number in range(5)), memory=64 * GIB)
+    small = drained.with_specs(host("h2", reserved={"memory": "48GiB"}), without=["Host/h2"])
+    small = small.with_specs(host("h3", reserved={"memory": "50GiB"}), without=["Host/h3"])
+    waits = {name: small.unmet(f"VirtualMachine/{name}")["move-waits"] for name in ("web-2", "web-3", "web-4")}
+
+    assert moves(small) == {"web-0": "h2", "web-1": "h3"}
+    assert waits["web-2"].detail.endswith("2 at once leave h1; to h2, as things are now")
+    assert waits["web-3"].detail.endswith("to h3, as things are now")
+    assert waits["web-4"].detail.endswith("and no other host would take it, as things are")
+    assert waits["web-4"].per_host == (("h2", "memory −2GiB"), ("h3", "memory −4GiB"))
