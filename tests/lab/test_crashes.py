@@ -47,6 +47,7 @@ def _fleet(lab: Lab, directory: Path) -> Controller:
     return controller
 
 
+@pytest.mark.timeout(600)  # twenty times over, and the machine may be busy
 def test_apply_killed_anywhere_ends_in_the_same_state_when_run_again(fresh_lab: Lab, tmp_path: Path) -> None:
     """After kill -9 at each of 20 random instants the next apply ends the same: no orphan volume, no twin VM."""
     seed = int(os.environ.get("RECONCILER_CRASH_SEED", random.SystemRandom().randrange(1 << 32)))

@@ -52,7 +52,7 @@ def test_tiny_guest_prints_its_boot_id_and_then_monotone_ticks(lasting: Machine)
 def test_tiny_guest_keeps_files_over_a_reboot_and_powers_off_through_its_agent(tiny: Machine) -> None:
     tiny.run_in_guest("echo kept >/root/file")
     tiny.agent_shutdown("reboot")
-    tiny.wait_for_line("tick 1 ", times=2)
+    tiny.wait_for_line("tick 1 ", times=2, seconds=120)
     first, second = (line for line in tiny.console() if line.startswith("lab-guest boot "))
     assert first != second
     assert tiny.wait_for_line("lab-guest boot-count", times=2) == "lab-guest boot-count 2"
