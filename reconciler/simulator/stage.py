@@ -60,6 +60,8 @@ class Stage:
             name: SpecsFolder(root, scenario.folder / folder, scenario.folder, f"specs-{name}")
             for name, folder in scenario.fleet.specs_of.items()
         }
+        self._in_force = self.specs
+        """What the fleet is to be, where controllers have specs of their own."""
         policy = scenario.fleet.policy
         self.policy = policy
         self.images = SimulatedImages(clock)
@@ -260,6 +262,11 @@ class Stage:
         """The folder that a path such as `specs/web.yaml`, or `specs-c2/web.yaml`, leads into."""
         return next((own for own in self._own_specs.values() if own.name == file.parts[0]), self.specs)
 
+    def accept_specs_of(self, name: str) -> None:
+        """Somebody says that those of that controller are the right ones."""
+        self._in_force = self._own_specs.get(name, self.specs)
+        self.read_wishes()
+
     def specs_changed(self) -> None:
         """Somebody wrote or removed files of the specs."""
         self.read_wishes()
@@ -274,10 +281,12 @@ class Stage:
 
     def read_wishes(self) -> None:
         """What the files say now, and what they last said of each VM."""
-        desired = load(self.specs.path, fleet=self.policy.fleet, image_size=self.images.virtual_size)
+        texts = self._in_force.texts()
+        self._in_force = next((own for own in self._own_specs.values() if own.texts() == texts), self._in_force)
+        desired = load(self._in_force.path, fleet=self.policy.fleet, image_size=self.images.virtual_size)
         self.wishes.now = desired
         self.wishes.policies.update({name: vm.spec.deletion_policy for name, vm in desired.vms.items()})
-        texts = self.specs.texts()
+        texts = self._in_force.texts()
         # Without any file nobody asks for anything: a directory that is not mounted looks like that.
         self.wishes.gone = {name for name in self.wishes.policies if texts and not _is_named(name, texts)}
 

@@ -36,6 +36,7 @@ def _accept_specs(stage: Stage) -> None:
     if led is None or not led.doubted:
         raise KeyError("doubt about any specs")
     stage.write(AcceptSpecs(led.doubted))
+    stage.accept_specs_of(led.doubted_name)
 
 
 def _own_ledger(stage: Stage, name: str, how: str) -> None:

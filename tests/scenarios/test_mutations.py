@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.daemon import health_keeper
+from reconciler.daemon.specs_judge import SpecsJudge
 from reconciler.executor import preconditions
 from reconciler.executor.handlers import domains, power, volumes
 from reconciler.executor.handlers import fencing as fencing_handler
@@ -101,6 +102,11 @@ def lead_for_life(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Lead, "_changed", lambda *_: True)
 
 
+def no_doubt(patch: pytest.MonkeyPatch) -> None:
+    """Whoever leads acts by its own specs, however old."""
+    patch.setattr(SpecsJudge, "is_in_doubt", lambda *_: False)
+
+
 def no_brake(patch: pytest.MonkeyPatch) -> None:
     """Hosts are fenced however many are bad."""
     patch.setattr(fencing, "brake", lambda *_: "")
@@ -124,6 +130,7 @@ MUTATIONS: Final = (
     ("one-copy", silence_is_death, "data-would-be-lost-with-a-blind-restart"),
     ("proof-first", timeout_is_success, "device-dead-and-host-alive"),
     ("accepted-deletion", retain_is_delete, "all-vms-removed-at-once"),
+    ("wanted-stays", no_doubt, "stale-specs-take-the-lead"),
     ("sound-disks", no_marker_needed, "killed-during-upload-volume"),
     ("unmanaged-untouched", name_is_ownership, "virsh-unmark"),
     ("lock-held", no_lock, "two-controllers"),

@@ -76,3 +76,23 @@ class ProofFirst(Promise):
             self._proofs_seen.add(key)
             if proof.kind != "human" and host.faults.powered:
                 yield f"Host/{name} counts as dead ({proof.evidence}), but its power is on"
+
+
+class WantedStays(Promise):
+    """A VM that somebody still wants is gone with its one definition, until the specs are put right."""
+
+    name = "wanted-stays"
+    sentence = "the one definition of a VM that the specs name is never removed"
+
+    def before(self, call: MutatingCall) -> Iterator[str]:
+        entry = self.scene.domain(call) if call.method == "undefine_domain" else None
+        if entry is None or not self.scene.is_ours(entry):
+            return
+        name, wishes = entry.config.name, self.scene.wishes.now
+        is_wanted = wishes is not None and name in wishes.vms and name not in self.scene.wishes.disposable
+        placement = self.scene.ledger().placements.get(name) if is_wanted else None
+        others = [
+            host.name for host in self.scene.world.hosts.values() if host.name != call.host and host.by_name(name)
+        ]
+        if placement is not None and placement.host == call.host and not others:
+            yield f"VirtualMachine/{name} is undefined on {call.host}, and the specs name it"

@@ -9,7 +9,7 @@ from msgspec import Struct
 from reconciler.daemon.view import View
 from reconciler.hypervisor.simulated_world import MutatingCall
 from reconciler.simulator.invariants.brakes import BrakesHeld
-from reconciler.simulator.invariants.copies import OneCopy, ProofFirst
+from reconciler.simulator.invariants.copies import OneCopy, ProofFirst, WantedStays
 from reconciler.simulator.invariants.data import AcceptedDeletion, SoundDisks, UnmanagedUntouched
 from reconciler.simulator.invariants.order import CapacityKept, EmptyAtRest, LockHeld
 from reconciler.simulator.invariants.promise import Promise, Scene
@@ -18,6 +18,7 @@ PROMISES: tuple[type[Promise], ...] = (
     OneCopy,
     ProofFirst,
     AcceptedDeletion,
+    WantedStays,
     SoundDisks,
     UnmanagedUntouched,
     LockHeld,
