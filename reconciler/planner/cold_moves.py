@@ -11,6 +11,8 @@ from reconciler.planner.world import World
 
 _REMEMBERED: Final = 3600.0
 """Seconds for which a live move that took too long says that the next one would."""
+_WITH_STATE: Final = ("tpm", "memory")
+"""What of `ObservedDomain.restricted` keeps something in files of its host; libvirt may remove them with the domain."""
 _RUN_AGAIN: Final = ("Always", "RerunOnFailure")
 
 
@@ -30,8 +32,11 @@ def what_stays(disks: MovingDisks) -> str:
         return f"its guest was saved to a file on {disks.copy.host}, and goes on there"
     local = [disk.config.target for disk in disks.local()]
     if local:
-        kept = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"
-        return f"{kept} on {disks.copy.host} alone, and only copied while it runs"
+        those = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"
+        return f"{those} on {disks.copy.host} alone, and only copied while it runs"
+    kept = [found for found in disks.copy.domain.restricted if found.startswith(_WITH_STATE)]
+    if kept:
+        return f"the state of its {', '.join(kept)} is on {disks.copy.host} alone, and only goes along while it runs"
     if disks.copy.domain.config.firmware != "bios" or disks.vm.spec.firmware != "bios":
         return f"its UEFI variables are on {disks.copy.host} alone, and only go along while it runs"
     return ""

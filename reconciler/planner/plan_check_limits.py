@@ -20,7 +20,9 @@ def few_are_on_their_way(subject: Subject) -> Iterator[str]:
     begun = [step for _, step in _moves(subject)]
     rules, under_way = subject.policy.migration, subject.ledger.migrations
     if begun and len(begun) + len(under_way) > rules.parallel_fleet:
-        yield f"{len(begun) + len(under_way)} VMs would be on their way at once, and {rules.parallel_fleet} may be"
+        names = ", ".join(step.domain for step in begun)
+        number, limit = len(begun) + len(under_way), rules.parallel_fleet
+        yield f"{number} VMs would be on their way at once ({names} anew), and {limit} may be"
     leaving = Counter(move.source for move in under_way.values())
     leaving.update(step.source for step in begun)
     for source in sorted({step.source for step in begun}):

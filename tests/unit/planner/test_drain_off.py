@@ -170,3 +170,12 @@ def test_a_plan_that_would_leave_part_of_it_behind_is_rejected() -> None:
     assert found[0] == ()
     assert "part of it would stay on h1" in found[1][0]
     assert "it is not off on h1" in found[2][0]
+
+
+@pytest.mark.parametrize("device", ["tpm", "memory nvdimm"])
+def test_what_keeps_its_state_in_files_of_its_host_stays_while_it_is_off(device: str) -> None:
+    there = off(fleet(vm()))
+    there = there.with_domain(replace(there.domain(), restricted=(device,)))
+
+    assert moves(there) == {}
+    assert f"the state of its {device} is on h1 alone" in there.unmet()["not-wanted-here"].detail

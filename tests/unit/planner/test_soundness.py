@@ -9,7 +9,7 @@ import pytest
 from reconciler.model.ledger import Placement
 from reconciler.planner import vms
 from reconciler.planner.plan_check import PlanRejected
-from reconciler.planner.soundness import sound_plan
+from reconciler.planner.soundness import blame, sound_plan
 from reconciler.planner.world import make_world
 from tests.support.fleets import NOW, POLICY, Story, story, vm
 
@@ -61,6 +61,23 @@ def test_a_sound_plan_is_the_plan() -> None:
     fleet = half_recovered()
 
     assert sound_plan(make_world(fleet.specs, fleet.inventory, fleet.ledger, POLICY, fleet.now)) == fleet.plan()
+
+
+@pytest.mark.parametrize(
+    ("violation", "blamed"),
+    [
+        ("define-domain:VirtualMachine/a@h1 would define a on h1, but it exists on h2", {"a"}),
+        ("the plan promises more memory on h1 than it has", {"a", "b", "debian", "vms", "lan"}),
+        ("6 VMs would be on their way at once (a, c anew), and 5 may be", {"a"}),
+        ("a is defined on h1 and on h2", {"a", "b", "debian", "vms", "lan"}),
+        ("the world is upside down", set()),
+    ],
+)
+def test_a_rule_costs_what_it_names(violation: str, blamed: set[str]) -> None:
+    """Where it names no action, all that is planned for what it names."""
+    made = story(vm("a"), vm("b"), hosts=1).plan()
+
+    assert {target.name for target in blame(made, [violation])} == blamed
 
 
 def test_a_mistake_that_no_object_can_be_blamed_for_rejects_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
