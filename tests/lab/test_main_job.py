@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.lab.hosts import Lab, wait_for
 
 pytestmark = pytest.mark.lab
 
-VMS = [f"web-{number}" for number in range(1, 4)]
+VMS = [f"web-{number}" for number in range(1, 7)]
 
 
 def _changes(plan: dict, target: str) -> dict[str, tuple[str, str]]:
@@ -41,7 +42,7 @@ def test_a_directory_of_specs_becomes_running_vms(fresh_lab: Lab, tmp_path: Path
 
     where = {name: homes(fresh_lab, name) for name in VMS}
     assert all(len(found) == 1 for found in where.values()), where
-    assert {found[0] for found in where.values()} == {"h1", "h2", "h3"}
+    assert Counter(found[0] for found in where.values()) == {"h1": 2, "h2": 2, "h3": 2}
     assert all(running(fresh_lab, name) == where[name] for name in VMS)
     address = "lab-guest address eth0 192.168.150."
     for name in VMS:
@@ -222,10 +223,10 @@ def test_a_lost_ledger_is_rebuilt_and_nothing_is_deleted(fresh_lab: Lab, tmp_pat
 
 def test_a_host_out_of_sight_hides_and_slows_nobody_else(fresh_lab: Lab, tmp_path: Path) -> None:
     """With one libvirtd stopped the plan covers the others, says what it could not see, and makes no second copy."""
-    controller = make_controller(fresh_lab, tmp_path, VMS, image=blank_image(tmp_path))
+    controller = make_controller(fresh_lab, tmp_path, VMS[:3], image=blank_image(tmp_path))
     controller.apply()
     hung = fresh_lab.hosts[2]
-    theirs = [name for name in VMS if homes(fresh_lab, name) == [hung.name]]
+    theirs = [name for name in VMS[:3] if homes(fresh_lab, name) == [hung.name]]
 
     hung.hang()
     ran = controller.run("plan", "--json")
