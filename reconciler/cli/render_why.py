@@ -136,6 +136,8 @@ def _host_now(story: Story) -> list[str]:
 
 def _image_now(story: Story) -> list[str]:
     image = _image_status(story)
+    if image is None and story.target in story.view.desired.unusable:
+        return ["no VM is made of it; those that were made before run on"]
     if image is None:
         return ["nothing is known of it"]
     line = f"{image.sync} · in {', '.join(image.pools) or 'no pool yet'}{f' · {image.digest}' if image.digest else ''}"
@@ -197,7 +199,10 @@ def _inaction(story: Story) -> list[str]:
         return told
     image = _image_status(story)
     if image is not None and image.sync == "blocked":
-        return ["nothing: no VM can be made of it until that is mended; VMs made before run on"]
+        nothing = "nothing: no VM can be made of it until that is mended; VMs made before run on"
+        path = view.desired.images[image.name].spec.source.path if image.name in view.desired.images else None
+        where = view.desired.sources.get(story.target, "the specs")
+        return [nothing, *([f"→ put {path} right, or correct spec.source.path in {where}"] if path else [])]
     if story.target not in view.desired.sources:
         kept = _kept_volumes(story)
         return ["nothing: it is not in the specs, and nothing of it is left to remove", *kept]

@@ -24,14 +24,16 @@ def warn_of_problems(desired: DesiredState, verbosity: int, commands: CommandLin
     if verbosity < 0:
         return
     errors = desired.errors
-    shown = desired.problems if verbosity > 0 else errors[:_SHOWN]
+    # What only the images tell is told here, as `validate` opens none.
+    of_images = tuple(each for each in desired.problems if each.severity == "warning" and each.needs_images)
+    shown = desired.problems if verbosity > 0 else (*errors[:_SHOWN], *of_images[:_SHOWN])
     for problem in shown:
         label = terminal.paint(f"{problem.severity}[{problem.code}]", "bad" if problem.severity == "error" else "warn")
         subject = ": ".join(part for part in (problem.target, problem.field) if part)
         click.echo(f"{label} {problem.where}{f' {subject}' if subject else ''}: {problem.message}", err=True)
-    warnings = len(desired.problems) - len(errors)
+    warnings = len(desired.problems) - len(errors) - len(of_images)
     left = [
-        *([count(len(errors) - _SHOWN, "more error")] if len(errors) > len(shown) else []),
+        *([count(len(errors) - _SHOWN, "more error")] if len(errors) > _SHOWN and verbosity <= 0 else []),
         *([count(warnings, "warning")] if warnings and verbosity == 0 else []),
     ]
     if left:

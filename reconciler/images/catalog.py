@@ -91,8 +91,16 @@ class ImageStore:
     def virtual_size(self, path: Path, declared: ImageFormat) -> int:
         """Bytes that a disk made from the file has at least, for checks of specs; hashes nothing.
 
-        Raises a subclass of UnsafeImage, or ImageUnavailable.
+        Raises a subclass of UnsafeImage, or OSError where the file is not there or may not be read.
         """
+        try:
+            return self._virtual_size(path, declared)
+        except ImageUnavailable as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
+
+    def _virtual_size(self, path: Path, declared: ImageFormat) -> int:
         with self._opened(path, str(path)) as file:
             known = self._index.recall(path, identity_of(os.fstat(file.fileno())))
             if declared in known.virtual_sizes:

@@ -49,7 +49,7 @@ class SpecProblem(Struct, frozen=True, order=True):
     @property
     def needs_images(self) -> bool:
         """Whether it is found only where images are opened, which `validate` does not."""
-        return self.code == "S033"
+        return self.code in ("S033", "S038", "S039")
 
 
 class DesiredState(Struct, frozen=True):

@@ -82,7 +82,8 @@ class Metadata(Model):
     """What selectors and spread rules match on."""
     annotations: Labels = Field(default_factory=dict)
     """Free text; `reconciler/paused: "true"` holds all changes, `reconciler/prune: disabled` protects from removal,
-    `reconciler/bmc-guid` is the GUID of a Host's BMC where it is not the machine's UUID."""
+    `reconciler/bmc-guid` is the GUID of a Host's BMC where it is not the machine's UUID. Any other that begins with
+    `reconciler/` is an error."""
 
     @property
     def paused(self) -> bool:

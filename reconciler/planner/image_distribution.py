@@ -63,7 +63,7 @@ def ensure_base(
             return Base(volume, image.spec.format, _virtual_size(facts, observed.volumes[volume]), ())
     if digest is None or facts is None or (facts.error and not facts.cached):
         why = facts.error if facts and facts.error else "it has not been inspected"
-        return NoBase(f"image {image_name}: {why}", NextCommand("why", str(target)))
+        return NoBase(f"image {image_name}: {why.removeprefix(f'{target}: ')}", NextCommand("why", str(target)))
     if world.is_paused(target):
         return NoBase(f"image {image_name} is held and not in pool {pool} yet", world.how_to_resume(target))
     if world.desired.pools[pool].spec.type == "logical" and image.spec.format != "raw":

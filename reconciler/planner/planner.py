@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from reconciler.model.desired_state import DesiredState
+from reconciler.model.desired_state import DesiredState, SpecProblem
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.next_command import NextCommand
@@ -71,8 +71,17 @@ def _report_unusable(world: World, draft: Draft) -> None:
             "spec-invalid",
             f"{problem.where}: {problem.message}; {_what_stands(world, ref)}",
             severity="blocked",
-            hint="" if problem.needs_images else NextCommand("validate"),
+            hint=_who_tells_more(world, problem),
         )
+
+
+def _who_tells_more(world: World, problem: SpecProblem) -> str:
+    """What the images say wrong is told here in full, and not by `validate`, which opens none."""
+    causes = world.desired.unusable.items()
+    cause = next((ref for ref, own in causes if own.needs_images and problem.message.startswith(f"{ref} has ")), None)
+    if problem.code == "S044" and cause is not None:
+        return NextCommand("why", str(cause))
+    return "" if problem.needs_images else NextCommand("validate")
 
 
 def _what_stands(world: World, ref: ObjectRef) -> str:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from reconciler.model.desired_state import SpecProblem
 from reconciler.model.resource import ObjectRef
+from reconciler.specfiles.annotation_checks import own_annotations
 from reconciler.specfiles.catalog import Catalog
 from reconciler.specfiles.cross_checks import (
     doubled_macs,
@@ -67,6 +68,7 @@ def check(
         perhaps=what_may_be_there(files, blind=bool(unread)),
     )
     for found in (
+        own_annotations,
         doubled_uris,
         refused_parameters,
         halves_of_power,

@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from reconciler.model.resource import Kind, ObjectRef
+from reconciler.specfiles.annotation_checks import own_annotations
 from reconciler.specfiles.catalog import Catalog, Found
 from reconciler.specfiles.cross_checks import (
     doubled_macs,
@@ -64,6 +65,7 @@ _CHOOSER: Final = _Need((_HOSTS,))
 _EXACT_CHOOSER: Final = _Need((_HOSTS,), silence=True)
 
 _FACILITY_RULES: Final = (
+    _Rule(own_annotations, alone=True),
     _Rule(doubled_uris),
     _Rule(refused_parameters, alone=True),
     _Rule(halves_of_power, alone=True),

@@ -37,6 +37,7 @@ def _size(image_size: ImageSize, path: Path, image_format: Literal["qcow2", "raw
         return image_size(path, image_format)
     except OSError as error:
         reason = (error.strerror or "cannot be opened").lower()
-        return Finding("S038", _PATH, f"{path}: {reason}; put the image there before a VM is made of it")
+        remedy = "put the image there before a VM is made of it, or correct the path"
+        return Finding("S038", _PATH, f"{path}: {reason}; {remedy}")
     except ReconcilerError as error:
         return Finding("S039", _PATH, f"{error.message}; {error.hint}" if error.hint else error.message)

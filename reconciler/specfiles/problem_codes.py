@@ -13,6 +13,7 @@ Code = Literal[
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
     "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048", "S049", "S050",
+    "S051",
 ]  # fmt: skip
 
 
@@ -88,10 +89,12 @@ _TABLE: Final = (
              "Two hosts have the same URI, or two pools the same directory, or two networks the same addresses on one"
              " host: what one does, the other would undo."),
     CodeInfo("S038", "Image file not found", "warning",
-             "The file is not on this machine, so its size was not compared with the disks'. It is needed when a VM"
-             " is made."),
+             "The file is not on this machine, or may not be read, so its size was not compared with the disks'. It is"
+             " needed when a VM is made; VMs that are made already go on as they are. It is found by whatever opens the"
+             " image, such as plan; validate opens none."),
     CodeInfo("S039", "Image refused", "error",
-             "The image's file was inspected and is not what the spec says, or not safe."),
+             "The image's file was inspected and is not what the spec says, or not safe. It is found by whatever opens"
+             " the image, such as plan; validate opens none."),
     CodeInfo("S040", "Secret written into a spec", "warning",
              "A password or private key stands in the specs, for everyone who can read the repository. Use password"
              " hashes and SSH public keys in cloud-init, and `secrets` references for fence agents."),
@@ -124,6 +127,11 @@ _TABLE: Final = (
     CodeInfo("S050", "Fence agent that is not allowed", "warning",
              "Only agents in ha.fenceAgents of the controller's configuration are run. The host would not be fenced by"
              " this one. Use another agent, or add it there; that list replaces the built-in one, so name all."),
+    CodeInfo("S051", "Annotation that is not understood", "error",
+             'Annotations are free text, but those that begin with reconciler/ are read: reconciler/paused: "true" holds all'
+             ' changes of the object ("false" is as if it were not there), reconciler/prune: disabled protects it'
+             " from removal (enabled is the default), reconciler/bmc-guid tells the GUID of a Host's BMC. Any other"
+             " would hold and protect nothing, without a word."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

@@ -70,6 +70,16 @@ def test_plan_exits_0_on_a_warning(specs: Path) -> None:
     assert invoke("plan", specs, onto=FakeSession([look(problems=(warning,))])).exit_code == 0
 
 
+def test_a_missing_image_is_told_by_plan_and_nobody_is_sent_to_validate_for_it(specs: Path) -> None:
+    absent = replace(MISTAKE, code="S038", severity="warning", message="/srv/x.qcow2: no such file")
+
+    result = invoke("plan", specs, onto=FakeSession([look(problems=(absent,))]))
+
+    assert "warning[S038]" in result.stderr
+    assert "/srv/x.qcow2: no such file" in result.stderr
+    assert "validate" not in result.stderr
+
+
 def test_apply_exits_3_where_mistakes_in_the_specs_are_all_that_is_left(specs: Path) -> None:
     result = invoke("apply", specs, "--yes", onto=FakeSession([look(problems=(MISTAKE,))]))
 

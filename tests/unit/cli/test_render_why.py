@@ -8,11 +8,12 @@ from msgspec.structs import replace
 from reconciler.cli.render_why import Story, render_why, without_beginnings
 from reconciler.cli.terminal import Terminal
 from reconciler.ledger.records import LedgerEvent
+from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import Placement
 from reconciler.model.status import ImageStatus
 from tests.conftest import Golden
-from tests.support.fleets import observed_host, observed_pool, volume
+from tests.support.fleets import image, observed_host, observed_pool, volume
 from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, plan, ref
 from tests.unit.cli.worlds import TROUBLED, look
 
@@ -101,6 +102,29 @@ def test_an_image_that_cannot_be_used_is_not_called_in_sync() -> None:
 
     assert "until that is mended" in text
     assert "in sync" not in text
+
+
+def test_an_image_whose_file_is_missing_says_which_path_to_mend_and_where_it_stands() -> None:
+    absent = ImageStatus("first", "blocked", None, None, ("vms",), "can't read /srv/first.qcow2: No such file")
+
+    text = story(
+        "Image/first",
+        status=replace(TROUBLED, images=(absent,)),
+        sources={"Image/first": "images.yaml:4:1"},
+        images={"first": image("first", source={"path": "/srv/first.qcow2"})},
+    )
+
+    assert "→ put /srv/first.qcow2 right, or correct spec.source.path in images.yaml:4:1" in text
+
+
+def test_an_image_that_is_refused_says_what_that_means_for_the_vms() -> None:
+    refused = SpecProblem(SourceRef("i.yaml", 4), "S039", "Image/first", "spec.source.path", "has a backing file")
+
+    text = story("Image/first", unusable={ref("Image/first"): refused})
+
+    assert "unusable: has a backing file" in text
+    assert "no VM is made of it; those that were made before run on" in text
+    assert "nothing is known" not in text
 
 
 def test_a_beginning_is_left_out_where_its_end_is_told() -> None:

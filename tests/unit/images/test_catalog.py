@@ -227,6 +227,13 @@ def test_the_virtual_size_is_known_without_reading_the_whole(store: ImageStore, 
         store.virtual_size(path, "raw")
 
 
+def test_a_file_that_is_not_there_is_told_from_one_that_is_refused(store: ImageStore, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        store.virtual_size(tmp_path / "absent.qcow2", "qcow2")
+    with pytest.raises(refusals.NotARegularFile):
+        store.virtual_size(tmp_path, "qcow2")
+
+
 def test_an_image_over_http_is_told_before_any_fetch(tmp_path: Path, web: WebServer) -> None:
     facts = ImageStore(tmp_path / "state", Policy()).facts(url_image(web.url(), sha256(web.content)))
 

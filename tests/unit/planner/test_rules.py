@@ -347,3 +347,17 @@ def test_a_mistake_that_only_a_look_at_the_image_finds_does_not_send_anybody_to_
     assert fleet.unmet()["spec-invalid"].hint == ""
     told = fleet_status(fleet.specs, fleet.inventory, fleet.ledger, fleet.policy, fleet.plan(), fleet.now).problems
     assert told == ("the specs have 1 mistake; last good forms stand (reconciler plan)",)
+
+
+def test_what_waits_for_an_image_that_is_refused_is_sent_to_that_image() -> None:
+    refused = SpecProblem(SourceRef("i.yaml", 1, 1), "S039", "Image/first", "spec.source.path", "has a backing file")
+    waits = SpecProblem(
+        SourceRef("web.yaml", 7, 3), "S044", "VirtualMachine/new", "spec.disks[0].image", "Image/first has errors"
+    )
+    fleet = story(vm("other")).with_specs(
+        unusable={ref("Image/first"): refused, ref("VirtualMachine/new"): waits}, problems=(refused,)
+    )
+
+    hints = {str(item.target): item.hint for item in fleet.plan().unmet if item.reason == "spec-invalid"}
+
+    assert hints == {"Image/first": "", "VirtualMachine/new": "reconciler why Image/first"}
