@@ -25,7 +25,10 @@ def refuse_unknown(reference: ObjectRef, doors: Outside, settings: Settings, led
     if _is_remembered(reference, ledger):
         return
     if settings.specs is None:
-        warn(f"{reference} is not known: nothing of it is in the history, and no specs are named to look in (--specs)")
+        warn(
+            f"{reference} is not known: nothing of it is in the history, and no specs are named to look in (--specs"
+            f" DIR); if that is a slip of the pen, it protects nothing: take it back with reconciler resume {reference}"
+        )
         return
     desired = doors.load_specs(settings.specs, settings.fleet)
     known = {*desired.sources, *desired.unusable}
@@ -52,6 +55,8 @@ def _near(reference: ObjectRef, known: set[ObjectRef]) -> ObjectRef | None:
 
 def _is_remembered(reference: ObjectRef, ledger: LedgerBook) -> bool:
     view = ledger.view()
-    if reference.kind == "VirtualMachine" and reference.name in view.placements:
+    if reference.kind == "VirtualMachine" and (reference.name in view.placements or reference.name in view.removed):
+        return True
+    if reference.kind == "Host" and reference.name in view.hosts_read:
         return True
     return any(event.event not in _HOLDING for event in ledger.events(str(reference), _BACK))

@@ -12,6 +12,7 @@ from reconciler.cli.known_objects import refuse_unknown
 from reconciler.cli.references import parse_reference
 from reconciler.cli.sayings import who
 from reconciler.cli.words import count
+from reconciler.errors import UsageError
 from reconciler.ledger.records import LedgerEvent
 
 _FLEET = "fleet"
@@ -22,11 +23,19 @@ def run_pause(invocation: Invocation, *, target: str | None) -> int:
     settings, doors = invocation.settings(), invocation.doors()
     held = _held(target)
     with doors.write_ledger(settings) as ledger:
-        if held in ledger.view().paused:
+        is_held = held in ledger.view().paused
+        if target is not None:
+            try:
+                refuse_unknown(parse_reference(target), doors, settings, ledger)
+            except UsageError as error:
+                if is_held:
+                    back = command_line(invocation).call("resume", held)
+                    hint = f"{error.hint}; {back} takes it back"
+                    raise UsageError(f"{held} is held, and in neither the specs nor the history", hint=hint) from None
+                raise
+        if is_held:
             click.echo(f"{_words(held)} was held already")
             return 0
-        if target is not None:
-            refuse_unknown(parse_reference(target), doors, settings, ledger)
         ledger.pause(held)
         ledger.record_event(_event(held, "paused"))
     resume = command_line(invocation).call("resume", *_argument(held))

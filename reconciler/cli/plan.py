@@ -59,7 +59,7 @@ def run(
         if if_down:
             _tell_supposed(if_down)
         elif view.plan.actions:
-            _suggest(commands, out)
+            _suggest(commands, out, view.status.controller)
     if view.plan.actions and not exit_zero:
         return CHANGES
     return ERROR if view.desired.errors else 0
@@ -75,9 +75,15 @@ def _tell_supposed(hosts: tuple[str, ...]) -> None:
     click.echo(f"This is what would be done once {dead}; nothing of it can be applied now.", err=True)
 
 
-def _suggest(commands: CommandLine, out: Path | None) -> None:
-    """The next command, on standard error: it is talk, not data."""
+def _suggest(commands: CommandLine, out: Path | None, controller: str) -> None:
+    """The next command, on standard error: it is talk, not data. Beside a controller `apply` would be refused."""
     terminal = stderr_terminal()
+    if controller.startswith("`reconciler run`"):
+        status = terminal.paint(commands.call("status"), "accent")
+        click.echo(f"Applied by {controller}, as far as nothing is in its way; how far it is:  {status}", err=True)
+        return
+    if controller:
+        click.echo(f"{controller} is at work on this fleet; once it has ended:", err=True)
     apply = terminal.paint(commands.call("apply", *(("--plan", str(out)) if out is not None else ())), "accent")
     exactly = "" if out is not None else "    (exactly this: plan with --out FILE, apply with --plan FILE)"
     click.echo(f"{'Apply:' if out is None else 'Apply exactly this:'}  {apply}{exactly}", err=True)

@@ -9,6 +9,8 @@ from reconciler.errors import UsageError
 from reconciler.ledger.accounts import account
 
 _LONGEST_REASON: Final = 500
+_PLACEHOLDER: Final = "TEXT"
+"""As commands that are suggested have it: pasted as it is, it would be on record as the reason."""
 
 
 def who(by: str | None, environ: Mapping[str, str] | None = None) -> str:
@@ -18,8 +20,8 @@ def who(by: str | None, environ: Mapping[str, str] | None = None) -> str:
 
 
 def checked_reason(text: str, of_what: str, example: str) -> str:
-    """`--reason` on one line; raises UsageError for one that says nothing, or too much."""
+    """`--reason` on one line; raises UsageError for one that says nothing, too much, or `TEXT`."""
     reason = " ".join(text.split())
-    if not reason or not reason.isprintable() or len(reason) > _LONGEST_REASON:
+    if reason == _PLACEHOLDER or not reason or not reason.isprintable() or len(reason) > _LONGEST_REASON:
         raise UsageError(f"--reason must say in a sentence {of_what}", hint=f'such as --reason "{example}"')
     return reason

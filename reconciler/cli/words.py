@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import time
 from collections.abc import Iterable
+from typing import Final
+
+_COMMAND: Final = re.compile(
+    r"\b(?:virsh|reconciler|ssh|sudo) [^,;`()]*?(?=[,;`()]|:?$|: | ·| (?:and|or|on|by|from|there|then|until|works) )"
+)
+"""A call of a program within a text, up to where prose goes on."""
+_UNBROKEN: Final = "\N{NO-BREAK SPACE}"
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
@@ -57,12 +65,13 @@ def printable(text: str) -> str:
 
 
 def wrapped(text: str, width: int, indent: str) -> list[str]:
-    """`text` in lines of at most `width`, each begun with `indent`; long words stay whole, to be copied."""
-    return textwrap.wrap(
-        text,
+    """`text` in lines of at most `width`, each begun with `indent`; words and commands stay whole, to be copied."""
+    lines = textwrap.wrap(
+        _COMMAND.sub(lambda command: command[0].replace(" ", _UNBROKEN), text),
         max(width, len(indent) + 20),
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_UNBROKEN, " ") for line in lines]

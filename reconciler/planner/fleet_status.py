@@ -85,12 +85,25 @@ def _problems(world: World) -> tuple[str, ...]:
         found.append(f"nothing is removed: {world.desired.removal_hold}")
     if "fleet" in world.ledger.paused:
         found.append("the fleet is paused: nothing is changed, and nobody is fenced (reconciler resume)")
+    found += (f"{held} is held, and is in no spec and on no host (reconciler resume {held})" for held in _idle(world))
     errors = world.desired.errors
     if errors:
         mistakes = "mistake" if len(errors) == 1 else "mistakes"
         shown_by = "plan" if all(error.needs_images for error in errors) else "validate"
         found.append(f"the specs have {len(errors)} {mistakes}; last good forms stand (reconciler {shown_by})")
     return tuple(found)
+
+
+def _idle(world: World) -> list[str]:
+    """What is held and is nothing that is known: a slip of the pen, or long gone. What can't be read may hide it."""
+    desired = world.desired
+    if desired.removal_hold:
+        return []
+    known = {str(ref) for ref in (*desired.sources, *desired.unusable)} | {"fleet"}
+    known |= {f"Host/{name}" for name in desired.hosts} | {f"Image/{name}" for name in desired.images}
+    known |= {f"StoragePool/{name}" for name in desired.pools} | {f"Network/{name}" for name in desired.networks}
+    known |= {f"VirtualMachine/{name}" for name in (*desired.vms, *world.copies, *world.ledger.placements)}
+    return sorted(world.ledger.paused - known)
 
 
 def _host(world: World, host: Host, plan: Plan) -> HostStatus:

@@ -128,10 +128,10 @@ _TABLE: Final = (
              "Only agents in ha.fenceAgents of the controller's configuration are run. The host would not be fenced by"
              " this one. Use another agent, or add it there; that list replaces the built-in one, so name all."),
     CodeInfo("S051", "Annotation that is not understood", "error",
-             'Annotations are free text, but those that begin with reconciler/ are read: reconciler/paused: "true" holds all'
-             ' changes of the object ("false" is as if it were not there), reconciler/prune: disabled protects it'
-             " from removal (enabled is the default), reconciler/bmc-guid tells the GUID of a Host's BMC. Any other"
-             " would hold and protect nothing, without a word."),
+             "Annotations are free text, but those that begin with reconciler/ are read:"
+             ' reconciler/paused: "true" holds all changes of the object ("false" is as if it were not there),'
+             " reconciler/prune: disabled protects it from removal (enabled is the default), reconciler/bmc-guid tells"
+             " the GUID of a Host's BMC. Any other would hold and protect nothing, without a word."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

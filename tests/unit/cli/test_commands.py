@@ -88,10 +88,32 @@ def test_apply_exits_3_where_mistakes_in_the_specs_are_all_that_is_left(specs: P
 
 
 def test_plan_suggests_the_next_command_beside_the_data(specs: Path) -> None:
-    result = invoke("plan", specs, onto=FakeSession([CHANGES]))
+    alone = replace(CHANGES, status=replace(CHANGES.status, controller=""))
+
+    result = invoke("plan", specs, onto=FakeSession([alone]))
 
     assert f"reconciler apply {specs}" in result.stderr
     assert "reconciler apply" not in result.stdout
+
+
+def test_plan_beside_a_daemon_says_that_the_daemon_applies_it(specs: Path) -> None:
+    daemon = "`reconciler run` (pid 4711, since 2026-11-20 08:00:00)"
+    view = replace(CHANGES, status=replace(CHANGES.status, controller=daemon))
+
+    result = invoke("plan", specs, onto=FakeSession([view]))
+
+    assert f"Applied by {daemon}" in result.stderr
+    assert f"reconciler status {specs}" in result.stderr
+    assert "reconciler apply" not in result.stderr
+
+
+def test_plan_beside_another_apply_says_when_it_can_be_applied(specs: Path) -> None:
+    other = "`reconciler apply` (pid 4711, since 2026-11-20 08:00:00)"
+    view = replace(CHANGES, status=replace(CHANGES.status, controller=other))
+
+    result = invoke("plan", specs, onto=FakeSession([view]))
+
+    assert f"{other} is at work on this fleet; once it has ended:\nApply:  reconciler apply {specs}" in result.stderr
 
 
 def test_plan_json_is_one_object_without_secrets(specs: Path) -> None:

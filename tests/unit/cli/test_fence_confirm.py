@@ -189,7 +189,7 @@ def test_the_first_proof_stands(lost: World) -> None:
         assert ledger.view().proofs["h1"].kind == "fenced"
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "a\x1b[2Jb", "x" * 501])
+@pytest.mark.parametrize("reason", ["", "  ", "a\x1b[2Jb", "x" * 501, "TEXT"])
 def test_a_confirmation_needs_a_reason_that_can_be_read(lost: World, reason: str) -> None:
     result = lost.call("confirm", "h1", "--reason", reason, "--yes")
 

@@ -106,6 +106,32 @@ def test_without_specs_the_object_is_held_with_a_warning(tmp_path: Path) -> None
     assert paused(tmp_path / "state") == {"VirtualMachine/new"}
 
 
+def test_the_warning_says_that_a_slip_of_the_pen_protects_nothing_and_how_to_take_it_back() -> None:
+    result = invoke("pause", "vm/new")
+
+    assert "it protects nothing: take it back with reconciler resume VirtualMachine/new" in result.stderr
+
+
+def test_a_host_that_was_ever_read_is_known_without_specs(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "state") as ledger:
+        ledger.note_host_read({"h1": 0.1})
+
+    result = invoke("pause", "Host/h1")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert paused(tmp_path / "state") == {"Host/h1"}
+
+
+def test_what_is_held_and_in_no_spec_is_told_of_with_how_to_take_it_back(fleet: Path) -> None:
+    invoke("pause", "vm/web-9")
+
+    result = invoke("pause", "vm/web-9", "--specs", fleet)
+
+    assert result.exit_code == 1
+    assert "VirtualMachine/web-9 is held, and in neither the specs nor the history" in result.stderr
+    assert "reconciler resume VirtualMachine/web-9" in result.stderr
+
+
 # -- trying again ------------------------------------------------------------------------------------------------------
 
 FAILED = (

@@ -155,6 +155,14 @@ def test_a_vm_that_is_held_says_so_and_all_is_well() -> None:
     assert status(told).healthy
 
 
+def test_a_hold_of_what_nobody_knows_is_told() -> None:
+    told = fleet().with_ledger(paused=frozenset({"VirtualMachine/web-9", "VirtualMachine/web", "Host/h1"}))
+
+    assert status(told).problems == (
+        "VirtualMachine/web-9 is held, and is in no spec and on no host (reconciler resume VirtualMachine/web-9)",
+    )
+
+
 def test_a_fleet_that_is_held_says_that_nobody_is_fenced() -> None:
     told = fleet().armed("h1").with_ledger(paused=frozenset({"fleet"}))
 
