@@ -66,11 +66,21 @@ _MISSING: Final = {
     "StoragePool": {NO_STORAGE_POOL},
     "Volume": {NO_STORAGE_VOL, NO_STORAGE_POOL},
 }
+_UNKNOWN_NAME: Final = "the name is not known on this machine: correct it in {uri}, or look at DNS and /etc/hosts"
+_NOBODY_THERE: Final = "no machine answers: see that it is up and has its network, and that this is its address: {uri}"
 _HINTS_BY_TEXT: Final = (
     ("virt type 'kvm'", "load the kvm module on the host, or write domainType: qemu"),
     ("Unable to find any firmware", "install the UEFI firmware on the host (Debian: ovmf), or write firmware: bios"),
     ("-sock': Permission denied", "put this user into the group that may use libvirt: usermod -aG libvirt USER"),
     ("polkit", "put this user into the group that may use libvirt: usermod -aG libvirt USER"),
+    *((part, _UNKNOWN_NAME) for part in ("not known", "in name resolution", "Could not resolve", "No address assoc")),
+    ("Connection refused", "the machine answers, and nothing listens there: start libvirtd on it, or sshd for {uri}"),
+    *((part, _NOBODY_THERE) for part in ("No route to host", "Network is unreachable", "onnection timed out")),
+    (
+        " CA certificate",
+        "put the CA's certificate there, on this machine; virt-pki-validate tells what else is missing",
+    ),
+    ("Identity file", "the key that keyfile= of the host's URI names is not on this machine: {uri}"),
     (
         "Permission denied (",
         "put this user's public ssh key into ~/.ssh/authorized_keys there, or name the key: keyfile=…",

@@ -17,6 +17,7 @@ from reconciler.errors import HostError, mistake_of_ours
 from reconciler.hypervisor.interface import Fleet
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.election import storage_host
+from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, ImageFacts, Inventory, UnreadHost
 from reconciler.observe.memory import HostMemory
 from reconciler.observe.readers import Answers, Readers, Reading, Threads
@@ -127,7 +128,7 @@ class Collector:
         readings = {**round_.late, **fresh}
         hosts = {name: result for name, result in readings.items() if isinstance(result, HostInventory)}
         unread = {
-            name: self._unread(name, readings.get(name), round_.silent.get(name, ""))
+            name: self._unread(desired.hosts[name], readings.get(name), round_.silent.get(name, ""))
             for name in sorted(desired.hosts)
             if name not in hosts
         }
@@ -220,9 +221,10 @@ class Collector:
     def _any_connected(self, hosts: Collection[str]) -> bool:
         return any(self._fleet.host(name).connected for name in hosts)
 
-    def _unread(self, name: str, result: HostInventory | HostError | None, silence: str) -> UnreadHost:
+    def _unread(self, host: Host, result: HostInventory | HostError | None, silence: str) -> UnreadHost:
+        name, uri = host.name, host.spec.uri
         if silence:
-            hint = f"check that {name} is up; it is asked again and again"
+            hint = f"check that {name} is up, and that this is its address: {uri}; it is asked again and again"
             return UnreadHost(name, f"does not answer ({silence})", hint, self._last_seen.get(name))
         if isinstance(result, HostError):
             return UnreadHost(name, result.message, result.hint, self._last_seen.get(name))
@@ -230,8 +232,8 @@ class Collector:
         asked = "" if since is None else f" (asked {max(0.1, self._clock.now() - since):.1f} s ago)"
         return UnreadHost(
             name,
-            f"has not answered{asked}",
-            f"look at libvirtd on {name}, or wait: it is asked again in every pass",
+            f"{uri} has not answered{asked}",
+            f"see that {name} is up and reached by that address, then at its libvirtd; it is asked again by itself",
             self._last_seen.get(name),
         )
 

@@ -7,7 +7,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from reconciler.model.identity import vm_uuid
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Severity, UnmetReason, Why
 from reconciler.model.resource import ObjectRef
@@ -31,6 +30,7 @@ from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.power import Power
+from reconciler.planner.strangers import heir, namesake
 from reconciler.planner.two_copies import report_broken, which_is_left_over
 from reconciler.planner.unwanted import broken_rule
 from reconciler.planner.world import World
@@ -126,16 +126,10 @@ class VmPlanner(Struct, frozen=True):
         if self.vm.name in self.world.foreign.names:
             self._report_strangers(severity="blocked")
             return True
-        owners = self.world.foreign.uuids.get(vm_uuid(self.world.fleet, self.vm.name), ())
-        for owner in owners[:1]:
-            self._block(
-                "conflict",
-                f"domain {owner.domain} on {owner.host} has this VM's UUID; it is left alone",
-                owner.host,
-                f"if it was renamed, give it its name back: virsh -c {self._uri(owner.host)} domrename {owner.domain}"
-                f" {self.vm.name}",
-            )
-        return bool(owners)
+        found = heir(self.world, self.vm.name)
+        if found is not None:
+            self._block("conflict", found.detail, found.host, found.hint)
+        return found is not None
 
     def is_on_a_lost_host(self) -> bool:
         """Its host has an open incident and does not answer: recovered on proof, else it waits."""
@@ -262,18 +256,9 @@ class VmPlanner(Struct, frozen=True):
         return True
 
     def _report_strangers(self, severity: Severity) -> None:
-        hosts = self.world.foreign.names.get(self.vm.name, ())
-        if not hosts:
-            return
-        self.draft.wait(
-            self.target,
-            "conflict",
-            f"an unmanaged domain of this name is on {', '.join(hosts)}; it is left alone",
-            severity=severity,
-            host=hosts[0],
-            hint=f"rename one of the two, or remove the other: virsh -c {self._uri(hosts[0])} domrename "
-            f"{self.vm.name} {self.vm.name}-old",
-        )
+        found = namesake(self.world, self.vm.name)
+        if found is not None:
+            self.draft.wait(self.target, "conflict", found.detail, severity=severity, host=found.host, hint=found.hint)
 
     def _leave_an_unwanted_host(self, copy: Copy, acted: tuple[str, ...]) -> None:
         """A host that is emptied, or that its placement does not allow: what runs is to be moved, what is off named."""

@@ -73,6 +73,31 @@ def test_what_ssh_refuses_has_a_next_step_of_its_own(said_by_ssh: str, next_step
     assert next_step in error.hint
 
 
+@pytest.mark.parametrize(
+    ("said", "next_step"),
+    [
+        ("unable to resolve address 'h9.example' service '16514': Name or service not known", "the name is not known"),
+        (_NO_ANSWER.format("ssh: Could not resolve hostname h9: Temporary failure in name resolution:"), "/etc/hosts"),
+        ("unable to connect to server at 'h9:16514': Connection refused", "nothing listens there"),
+        (_NO_ANSWER.format("ssh: connect to host h9 port 22: Connection refused:"), "nothing listens there"),
+        ("unable to connect to server at 'h9:16514': No route to host", "no machine answers"),
+        (_NO_ANSWER.format("ssh: connect to host h9 port 22: Connection timed out:"), "no machine answers"),
+        ("Cannot read CA certificate '/etc/pki/CA/cacert.pem': No such file or directory", "virt-pki-validate"),
+        (
+            _NO_ANSWER.format(
+                "Warning: Identity file /k not accessible: No such file. h9: Permission denied (publickey)."
+            ),
+            "keyfile= of the host's URI",
+        ),
+    ],
+)
+def test_a_host_that_is_not_reached_is_told_by_what_is_in_the_way(said: str, next_step: str) -> None:
+    error = translate(_Raw(38, 7, said), host="h9", lost=True, uri="qemu+ssh://h9/system")
+
+    assert next_step in error.hint
+    assert "libvirtd runs there" not in error.hint
+
+
 def test_the_page_that_ssh_fills_about_a_changed_key_becomes_a_line() -> None:
     error = translate(_Raw(38, 7, _NO_ANSWER.format(_CHANGED_KEY)), host="h1", lost=True)
 

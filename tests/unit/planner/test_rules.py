@@ -91,8 +91,26 @@ def test_a_renamed_domain_that_lost_its_mark_is_a_conflict_by_its_uuid() -> None
     renamed = replace(fleet.domain().config, name="web-old", mark=None)
     fleet = fleet.without_domain().with_domain(observed(renamed))
 
+    conflict = fleet.unmet()["conflict"]
+
     assert fleet.plan().empty
-    assert "domain web-old on h1 has this VM's UUID" in fleet.unmet()["conflict"].detail
+    assert "domain web-old on h1 has this VM's UUID" in conflict.detail
+    assert "domrename" not in conflict.hint
+    assert "undefine web-old" in conflict.hint
+
+
+def test_a_domain_that_lost_its_mark_is_told_as_that_with_a_way_back_that_works() -> None:
+    fleet = running()
+    without = replace(fleet.domain().config, mark=None)
+    fleet = fleet.without_domain().with_domain(observed(without))
+    conflict = fleet.unmet()["conflict"]
+
+    assert "is this VM without its mark" in conflict.detail
+    assert "domrename" not in conflict.hint
+    assert "shutdown web, then: virsh -c" in conflict.hint
+    assert conflict.hint.endswith("undefine web; to leave it so, take it out of the specs")
+    assert "create-volume" not in fleet.without_domain().kinds()
+    assert "define-domain" in fleet.without_domain().kinds()
 
 
 def test_an_unmanaged_domain_of_the_same_name_is_a_conflict_and_left_alone() -> None:
@@ -119,8 +137,12 @@ def test_a_domain_of_another_fleet_is_a_stranger() -> None:
     other = replace(fleet.domain().config, mark=mark(fleet="test"), uuid="another")
     fleet = fleet.without_domain().with_domain(observed(other))
 
+    conflict = fleet.unmet()["conflict"]
+
     assert fleet.plan().empty
-    assert "unmanaged" in fleet.unmet()["conflict"].detail
+    assert "is managed as fleet test's, and this is fleet prod" in conflict.detail
+    assert "write fleet: test into the configuration" in conflict.hint
+    assert "domrename" not in conflict.hint
 
 
 def test_a_domain_that_uses_a_vms_disk_keeps_the_vm_from_being_made_on_it() -> None:
