@@ -24,7 +24,7 @@ def _movable(vm: VmMobility) -> str:
 
 
 def _obstacles(vm: VmMobility) -> str:
-    """`h2 memory −1GiB · h3, h4 cordoned`; what is the same of all hosts once."""
+    """`h2 lacks 1GiB of memory · h3, h4 cordoned`; what is the same of all hosts once."""
     reasons: dict[str, list[str]] = {}
     for verdict in vm.verdicts:
         if verdict.obstacle:

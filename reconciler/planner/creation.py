@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Sign, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DefineDomain, StartDomain
@@ -16,6 +15,7 @@ from reconciler.planner.facilities import Facilities
 from reconciler.planner.kept_disks import KeptDisks
 from reconciler.planner.placement import Room, Verdict, place, reject
 from reconciler.planner.vm_domain import desired_domain, marked
+from reconciler.planner.way_out import way_out
 from reconciler.planner.world import World
 
 
@@ -57,7 +57,7 @@ class Creation(Struct, frozen=True):
                 "no-host-fits",
                 f"{self.lost} is dead, and no other host fits" if self.lost else "no host fits",
                 per_host=verdict.rejections,
-                hint=NextCommand("why", str(self.target)),
+                hint=way_out(self.vm, verdict.rejections),
             )
             return
         self.rooms[verdict.host].take(self.vm)

@@ -156,12 +156,12 @@ def _spread(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Ro
 
 def _memory(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     lacking = vm.spec.memory_ceiling - room.memory_free
-    return f"memory −{approximate_size(int(lacking))}" if lacking > 0 else ""
+    return f"lacks {approximate_size(int(lacking))} of memory" if lacking > 0 else ""
 
 
 def _cpus(_world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     lacking = vm.spec.cpu.count - room.cpus_free
-    return f"cpus −{lacking:g}" if lacking > 0 else ""
+    return f"lacks {lacking:g} vCPU{'' if lacking == 1 else 's'}" if lacking > 0 else ""
 
 
 def _fleet_cpu(world: World, _facilities: Facilities, vm: VirtualMachine, room: Room) -> str:

@@ -270,7 +270,7 @@ EVERY_REASON: Final = (
         "none of 5 hosts",
         severity="blocked",
         per_host=(
-            ("h1", "memory −3GiB"),
+            ("h1", "lacks 3GiB of memory"),
             ("h2", "spread app=db"),
             ("h3", "cordoned"),
             ("h5", "cordoned"),

@@ -13,7 +13,7 @@ from tests.unit.cli.worlds import HEALTHY
 
 _MOBILE = VmMobility("web-1", "h1", (HostVerdict("h2", ""), HostVerdict("h3", "cordoned")), ("data",))
 _STUCK = VmMobility("gpu-1", "h1", (HostVerdict("h2", "hostdev"), HostVerdict("h3", "hostdev")), ())
-_CROWDED = VmMobility("db-1", "h1", (HostVerdict("h2", "memory −1GiB"), HostVerdict("h3", "cordoned")), ())
+_CROWDED = VmMobility("db-1", "h1", (HostVerdict("h2", "lacks 1GiB of memory"), HostVerdict("h3", "cordoned")), ())
 _STATUS = replace(HEALTHY, mobility=(_CROWDED, _STUCK, _MOBILE))
 
 
@@ -22,7 +22,7 @@ def test_each_vm_has_a_line_and_equal_reasons_are_told_once() -> None:
 
     assert text.splitlines() == [
         "NAME   HOST  MOVABLE  TO  COPIES  WHY NOT",
-        "db-1   h1    no       -   -       h2 memory −1GiB · h3 cordoned",
+        "db-1   h1    no       -   -       h2 lacks 1GiB of memory · h3 cordoned",
         "gpu-1  h1    no       -   -       hostdev",
         "web-1  h1    yes      h2  data    h3 cordoned",
     ]

@@ -93,7 +93,7 @@ def test_a_vm_that_no_host_takes_stays_and_each_host_says_why() -> None:
     stuck = drained.unmet()["not-wanted-here"]
     assert drained.plan().empty
     assert stuck.severity == "blocked"
-    assert stuck.per_host == (("h2", "it has not said what its hypervisor can do"), ("h3", "memory −4GiB"))
+    assert stuck.per_host == (("h2", "it has not said what its hypervisor can do"), ("h3", "lacks 4GiB of memory"))
 
 
 def test_a_vm_that_no_host_takes_is_shut_down_if_its_spec_says_so() -> None:
@@ -148,7 +148,7 @@ def test_a_vm_takes_room_on_both_hosts_while_it_moves() -> None:
     half = drained.with_specs(host("h2", reserved={"memory": "4GiB"}), without=["Host/h2"])
 
     assert moves(half) == {"a": "h2"}
-    assert half.unmet("VirtualMachine/b")["not-wanted-here"].per_host == (("h2", "memory −3GiB"),)
+    assert half.unmet("VirtualMachine/b")["not-wanted-here"].per_host == (("h2", "lacks 3GiB of memory"),)
 
 
 def test_a_vm_that_is_to_be_off_is_shut_down_before_it_is_moved() -> None:
@@ -260,4 +260,4 @@ def test_where_to_vms_would_go_that_wait_for_others_is_told_as_far_as_it_is_know
     assert waits["web-2"].detail.endswith("2 at once leave h1; to h2, as things are now")
     assert waits["web-3"].detail.endswith("to h3, as things are now")
     assert waits["web-4"].detail.endswith("and no other host would take it, as things are")
-    assert waits["web-4"].per_host == (("h2", "memory −2GiB"), ("h3", "memory −4GiB"))
+    assert waits["web-4"].per_host == (("h2", "lacks 2GiB of memory"), ("h3", "lacks 4GiB of memory"))

@@ -118,7 +118,7 @@ def test_it_goes_only_where_a_new_vm_would() -> None:
     full = there.with_specs(host("h2", reserved={"memory": "12GiB"}), without=["Host/h2"])
 
     assert full.plan().empty
-    assert full.unmet()["not-wanted-here"].per_host == (("h2", "memory −4GiB"),)
+    assert full.unmet()["not-wanted-here"].per_host == (("h2", "lacks 4GiB of memory"),)
 
 
 def test_it_does_not_go_where_the_cpu_that_its_spec_names_can_not_be_had() -> None:

@@ -33,7 +33,7 @@ def test_a_host_is_not_cut_off_where_no_other_has_room_and_is_once_there_is() ->
     fleet = with_memory(armed().lost("h1"), GIB // 2, "h2", "h3")
 
     assert fenced(fleet) == []
-    assert fleet.unmet()["host-lost"].per_host == (("h2", "memory −512MiB"), ("h3", "memory −512MiB"))
+    assert fleet.unmet()["host-lost"].per_host == (("h2", "lacks 512MiB of memory"), ("h3", "lacks 512MiB of memory"))
     assert fenced(with_memory(fleet, GIB, "h3")) == ["h1"]
 
 

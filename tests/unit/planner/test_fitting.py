@@ -66,7 +66,7 @@ def test_a_vm_that_grows_keeps_new_ones_from_its_room() -> None:
     both = fleet.with_specs(vm(memory="12GiB"), vm("new", memory="8GiB"), without=WEB)
 
     assert both.kinds("VirtualMachine/web") == ["redefine-domain"]
-    assert dict(both.unmet("VirtualMachine/new")["no-host-fits"].per_host) == {"h1": "memory −4GiB"}
+    assert dict(both.unmet("VirtualMachine/new")["no-host-fits"].per_host) == {"h1": "lacks 4GiB of memory"}
 
 
 def test_a_host_that_is_promised_away_has_nothing_to_give() -> None:

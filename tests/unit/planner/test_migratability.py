@@ -113,7 +113,7 @@ def test_a_host_whose_address_means_something_on_the_controller_alone_can_not_be
 def test_room_is_wanted_for_what_the_guest_has_though_its_spec_wants_less_from_its_next_boot_on() -> None:
     fleet = running(vm(memory="8GiB")).with_specs(vm(memory="1GiB"), host("h2", reserved={"memory": "10GiB"}))
 
-    assert verdicts(fleet) == {"h2": "memory −2GiB"}
+    assert verdicts(fleet) == {"h2": "lacks 2GiB of memory"}
 
 
 def test_a_name_that_is_taken_there_keeps_it_off() -> None:

@@ -31,20 +31,35 @@ def homes(fleet: Story) -> dict[str, str | None]:
         (story(vm(), pool(type="existing"), hosts=1), "pool vms: h1 has no pool named vms"),
         (story(vm(), network(mode="isolated", hosts={"names": ["h9"]}), hosts=1), "no network lan"),
         (story(vm(), network(mode="existing"), hosts=1), "network lan: h1 has no network named lan"),
-        (story(vm(memory="20GiB"), hosts=1), "memory −4GiB"),
-        (story(vm(cpu={"count": 33}), hosts=1), "cpus −1"),
-        (story(vm(), host("h1", reserved={"memory": "16GiB"}), hosts=1), "memory −1GiB"),
-        (story(vm(cpu={"count": 5}), host("h1", overcommit={"cpu": 0.5}), hosts=1), "cpus −1"),
+        (story(vm(memory="20GiB"), hosts=1), "lacks 4GiB of memory"),
+        (story(vm(cpu={"count": 33}), hosts=1), "lacks 1 vCPU"),
+        (story(vm(), host("h1", reserved={"memory": "16GiB"}), hosts=1), "lacks 1GiB of memory"),
+        (story(vm(cpu={"count": 5}), host("h1", overcommit={"cpu": 0.5}), hosts=1), "lacks 1 vCPU"),
     ],
 )
 def test_a_host_is_rejected_with_its_reason(fleet: Story, reason: str) -> None:
     assert rejections(fleet) == {"h1": reason}
 
 
+@pytest.mark.parametrize(
+    ("fleet", "remedy"),
+    [
+        (story(vm(), hosts=1, domain_types=("qemu",)), "write domainType: qemu (emulated, slow), or have h1 offer KVM"),
+        (story(vm(memory="20GiB"), hosts=1), "give it less (memory), or free some"),
+        (story(vm(memory="2GiB", maxMemory="20GiB"), hosts=1), "give it less (maxMemory or memory), or free some"),
+        (story(vm(cpu={"count": 33}), hosts=1), "give it less (cpu.count), or free some"),
+        (story(vm(), host("h1", state="cordoned"), hosts=1), "write state: active for Host h1"),
+        (story(vm(placement={"hosts": ["h7"]}), hosts=1), "reconciler why VirtualMachine/web"),
+    ],
+)
+def test_a_vm_that_no_host_takes_is_told_what_would_let_it_be_placed(fleet: Story, remedy: str) -> None:
+    assert fleet.unmet()["no-host-fits"].hint.startswith(remedy)
+
+
 def test_a_host_out_of_sight_is_rejected_as_such() -> None:
     fleet = story(vm(memory="20GiB")).losing_sight_of("h2")
 
-    assert rejections(fleet) == {"h1": "memory −4GiB", "h2": "can't be read"}
+    assert rejections(fleet) == {"h1": "lacks 4GiB of memory", "h2": "can't be read"}
 
 
 def test_vms_that_must_be_spread_never_share_a_host() -> None:
@@ -77,25 +92,25 @@ def test_memory_of_unmanaged_domains_counts() -> None:
 
     crowded = fleet.with_domain(big).with_specs(vm(memory="2GiB"))
 
-    assert rejections(crowded) == {"h1": "memory −1GiB"}
+    assert rejections(crowded) == {"h1": "lacks 1GiB of memory"}
 
 
 def test_memory_that_a_guest_may_be_given_later_is_promised_now() -> None:
-    assert rejections(story(vm(maxMemory="20GiB"), hosts=1)) == {"h1": "memory −4GiB"}
+    assert rejections(story(vm(maxMemory="20GiB"), hosts=1)) == {"h1": "lacks 4GiB of memory"}
 
 
 def test_memory_of_a_vm_that_is_off_but_should_run_is_promised() -> None:
     fleet = story(vm("first", memory="12GiB"), hosts=1).converged()
     off = replace(fleet.domain("first"), state="crashed", live=None)
 
-    assert rejections(fleet.with_domain(off).with_specs(vm(memory="8GiB"))) == {"h1": "memory −4GiB"}
+    assert rejections(fleet.with_domain(off).with_specs(vm(memory="8GiB"))) == {"h1": "lacks 4GiB of memory"}
 
 
 def test_a_vm_of_higher_priority_is_placed_first() -> None:
     fleet = story(vm("low", memory="10GiB", ha={"priority": 1}), vm("top", memory="10GiB"), hosts=1)
 
     assert homes(fleet) == {"top": "h1"}
-    assert rejections(fleet, "low") == {"h1": "memory −4GiB"}
+    assert rejections(fleet, "low") == {"h1": "lacks 4GiB of memory"}
 
 
 def test_with_all_else_equal_a_host_that_has_the_image_wins() -> None:

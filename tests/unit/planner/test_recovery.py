@@ -190,7 +190,7 @@ def test_without_room_the_vm_waits_with_the_reason_of_each_host() -> None:
     unmet = fleet.lost(there).proven(there).unmet()["no-host-fits"]
 
     assert dict(unmet.per_host)[there] == "dead"
-    assert any(why.startswith("memory −") for _, why in unmet.per_host)
+    assert any(why.startswith("lacks ") for _, why in unmet.per_host)
 
 
 def test_once_there_is_room_again_it_is_recovered() -> None:

@@ -70,7 +70,7 @@ def test_a_vm_that_would_find_no_room_says_why_for_each_host() -> None:
 
     waiting = [unmet for unmet in supposed.plan().unmet if unmet.reason == "no-host-fits"]
     assert len(waiting) == 1
-    assert "memory −" in dict(waiting[0].per_host)["h2"]
+    assert "lacks " in dict(waiting[0].per_host)["h2"]
 
 
 def test_several_hosts_may_be_down_at_once() -> None:
