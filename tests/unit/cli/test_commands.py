@@ -70,16 +70,6 @@ def test_plan_exits_0_on_a_warning(specs: Path) -> None:
     assert invoke("plan", specs, onto=FakeSession([look(problems=(warning,))])).exit_code == 0
 
 
-def test_a_missing_image_is_told_by_plan_and_nobody_is_sent_to_validate_for_it(specs: Path) -> None:
-    absent = replace(MISTAKE, code="S038", severity="warning", message="/srv/x.qcow2: no such file")
-
-    result = invoke("plan", specs, onto=FakeSession([look(problems=(absent,))]))
-
-    assert "warning[S038]" in result.stderr
-    assert "/srv/x.qcow2: no such file" in result.stderr
-    assert "validate" not in result.stderr
-
-
 def test_apply_exits_3_where_mistakes_in_the_specs_are_all_that_is_left(specs: Path) -> None:
     result = invoke("apply", specs, "--yes", onto=FakeSession([look(problems=(MISTAKE,))]))
 
@@ -94,26 +84,6 @@ def test_plan_suggests_the_next_command_beside_the_data(specs: Path) -> None:
 
     assert f"reconciler apply {specs}" in result.stderr
     assert "reconciler apply" not in result.stdout
-
-
-def test_plan_beside_a_daemon_says_that_the_daemon_applies_it(specs: Path) -> None:
-    daemon = "`reconciler run` (pid 4711, since 2026-11-20 08:00:00)"
-    view = replace(CHANGES, status=replace(CHANGES.status, controller=daemon))
-
-    result = invoke("plan", specs, onto=FakeSession([view]))
-
-    assert f"Applied by {daemon}" in result.stderr
-    assert f"reconciler status {specs}" in result.stderr
-    assert "reconciler apply" not in result.stderr
-
-
-def test_plan_beside_another_apply_says_when_it_can_be_applied(specs: Path) -> None:
-    other = "`reconciler apply` (pid 4711, since 2026-11-20 08:00:00)"
-    view = replace(CHANGES, status=replace(CHANGES.status, controller=other))
-
-    result = invoke("plan", specs, onto=FakeSession([view]))
-
-    assert f"{other} is at work on this fleet; once it has ended:\nApply:  reconciler apply {specs}" in result.stderr
 
 
 def test_plan_json_is_one_object_without_secrets(specs: Path) -> None:
