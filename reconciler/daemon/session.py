@@ -120,7 +120,8 @@ class Session:
         self.fleet.update({name: host.spec.uri for name, host in desired.hosts.items()})
         silent: dict[str, str] = {}
         if self._keeper is not None:
-            self._keeper.follow(desired, in_flight)
+            # No device is even asked that may be another host's by now.
+            self._keeper.follow(self._judge(specs), in_flight)
             silent = self._keeper.silent()
         round_ = self._collector.begin(
             desired, refresh=refresh, resync_after=resync_after, dialled_at=self._dialled_at, silent=silent

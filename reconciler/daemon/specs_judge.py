@@ -4,7 +4,7 @@ the same, by name or content ─┐
 changed by who led before ────┼─▶ recorded, and carried out
 a later commit, by Git ───────┤
 a human says so ──────────────┘
-anything else ────────────────▶ recorded as in doubt: the fleet is only kept running
+anything else ────────────────▶ recorded as in doubt: the fleet is only kept running, within what the others restrain
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from reconciler.ledger.led_specs import LedSpecs, doubt_of, told_of
 from reconciler.ledger.records import SPECS_DOUBTED, LedgerEvent
 from reconciler.ledger.store import FLEET_TARGET, Ledger
 from reconciler.model.desired_state import DesiredState
+from reconciler.planner.restraints import Restraints, decoded, others_now, restrained, restraints_of
 from reconciler.specfiles.generation import content_hash, descends
 from reconciler.specfiles.loader import LoadedSpecs
 
@@ -47,10 +48,18 @@ class SpecsJudge:
         led = self._ledger.led_specs()
         if led is not None and self.is_in_doubt(led, specs):
             return self._doubted(led, specs)
-        now = LedSpecs(specs.generation, self.content_of(specs), self._controller)
+        before = decoded(led.restraints) if led is not None else None
+        restraints = restraints_of(specs, before)
+        now = LedSpecs(specs.generation, self.content_of(specs), self._controller, restraints=restraints.encoded())
         if led != now:
-            self._ledger.note_led_specs(now)
+            self._ledger.note_led_specs(now, self._other_devices(before, restraints))
         return specs
+
+    def _other_devices(self, before: Restraints | None, now: Restraints) -> list[str]:
+        """Hosts whose devices are others than those that were tested, and not for having been tested ahead of this."""
+        tests = self._ledger.view().fence_tests
+        fits = {host for host, test in tests.items() if host in now.hosts and now.hosts[host].devices == test.devices}
+        return [host for host in tests if host not in fits and others_now(before, now, host)]
 
     def is_in_doubt(self, led: LedSpecs, specs: LoadedSpecs) -> bool:
         """Whether nothing says that these are the specs that the fleet was led by, or newer ones."""
@@ -115,4 +124,5 @@ def _with_doubt(specs: LoadedSpecs, led: LedSpecs) -> DesiredState:
         f"these specs ({specs.generation[:20]}) are not known to be newer than those that {led.name} led by"
         f" ({led.generation[:20]})"
     )
-    return replace(specs, doubt=doubt, removal_hold=specs.removal_hold or doubt)
+    careful, told = restrained(specs, decoded(led.restraints))
+    return replace(careful, doubt=doubt, removal_hold=specs.removal_hold or doubt, restrained=told)

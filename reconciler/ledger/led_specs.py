@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from typing import Final
 
 from msgspec import Struct
@@ -12,7 +13,13 @@ from reconciler.errors import PreconditionFailed
 from reconciler.ledger.ledger_file import LedgerFile
 from reconciler.model.next_command import ACCEPT_SPECS
 
-_COLUMNS: Final = "generation, content, controller, doubted, doubted_content, doubted_by"
+_COLUMNS: Final = "generation, content, controller, doubted, doubted_content, doubted_by, restraints"
+
+
+_VOID: Final = (
+    "UPDATE fence_test SET passed = 0, message = 'the specs have had other devices since' WHERE host = ? AND passed = 1"
+)
+"""Kept as a record: older specs that come to lead have the devices of that test."""
 
 
 class LedSpecs(Struct, frozen=True):
@@ -28,6 +35,8 @@ class LedSpecs(Struct, frozen=True):
     """Of who leads, or led since, by specs that are not known to be newer; empty if nobody does."""
     doubted_content: str = ""
     doubted_by: str = ""
+    restraints: str = ""
+    """Of what the fleet was led by, as JSON; empty where they were not recorded."""
 
     @property
     def name(self) -> str:
@@ -64,9 +73,10 @@ class SpecsLedger(LedgerFile):
         with self._reading() as connection:
             return read_led_specs(connection) if connection else None
 
-    def note_led_specs(self, led: LedSpecs) -> None:
-        """Written before anything is done by specs."""
+    def note_led_specs(self, led: LedSpecs, others: Iterable[str] = ()) -> None:
+        """Written before anything is done by specs; what was tested of hosts that have other devices now is void."""
         with self._writing() as connection:
+            connection.executemany(_VOID, [(host,) for host in others])
             _write(connection, led)
 
     def accept_specs(self, generation: str) -> None:
@@ -95,5 +105,5 @@ def read_led_specs(connection: sqlite3.Connection) -> LedSpecs | None:
 
 
 def _write(connection: sqlite3.Connection, led: LedSpecs) -> None:
-    sql = f"REPLACE INTO led_specs (one, {_COLUMNS}) VALUES (1, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own schema
+    sql = f"REPLACE INTO led_specs (one, {_COLUMNS}) VALUES (1, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own schema
     connection.execute(sql, astuple(led))

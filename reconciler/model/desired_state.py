@@ -71,6 +71,8 @@ class DesiredState(Struct, frozen=True):
 
     doubt: str = ""
     """Why these may be older than the specs that the fleet was led by: then they only keep it running. Else empty."""
+    restrained: Mapping[ObjectRef, str] = field(default_factory=dict)
+    """In doubt: what the specs that the fleet was led by hold back of an object, which these here would not."""
 
     @property
     def errors(self) -> tuple[SpecProblem, ...]:

@@ -287,8 +287,10 @@ def _report_held(world: World, draft: Draft) -> None:
 
 
 def _why_unarmed(world: World, host: Host) -> Holdup | None:
+    host_ref = ObjectRef("Host", host.name)
     if not host.spec.fencing:
-        detail = f"{host.name} has no fence device, so only you can say that it is off"
+        doubted = " that is known to be its own now" if host_ref in world.desired.restrained else ""
+        detail = f"{host.name} has no fence device{doubted}, so only you can say that it is off"
         return Holdup("not-armed", detail, "blocked", confirm(host.name))
     doubt = doubt_about_devices(world, host)
     return Holdup("not-armed", doubt, "blocked", NextCommand("fence", "test", host.name)) if doubt else None

@@ -24,6 +24,7 @@ def hold_doubtful(world: World, draft: Draft) -> dict[str, Unmet]:
     """
     if not world.desired.doubt:
         return {}
+    _report_restrained(world, draft)
     kept = _kept(world, draft)
     held = [action for action in draft.actions.values() if action.id not in kept]
     by_target: dict[ObjectRef, list[Action]] = {}
@@ -33,6 +34,12 @@ def hold_doubtful(world: World, draft: Draft) -> dict[str, Unmet]:
     draft.unmet[:] = [each for each in draft.unmet if each.reason != "restart-pending" or each.target not in by_target]
     reasons = {target: _reason(target, actions) for target, actions in by_target.items()}
     return {action.id: reasons[action.target] for action in held}
+
+
+def _report_restrained(world: World, draft: Draft) -> None:
+    for target, why in sorted(world.desired.restrained.items()):
+        detail = f"by the specs that the fleet was led by, {why}; that holds while these here are in doubt"
+        draft.wait(target, "specs-doubted", detail, severity="info", hint=ACCEPT_SPECS)
 
 
 def _reason(target: ObjectRef, actions: list[Action]) -> Unmet:

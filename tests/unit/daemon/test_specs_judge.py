@@ -14,6 +14,9 @@ from reconciler.hypervisor.simulated_clock import FakeClock
 from reconciler.ledger.led_specs import LedSpecs
 from reconciler.ledger.store import Ledger
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.fencing_devices import devices_hash
+from reconciler.model.health import FenceTest
+from reconciler.model.resource import ObjectRef
 from reconciler.specfiles.loader import load
 
 HOST = "apiVersion: reconciler/v1\nkind: Host\nmetadata: {{name: {name}}}\nspec: {{uri: 'test:///default'}}\n"
@@ -154,6 +157,70 @@ def test_a_directory_that_can_not_be_read_is_no_news(machine: Machines, ledger: 
     one.has().leads()
 
     assert ledger.led_specs() == before
+
+
+# -- what the newest restrain ------------------------------------------------------------------------------------------
+
+FENCED = HOST.rstrip()[:-2] + ", state: {state}, fencing: [{{agent: fence_virsh, parameters: {{plug: {plug}}}}}]}}\n"
+
+
+def wired(one: Machine, plug: str, state: str = "active") -> Machine:
+    (one.has().specs / "h1.yaml").write_text(FENCED.format(name="h1", plug=repr(plug), state=state))
+    return one
+
+
+def records_a_test(one: Machine, ledger: Ledger) -> None:
+    host = load(one.specs, fleet="lab").hosts["h1"]
+    ledger.record_fence_test(FenceTest("h1", 1.0, True, devices_hash(host), "passed"))
+
+
+def test_a_test_of_devices_that_a_host_had_before_is_void_for_good(machine: Machines, ledger: Ledger) -> None:
+    one = wired(machine("c1"), "7")
+    one.leads()
+    records_a_test(one, ledger)
+
+    wired(one, "8").leads()
+    wired(one, "7").leads()
+
+    assert not ledger.view().fence_tests["h1"].passed
+
+
+def test_a_test_of_the_devices_that_come_holds_and_so_does_one_of_those_that_stay(
+    machine: Machines, ledger: Ledger
+) -> None:
+    one = wired(machine("c1"), "7")
+    one.leads()
+    records_a_test(wired(one, "8"), ledger)
+
+    one.leads()
+    wired(one, "8", state="cordoned").leads()
+
+    assert ledger.view().fence_tests["h1"].passed
+
+
+def test_the_older_have_the_restraints_of_the_newest_and_no_devices_of_their_own(machine: Machines) -> None:
+    wired(machine("c1"), "8", state="maintenance").leads()
+
+    older = wired(machine("c2"), "7").leads()
+
+    assert (older.hosts["h1"].spec.state, older.hosts["h1"].spec.fencing) == ("maintenance", ())
+    assert set(older.restrained) == {ObjectRef("Host", "h1")}
+
+
+def test_who_looks_sees_them_as_well(machine: Machines) -> None:
+    wired(machine("c1"), "8").leads()
+
+    assert wired(machine("c2"), "7").looks(is_led=False).hosts["h1"].spec.fencing == ()
+
+
+def test_after_a_word_for_the_older_those_restrain_who_has_others(machine: Machines, ledger: Ledger) -> None:
+    one, two = wired(machine("c1"), "8"), wired(machine("c2"), "7", state="cordoned")
+    one.leads()
+    ledger.accept_specs(two.leads().generation)
+
+    assert one.leads().hosts["h1"].spec.fencing == ()
+    assert two.leads().restrained == {}
+    assert one.leads().hosts["h1"].spec.state == "cordoned"
 
 
 # -- Git ---------------------------------------------------------------------------------------------------------------
