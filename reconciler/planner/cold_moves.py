@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from reconciler.model.ledger import LONGEST_BACKOFF, Failure
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.migration_disks import MovingDisks
 from reconciler.planner.ownership import Copy
@@ -13,6 +14,10 @@ _REMEMBERED: Final = 3600.0
 """Seconds for which a live move that took too long says that the next one would."""
 _WITH_STATE: Final = ("tpm", "memory")
 """What of `ObservedDomain.restricted` keeps something in files of its host; libvirt may remove them with the domain."""
+_TRIES: Final = 2
+"""Moves that failed, as no host was reached, after which it is started where it is."""
+_DOUBLINGS: Final = 7
+"""Of the pause between shutdowns for a move that is refused: it ends at 21 hours."""
 _RUN_AGAIN: Final = ("Always", "RerunOnFailure")
 
 
@@ -24,6 +29,21 @@ def is_due(world: World, vm: VirtualMachine, copy: Copy) -> bool:
     if placement.outran_at is None:
         return False
     return abs(world.now - placement.outran_at) < _REMEMBERED if copy.domain.active else not placement.ran
+
+
+def waits_a_moment(failure: Failure | None) -> bool:
+    """Whether what is off waits for the host that it failed to come to, rather than be started and shut down again."""
+    return failure is not None and not failure.permanent and failure.attempts < _TRIES
+
+
+def shut_down_again_in(failure: Failure, now: float) -> float:
+    """Seconds until a guest may be shut down for a move that failed: each time that it was in vain, twice as long.
+
+    As with all that failed, a clock that was set back prolongs nothing.
+    """
+    pause = LONGEST_BACKOFF * (2.0 ** min(failure.attempts - 1, _DOUBLINGS) - 1) if failure.permanent else 0.0
+    left = failure.not_before + pause - now
+    return left if 0 < left <= LONGEST_BACKOFF + pause else 0.0
 
 
 def what_stays(disks: MovingDisks) -> str:

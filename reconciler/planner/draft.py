@@ -19,6 +19,8 @@ class Draft(Struct):
     unmet: list[Unmet] = field(default_factory=list)
     held: dict[str, Unmet] = field(default_factory=dict)
     """Actions that are wanted and must wait, by id."""
+    instead: dict[str, Action] = field(default_factory=dict)
+    """By the id of a move of what is off and to be on: its start where it is, for where the move has to wait."""
     remembered: set[str] = field(default_factory=set)
     """Ids of actions that failed, and because of which the plan is another one: those failures still count."""
 

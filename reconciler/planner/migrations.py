@@ -31,7 +31,6 @@ Manner = Literal["live", "cold", "off"]
 """As it runs; shut down for it; or off already."""
 _COLD: Final = "cold"
 """The part of such an action: that a live one failed does not hold it up."""
-_TRIES_WHILE_OFF: Final = 2
 _WORTH_A_REBOOT: Final[frozenset[Why]] = frozenset({"drain", "placement-rule"})
 
 
@@ -154,16 +153,19 @@ class Mover(Struct, frozen=True):
 
     def _failed_before(self, vm: VirtualMachine, host: str, manner: Manner) -> str:
         """A move there that failed is tried again after a while; until then another host may do."""
-        part = "" if manner == "live" else f":{_COLD}"
-        key = f"migrate-domain:{ObjectRef('VirtualMachine', vm.name)}{part}@{host}"
-        failure = self.world.ledger.failures.get(key)
-        if failure is None or not failure.waits(self.world.now):
-            return ""
-        if manner == "off" and failure.attempts < _TRIES_WHILE_OFF:
+        name = f"migrate-domain:{ObjectRef('VirtualMachine', vm.name)}"
+        key, cold = f"{name}@{host}", f"{name}:{_COLD}@{host}"
+        failures, now = self.world.ledger.failures, self.world.now
+        if cold in failures:
+            self.draft.remembered.add(cold)  # how often it was shut down in vain, live moves in between or not
+        failure = failures.get(key if manner == "live" else cold)
+        if failure is None or (manner == "off" and cold_moves.waits_a_moment(failure)):
             return ""  # it waits a moment for that very host, rather than be started and shut down once more
-        self.draft.remembered.add(key)
-        wait = max(1, math.ceil(failure.waits(self.world.now)))
-        return f"{failure.message} (tried again in {wait} s)"
+        left = cold_moves.shut_down_again_in(failure, now) if manner == "cold" else failure.waits(now)
+        if not left:
+            return ""
+        self.draft.remembered.add(failure.key)
+        return f"{failure.message} (tried again in {max(1, math.ceil(left))} s)"
 
     def _move_live(
         self,

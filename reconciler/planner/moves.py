@@ -9,9 +9,9 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.model.plan import Severity, Why
+from reconciler.model.plan import Action, Severity, Why
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StartDomain
+from reconciler.model.steps import MigrateDomain, StartDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
 from reconciler.planner.balance import report_spent, shifts
@@ -206,8 +206,7 @@ class _Leaving(Struct, frozen=True):
             self._waits(f"{source}: {trouble}")
         elif full := self.berths.full(source):
             if self.mover.can_leave(wish.vm, wish.copy):
-                self._start_no_more()
-                self.later.append((wish, full))
+                self.later.append((wish, full))  # started where it is meanwhile, if it is to be on
             else:
                 self._is_stuck(self.mover.obstacles(wish.vm, wish.copy))
         else:
@@ -220,11 +219,10 @@ class _Leaving(Struct, frozen=True):
         verdict = self.mover.plan_move(
             wish.vm, wish.copy, why=wish.why, detail=detail, after=after, manner=manner, starts=wish.starts
         )
-        if verdict.host is not None:
-            self._start_no_more()
         if verdict.host is None:
             self._is_stuck({host: why for host, why in verdict.rejections if host != wish.copy.host})
         else:
+            self._start_no_more()
             self.berths.take(wish.copy.host)
 
     def _manner(self) -> Manner:
@@ -243,8 +241,12 @@ class _Leaving(Struct, frozen=True):
         return tuple(action for action in self.wish.after if isinstance(actions[action].step, StartDomain))
 
     def _start_no_more(self) -> None:
+        """It is started where it comes to; where it is only if the move then has to wait."""
+        draft = self.mover.draft
+        moves = [each.id for each in draft.actions.values() if each.target == self.wish.target and _is_move(each)]
         for action in self._starts():
-            self.mover.draft.drop(action)
+            draft.instead.update(dict.fromkeys(moves, draft.actions[action]))
+            draft.drop(action)
 
     def _is_stuck(self, obstacles: Mapping[str, str]) -> None:
         wish = self.wish
@@ -318,6 +320,10 @@ class _Leaving(Struct, frozen=True):
             hint=hint,
             per_host=rejections,
         )
+
+
+def _is_move(action: Action) -> bool:
+    return isinstance(action.step, MigrateDomain)
 
 
 def _is_known(world: World, host: str) -> bool:

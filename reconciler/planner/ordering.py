@@ -11,7 +11,8 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import StartDomain, StopDomain, is_followed_up
+from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain, is_followed_up
+from reconciler.planner.cold_moves import waits_a_moment
 from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
 from reconciler.planner.specs_doubt import hold_doubtful
@@ -68,6 +69,17 @@ def hold_back(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> t
 
     Returns the ids of what was taken out; each object of theirs gets its reason.
     """
+    causes = _causes(world, draft, doubted)
+    if _start_instead(world, draft, causes):
+        causes = _causes(world, draft, doubted)
+    for action_id in causes:
+        del draft.actions[action_id]
+    draft.unmet += dict.fromkeys(causes.values())
+    return tuple(sorted(causes))
+
+
+def _causes(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> dict[str, Unmet]:
+    """Of each action that is to be taken out: why."""
     causes: dict[str, Unmet] = {**hold_doubtful(world, draft), **draft.held}
     for action in draft.actions.values():
         if action.id in causes:
@@ -76,14 +88,26 @@ def hold_back(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> t
         reason = _why_not_now(world, action) if violation is None else _unsound(action, violation)
         if reason is not None:
             causes[action.id] = reason
-    if not causes:
-        return ()
     _spread_to_dependants(draft, causes)
     _spread_to_restarts(draft, causes)
-    for action_id in causes:
-        del draft.actions[action_id]
-    draft.unmet += dict.fromkeys(causes.values())
-    return tuple(sorted(causes))
+    return causes
+
+
+def _start_instead(world: World, draft: Draft, causes: Mapping[str, Unmet]) -> bool:
+    """What is off for a move that has to wait is started where it is, unless that is but for a moment."""
+    starts = {
+        start.id: start
+        for move, start in draft.instead.items()
+        if move in causes and not _is_for_a_moment(world, move, causes[move])
+    }
+    draft.actions.update(starts)
+    return bool(starts)
+
+
+def _is_for_a_moment(world: World, move: str, cause: Unmet) -> bool:
+    if cause.reason == "in-progress":
+        return True
+    return cause.reason == "backoff" and waits_a_moment(world.ledger.failures.get(move))
 
 
 def _why_not_now(world: World, action: Action) -> Unmet | None:
@@ -137,10 +161,10 @@ def _spread_to_dependants(draft: Draft, causes: dict[str, Unmet]) -> None:
 
 
 def _spread_to_restarts(draft: Draft, causes: dict[str, Unmet]) -> None:
-    """A guest is not shut down for a restart whose start would have to wait."""
+    """A guest is not shut down for a restart whose start would have to wait, nor for a move that would."""
     for action_id in sorted(causes):
         action = draft.actions[action_id]
-        if isinstance(action.step, StartDomain):
+        if isinstance(action.step, StartDomain | MigrateDomain):
             for before in action.after:
                 if before not in causes and isinstance(draft.actions[before].step, StopDomain):
                     causes[before] = causes[action_id]

@@ -9,6 +9,7 @@ from reconciler.model.live_edit import Plug, Replug
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange, Why
 from reconciler.model.steps import EditLive, StartDomain
+from reconciler.planner import cold_moves
 from reconciler.planner.collisions import report_disk_collision
 from reconciler.planner.guest_liveness import silence_of
 from reconciler.planner.live_changes import plan_live
@@ -62,13 +63,18 @@ class Power(OneCopy, frozen=True):
         return self._what_was_before(ended)
 
     def _should_start(self) -> bool:
-        if self._is_drained():
+        if self._is_drained() and not self._was_to_be_moved():
             return False
         if self.is_to_run():
             return True
         if self.vm.spec.run_strategy == "RerunOnFailure" and self.copy.domain.reason in _FORGOTTEN:
             self._report_unknown_end()
         return False
+
+    def _was_to_be_moved(self) -> bool:
+        """Whether it is off but for its move: if no host takes it after all, it runs on where it is."""
+        is_fine_off = self.vm.spec.placement.on_drain == "shutdown"
+        return not is_fine_off and cold_moves.is_due(self.world, self.vm, self.copy)
 
     def _start_if_it_may(self, config: DomainConfig, after: tuple[str, ...]) -> None:
         why = self._why_it_is_off(config)

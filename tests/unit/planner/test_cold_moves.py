@@ -105,6 +105,55 @@ def test_what_was_shut_down_for_its_move_is_started_where_it_is_if_no_host_takes
     assert [(action.kind, action.host) for action in twice.plan().actions] == [("start-domain", "h1")]
 
 
+def refused(of: Story, attempts: int) -> Story:
+    """Libvirt refused to move it while it was off, to each host that there is."""
+    actions = [of.action("migrate-domain")]
+    found = {
+        action.id.replace("@h2", f"@{name}"): Failure(
+            action.id.replace("@h2", f"@{name}"), attempts, "unsupported", True, NOW + 600, action_inputs(action)
+        )
+        for action in actions
+        for name in ("h2", "h3")
+    }
+    return of.with_ledger(failures=found)
+
+
+def test_what_was_shut_down_for_a_move_that_is_refused_is_started_where_it_is_in_maintenance_or_not() -> None:
+    moment = refused(was_shut_down(fleet()), 1)
+
+    assert [(action.kind, action.host) for action in moment.plan().actions] == [("start-domain", "h1")]
+
+
+def test_what_may_be_shut_down_for_maintenance_is_not_started_there() -> None:
+    moment = refused(was_shut_down(fleet(placement={"onDrain": "shutdown"})), 1)
+
+    assert moment.plan().empty
+
+
+@pytest.mark.parametrize(("attempts", "after", "goes"), [(1, 601, True), (2, 601, False), (2, 1201, True)])
+def test_a_guest_is_shut_down_again_for_a_move_that_is_refused_after_pauses_that_grow(
+    attempts: int, after: float, goes: bool
+) -> None:
+    moment = replace(refused(outran(fleet()), attempts), now=NOW + after)
+
+    assert ("stop-domain" in moment.kinds()) == goes
+    assert moment.plan().held or goes
+
+
+def test_a_move_that_has_to_wait_has_its_vm_started_where_it_is() -> None:
+    moment = was_shut_down(fleet())
+    held = moment.with_ledger(paused=frozenset({"Host/h2", "Host/h3"}))
+
+    assert [(action.kind, action.host) for action in held.plan().actions] == [("start-domain", "h1")]
+
+
+def test_nobody_is_shut_down_for_a_move_that_has_to_wait() -> None:
+    moment = outran(fleet())
+    held = moment.with_ledger(paused=frozenset({"Host/h2", "Host/h3"}))
+
+    assert held.plan().empty
+
+
 @pytest.mark.parametrize(
     ("spec", "shared", "why"),
     [
