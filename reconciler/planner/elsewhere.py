@@ -35,7 +35,7 @@ class Elsewhere(Struct, frozen=True):
     def why_useless(self, vm: VirtualMachine) -> str:
         """Why it would do `vm` no good were its host proven dead, room or not; empty where it would."""
         placement = self.world.ledger.placements[vm.name]
-        if placement.epoch == 1 and not placement.ran:
+        if placement.epoch == 1 and not placement.ran and placement.outran_at is None:
             return "was never started there"
         return "is held" if self.world.is_paused(ObjectRef("VirtualMachine", vm.name)) else ""
 

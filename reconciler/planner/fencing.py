@@ -132,8 +132,20 @@ def _may_run_on(world: World, vm: VirtualMachine, host: str) -> bool:
     if placement is None or host not in possible_homes(placement):
         return False
     if host == placement.host:
-        return not copies
+        return not copies or _has_only_come_there_off(world, vm)
     return all(copy.host == placement.host and not copy.domain.active for copy in copies)
+
+
+def _has_only_come_there_off(world: World, vm: VirtualMachine) -> bool:
+    """Whether a move is on record whose end nobody saw, and all that is in sight is what came to its target, off.
+
+    It may run at its source for all we know; once that is proven dead, it is started at the target.
+    """
+    move = world.ledger.migrations.get(vm.name)
+    return move is not None and all(
+        copy.host == move.target and copy.mark.epoch >= move.epoch and not copy.domain.active
+        for copy in world.copies[vm.name]
+    )
 
 
 def _may_have_come_to(world: World, vm: VirtualMachine, host: str) -> bool:

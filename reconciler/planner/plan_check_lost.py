@@ -59,7 +59,7 @@ def _would_run_elsewhere(subject: Subject, vm: VirtualMachine, lost: str) -> boo
     placement, spec = subject.ledger.placements.get(vm.name), vm.spec
     if placement is None or lost not in (placement.host, placement.came_from):
         return False
-    if placement.epoch == 1 and not placement.ran:
+    if placement.epoch == 1 and not placement.ran and placement.outran_at is None:
         return False
     if not spec.ha.enabled or spec.run_strategy not in ("Always", "RerunOnFailure"):
         return False
