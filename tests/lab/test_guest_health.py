@@ -65,7 +65,7 @@ def test_a_guest_whose_agent_hangs_is_told_of_and_left_alone(fresh_lab: Lab, tmp
         host = fresh_lab.host(homes(fresh_lab, "web-1")[0])
         wait_for(lambda: "state='connected'" in host.virsh("dumpxml", "web-1"), 60, "its agent does not run")
         wait_for(lambda: _status(controller, "web-1")["health"] == "running", 60, "web-1 is not healthy")
-        script = "p=$(pidof qemu-ga); sleep 1; kill -STOP $p; sleep 30; kill -CONT $p"
+        script = "p=$(pidof qemu-ga); sleep 1; kill -STOP $p; sleep 45; kill -CONT $p"
         request = {"execute": "guest-exec", "arguments": {"path": "/bin/sh", "arg": ["-c", script]}}
         host.virsh("qemu-agent-command", "web-1", json.dumps(request))
 
