@@ -20,7 +20,7 @@ from reconciler.model.plan import Plan
 from tests.unit.executor.bench import FakeImages
 from tests.unit.executor.small_fleet import Controller, desired_state, new_fleet, spec, vm
 
-pytestmark = pytest.mark.no_cover  # a tracer makes it twice as long, and adds next to no line
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # a tracer makes it twice as long, and adds next to no line
 
 _LAW: Final = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 _DISKS: Final[dict[str, dict[str, Any]]] = {

@@ -237,6 +237,7 @@ store.fetch(url_image(sys.argv[2], sys.argv[3]), progress, threading.Event())
 """
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_fetching_leaves_a_part_that_the_next_one_finishes(
     tmp_path: Path, run: Run, web: WebServer
 ) -> None:
@@ -254,6 +255,7 @@ def test_a_process_killed_while_fetching_leaves_a_part_that_the_next_one_finishe
     assert web.requests[-1]["range"].startswith("bytes=")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [1, 2, 3, 4])
 def test_a_process_killed_at_any_time_leaves_the_image_whole_or_absent(
     tmp_path: Path, run: Run, web: WebServer, lines: int
