@@ -34,6 +34,23 @@ _COLD: Final = "cold"
 _WORTH_A_REBOOT: Final[frozenset[Why]] = frozenset({"drain", "placement-rule"})
 
 
+class _Trip(Struct, frozen=True):
+    """One move that is to be planned: whose, where to, why, and after which actions."""
+
+    vm: VirtualMachine
+    """As it runs."""
+    copy: Copy
+    disks: MovingDisks
+    host: str
+    why: Why
+    detail: str
+    after: tuple[str, ...]
+
+    @property
+    def target(self) -> ObjectRef:
+        return ObjectRef("VirtualMachine", self.vm.name)
+
+
 class Mover(Struct, frozen=True):
     """Plans moves into `draft`; each takes its room of `rooms`, so that the next one sees what is left.
 
@@ -73,11 +90,11 @@ class Mover(Struct, frozen=True):
         if verdict.host is None:
             return verdict
         self.rooms[verdict.host].take(vm)
+        trip = _Trip(vm, copy, disks, verdict.host, why, detail, tuple(after))
         if manner == "live":
-            self._move_live(vm, copy, disks, verdict.host, why, detail, after)
+            self._move_live(trip)
         else:
-            starts = starts or manner == "cold"
-            self._move_cold(vm, copy, disks, verdict.host, why, detail, after, is_off=manner == "off", starts=starts)
+            self._move_cold(trip, is_off=manner == "off", starts=starts or manner == "cold")
         return verdict
 
     def why_not_cold(self, vm: VirtualMachine, copy: Copy) -> str:
@@ -167,104 +184,69 @@ class Mover(Struct, frozen=True):
         self.draft.remembered.add(failure.key)
         return f"{failure.message} (tried again in {max(1, math.ceil(left))} s)"
 
-    def _move_live(
-        self,
-        vm: VirtualMachine,
-        copy: Copy,
-        disks: MovingDisks,
-        host: str,
-        why: Why,
-        detail: str,
-        after: Iterable[str],
-    ) -> None:
-        copies, made = disks.copies(self.draft, host)
-        step = self._step(vm, copy, disks, host, copies)
-        may_reboot = step.rules.fallback == "cold" and why in _WORTH_A_REBOOT and not cold_moves.why_not(vm, disks)
+    def _move_live(self, trip: _Trip) -> None:
+        copies, made = trip.disks.copies(self.draft, trip.host)
+        step, why_not_cold = self._step(trip, copies), cold_moves.why_not(trip.vm, trip.disks)
+        may_reboot = step.rules.fallback == "cold" and trip.why in _WORTH_A_REBOOT and not why_not_cold
         if step.rules.fallback == "cold" and not may_reboot:
             step = replace(step, rules=replace(step.rules, fallback="abort"))
         if copies:  # what had come of them could not be told from what was left behind
             step = replace(step, rules=replace(step.rules, post_copy=False))
         limit = format_duration(step.rules.deadline)
         told = f"; not there within {limit}, it is shut down and started there" if may_reboot else ""
-        self._act(
-            step,
-            vm,
-            why,
-            f"move from {copy.host}: {detail}{told}",
-            (*after, *made),
-            "reboot" if may_reboot else "migrate",
-        )
+        detail = f"move from {trip.copy.host}: {trip.detail}{told}"
+        self._act(step, trip, detail, (*trip.after, *made), "reboot" if may_reboot else "migrate")
 
-    def _move_cold(
-        self,
-        vm: VirtualMachine,
-        copy: Copy,
-        disks: MovingDisks,
-        host: str,
-        why: Why,
-        detail: str,
-        after: Iterable[str],
-        *,
-        is_off: bool,
-        starts: bool,
-    ) -> None:
+    def _move_cold(self, trip: _Trip, *, is_off: bool, starts: bool) -> None:
         """Where it runs still it is shut down first; the next plan starts it where it has come to."""
-        _, made = disks.copies(self.draft, host)
-        first = (*after, *made)
+        _, made = trip.disks.copies(self.draft, trip.host)
+        first = (*trip.after, *made)
         if not is_off:
+            domain = trip.copy.domain
             stop = self.draft.act(
-                shut_down(self.world, vm, copy.domain),
-                target=ObjectRef("VirtualMachine", vm.name),
-                host=copy.host,
+                shut_down(self.world, trip.vm, domain),
+                target=trip.target,
+                host=trip.copy.host,
                 sign="change",
-                why=why,
-                detail=f"shut down to be started on {host}: it could not be moved in time as it ran",
+                why=trip.why,
+                detail=f"shut down to be started on {trip.host}: it could not be moved in time as it ran",
                 disruption="reboot",
-                changes=(FieldChange("state", copy.domain.state, "shutoff", "reboot"),),
+                changes=(FieldChange("state", domain.state, "shutoff", "reboot"),),
                 after=first,
             )
             first = (*first, stop)
-        step = replace(self._step(vm, copy, disks, host, ()), cold=True, starts=starts)
-        detail = f"move from {copy.host} while it is off: {detail}"
-        self._act(step, vm, why, detail, first, "none" if is_off else "reboot")
+        step = replace(self._step(trip, ()), cold=True, starts=starts)
+        detail = f"move from {trip.copy.host} while it is off: {trip.detail}"
+        self._act(step, trip, detail, first, "none" if is_off else "reboot")
 
-    def _step(
-        self, vm: VirtualMachine, copy: Copy, disks: MovingDisks, host: str, copies: tuple[DiskCopy, ...]
-    ) -> MigrateDomain:
-        spec, placement = self.world.desired.hosts[host], self.world.ledger.placements.get(vm.name)
+    def _step(self, trip: _Trip, copies: tuple[DiskCopy, ...]) -> MigrateDomain:
+        spec, placement = self.world.desired.hosts[trip.host], self.world.ledger.placements.get(trip.vm.name)
+        copy, disks = trip.copy, trip.disks
         live = copy.domain.running_config
         return MigrateDomain(
             domain=copy.domain.name,
             uuid=copy.domain.uuid,
             source=copy.host,
-            target=host,
+            target=trip.host,
             epoch=max(copy.mark.epoch, placement.epoch if placement else 0) + 1,
             peer_uri=peer_uri(spec) or "",
             rules=self.world.policy.migration.rules(live.max_memory + sum(disk.capacity for disk in copies)),
             address=migration_address(spec),
             disks=copies,
-            paths=disks.other_paths(host),
+            paths=disks.other_paths(trip.host),
             trusts_sharing=disks.has_shared,
         )
 
-    def _act(
-        self,
-        step: MigrateDomain,
-        vm: VirtualMachine,
-        why: Why,
-        detail: str,
-        after: Iterable[str],
-        disruption: Disruption,
-    ) -> None:
-        facilities = self.facilities
-        ready = [facilities.network_actions.get((nic.network, step.target)) for nic in vm.spec.networks]
-        ready += [facilities.pool_actions.get((disk.pool, step.target)) for disk in vm.spec.disks]
+    def _act(self, step: MigrateDomain, trip: _Trip, detail: str, after: Iterable[str], disruption: Disruption) -> None:
+        facilities, spec = self.facilities, trip.vm.spec
+        ready = [facilities.network_actions.get((nic.network, step.target)) for nic in spec.networks]
+        ready += [facilities.pool_actions.get((disk.pool, step.target)) for disk in spec.disks]
         self.draft.act(
             step,
-            target=ObjectRef("VirtualMachine", vm.name),
+            target=trip.target,
             host=step.target,
             sign="move",
-            why=why,
+            why=trip.why,
             detail=detail,
             disruption=disruption,
             changes=(FieldChange("host", step.source, step.target, disruption),),
