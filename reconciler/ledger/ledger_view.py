@@ -9,6 +9,7 @@ from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.ledger.tombstones import Tombstones
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
 
@@ -29,6 +30,8 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     failures = [failure_of(row) for row in connection.execute("SELECT * FROM failure")]
     lost = Incidents(connection)
     moves = Moves(connection)
+    tombstones = Tombstones(connection)
+    counted = tombstones.counted()
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
@@ -49,6 +52,8 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         addresses=lost.addresses(),
         migrations=moves.by_vm(),
         left_behind=moves.left_behind(),
+        tombstones=tombstones.all(),
+        counted=counted.seconds if counted is not None else 0.0,
     )
 
 

@@ -10,12 +10,12 @@ from msgspec.structs import astuple
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
-from reconciler.ledger.led_specs import SpecsLedger
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.ledger.tombstones import TombstoneLedger, Tombstones
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
 from reconciler.model.ledger import (
@@ -31,7 +31,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(SpecsLedger):
+class Ledger(TombstoneLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power
@@ -232,6 +232,7 @@ class Ledger(SpecsLedger):
                     f"DELETE FROM {table} WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",  # noqa: S608  # ours
                     (pool, volume, host),
                 )
+            Tombstones(connection).drop(((pool, volume, host),))
 
     def note_in_use(self, host: str, volumes: Iterable[str]) -> None:
         """Remember that a domain which is `host`'s own has these volumes: whoever made them, they are complete."""

@@ -11,6 +11,7 @@ from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.plan import Why
 from reconciler.model.steps import MigrateDomain
+from reconciler.model.tombstone import Tombstone
 
 LONGEST_BACKOFF: Final = 600.0
 """Seconds after which whatever failed is tried again."""
@@ -152,6 +153,10 @@ class LedgerView(Struct, frozen=True):
     """By VM: those that are not known to have come to an end."""
     left_behind: frozenset[DoomedVolume] = frozenset()
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
+    tombstones: tuple[Tombstone, ...] = ()
+    """Volumes that are kept of what was removed or replaced, oldest first."""
+    counted: float = 0.0
+    """Seconds that were counted since this ledger began, see CountedTime."""
     in_flight: frozenset[str] = frozenset()
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()

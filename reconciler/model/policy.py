@@ -32,6 +32,12 @@ def _asks_guests(seconds: float) -> float:
     return seconds
 
 
+def _lasts_a_minute(seconds: float) -> float:
+    if seconds < 60:
+        raise ValueError("write 1m or longer; disks of VMs with deletionPolicy: delete are not kept at all")
+    return seconds
+
+
 def _absolute(value: str) -> str:
     if value.startswith("/"):
         return value
@@ -222,5 +228,8 @@ class Policy(Model):
     """How VMs are moved between hosts while they run."""
     failback: bool = False
     """Whether VMs that were moved away from a host to empty it return to it once it is `active` again."""
+    tombstone_retention: Annotated[Duration, AfterValidator(_lasts_a_minute)] = 7 * 86400.0
+    """How long disks of removed VMs, and replaced ones, are kept before they are deleted; a minute at the least. Until
+    then a VM whose spec is put back has them again."""
     balance: Balance = Balance()
     """Whether VMs are moved only to even out what hosts have promised."""
