@@ -45,7 +45,7 @@ class LibvirtCall:
         self._lock: Final = threading.Lock()
         self._decided: Final = threading.Event()
         """Whether libvirt is asked has been settled, one way or the other."""
-        self._is_asked = self._is_given_up = False
+        self._is_asked = self._is_given_up = self._is_cut = False
         self._over: Final = threading.Event()
         self._error: HostError | None = None
         self._refusal: ReconcilerError | None = None
@@ -77,6 +77,10 @@ class LibvirtCall:
     def error(self) -> HostError | None:
         return self._error
 
+    @property
+    def is_answered(self) -> bool:
+        return self.ended and self._is_asked and not self._is_cut
+
     def _run(self, parameters: dict[str, Any], flags: int) -> None:
         target = f"VirtualMachine/{self._step.domain}"
         session = None
@@ -88,10 +92,12 @@ class LibvirtCall:
             if self._may_ask():
                 domain.migrateToURI3(self._step.peer_uri, parameters, flags)
         except lv.LibvirtError as error:
+            self._is_cut = session is None or not session.is_alive()
             self._error = translate(error, host=self._host, target=target, uri=self._uri)
         except ReconcilerError as error:
             self._refusal = error
         except Exception as error:  # noqa: BLE001  # told to whoever follows; a thread has nobody else to tell
+            self._is_cut = True
             self._error = HostTimeout(f"the call ended: {error}", host=self._host, target=target)
         finally:
             self._over.set()

@@ -70,6 +70,11 @@ class MigrationCall(Protocol):
         """What it answered; None while it lasts, and where it says that the VM has arrived."""
         ...
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether its source has done with it; not so where all that ended is our connection to that."""
+        ...
+
 
 class Hypervisor(Protocol):
     """One host."""

@@ -26,6 +26,10 @@ class SimulatedCall(Struct):
     def error(self) -> HostError | None:
         return self.leaving.error
 
+    @property
+    def is_answered(self) -> bool:
+        return self.ended and not isinstance(self.error, HostTimeout)
+
 
 def begin(world: World, source: HostState, step: MigrateDomain) -> SimulatedCall:
     """Begin; what the target lacks is told by the call, as the source's libvirtd is the one that finds out."""

@@ -77,8 +77,8 @@ class Moves:
     def stayed(self, move: Migration, *, is_target_unseen: bool, outran_at: float | None) -> None:
         """It is at the source still; `outran_at` is when it was given up, if it took too long as it ran.
 
-        Of a target that was not asked, but is proven dead, nobody knows what it has left: the VM's epoch goes beyond
-        that, and its mark follows.
+        Of a target that was not asked nobody knows what it has left: the VM's epoch goes beyond that, and its mark
+        follows.
         """
         if is_target_unseen:
             self._connection.execute(

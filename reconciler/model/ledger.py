@@ -45,6 +45,13 @@ class Placement(Struct, frozen=True):
             return self.epoch
         return self.marked_epoch
 
+    def outdates(self, mark: int, here: int | None) -> bool:
+        """Whether a copy elsewhere with `mark` is surely old; `here` is the mark of the copy here, if it is in sight.
+
+        Between the mark of before and `epoch` there is only what our own moves that failed may have left behind.
+        """
+        return mark < self.reached_by(here) or (mark < self.epoch and mark != self.marked_epoch)
+
 
 class RemovedVm(Struct, frozen=True):
     """Where a VM that was removed had been put last; copies of that epoch or before that come back are old."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.model.ledger import LONGEST_BACKOFF, Failure
+from reconciler.model.ledger import LONGEST_BACKOFF, Failure, Migration
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.migration_disks import MovingDisks
 from reconciler.planner.ownership import Copy
@@ -18,6 +18,9 @@ _TRIES: Final = 2
 """Moves that failed, as no host was reached, after which it is started where it is."""
 _DOUBLINGS: Final = 7
 """Of the pause between shutdowns for a move that is refused: it ends at 21 hours."""
+_LONGEST: Final = 180.0
+"""Seconds after which nobody waits any more for a call that moves a definition, whose answer is lost: TCP gives a
+connection up after two minutes, libvirt one that falls silent after half a minute."""
 _RUN_AGAIN: Final = ("Always", "RerunOnFailure")
 
 
@@ -44,6 +47,14 @@ def shut_down_again_in(failure: Failure, now: float) -> float:
     pause = LONGEST_BACKOFF * (2.0 ** min(failure.attempts - 1, _DOUBLINGS) - 1) if failure.permanent else 0.0
     left = failure.not_before + pause - now
     return left if 0 < left <= LONGEST_BACKOFF + pause else 0.0
+
+
+def is_over(move: Migration, now: float) -> bool:
+    """Whether its source has done with it, for all that can be known of a call that nobody listens to any more.
+
+    libvirt tells of no job of a domain that is off.
+    """
+    return move.step.cold and abs(now - move.since) > _LONGEST
 
 
 def what_stays(disks: MovingDisks) -> str:

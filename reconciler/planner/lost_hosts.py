@@ -80,7 +80,7 @@ def stale_copies(copies: tuple[Copy, ...], placement: Placement, incidents: Mapp
     """
     true = next((copy.mark.epoch for copy in copies if copy.host == placement.host), None)
     reached = placement.reached_by(true)
-    old = tuple(copy for copy in copies if copy.host != placement.host and copy.mark.epoch < reached)
+    old = tuple(copy for copy in copies if copy.host != placement.host and placement.outdates(copy.mark.epoch, true))
     others = [copy for copy in copies if copy not in old]
     in_place = [copy for copy in others if copy.host == placement.host]
     if len(in_place) != len(others):

@@ -9,6 +9,7 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StopDomain
+from reconciler.planner import cold_moves
 from reconciler.planner.draft import Draft
 from reconciler.planner.migrations import follow
 from reconciler.planner.ownership import Copy
@@ -40,6 +41,9 @@ class OnItsWay(Struct, frozen=True):
         ):
             return True
         unsure = [host for host in (self.move.source, self.move.target) if not self._is_certain(host)]
+        if unsure and self._has_not_left() and cold_moves.is_over(self.move, self.world.now):
+            follow(self.draft, self.move, self.move.source)
+            return True
         if unsure and not self._runs_at_target():
             self._hold(unsure[0])
             return True
@@ -115,6 +119,15 @@ class OnItsWay(Struct, frozen=True):
             return False
         return all(domain.uuid != uuid for domain in source.domains.values())
 
+    def _has_not_left(self) -> bool:
+        """Moved while it was off, and still at its source: a definition is all that may be of it at the target.
+
+        Nobody runs that: it is not started by itself, and of a lower epoch than the VM has once that is settled.
+        """
+        found = self._at(self.move.source)
+        is_whole = found is not None and found.domain.persistent and found.mark.epoch < self.move.epoch
+        return self.move.step.cold and is_whole
+
     def _is_read(self, host: str) -> bool:
         return host in self.world.inventory.hosts
 
@@ -130,6 +143,8 @@ class OnItsWay(Struct, frozen=True):
         running = [copy.host for copy in copies if copy.domain.state == "running" and not copy.is_on_its_way]
         lost = unread in self.world.ledger.incidents
         where = f"; it runs on {running[0]}" if running else ""
+        if self._has_not_left():
+            where += f"; it has not left {self.move.source}, and stays there unless it does within 3 minutes"
         self.draft.wait(
             self.target,
             "migration-unsettled" if running else "host-lost" if lost else "host-unread",

@@ -65,12 +65,12 @@ class Subject:
             return False
         newer = self.domain(placement.host, uuid)
         newer_mark = newer.config.mark if newer is not None else None
-        reached = placement.reached_by(newer_mark.epoch if newer_mark is not None else None)
-        if mark.epoch >= reached:
+        newest = newer_mark.epoch if newer_mark is not None else None
+        if not placement.outdates(mark.epoch, newest):
             return False
         if newer is None:
             return host in self.ledger.incidents
-        return newer_mark is not None and newer_mark.epoch >= reached
+        return newest is not None and newest >= placement.reached_by(newest)
 
     def is_ours(self, domain: ObservedDomain) -> bool:
         mark = domain.config.mark

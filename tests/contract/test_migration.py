@@ -44,6 +44,7 @@ def _ended(ground: Ground, call: MigrationCall) -> None:
         return call.ended
 
     wait_for(has_ended, SECONDS, "the migration does not end")
+    assert call.is_answered
 
 
 def _running(ground: Ground, config: DomainConfig) -> None:

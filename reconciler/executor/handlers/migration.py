@@ -15,6 +15,7 @@ from reconciler.executor.preconditions import check_ownership, find_domain
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.ledger import Migration
 from reconciler.model.steps import MigrateDomain
+from reconciler.planner import cold_moves
 
 
 def migrate_domain(step: MigrateDomain, context: ActionContext) -> str:
@@ -105,7 +106,8 @@ def _moved(step: MigrateDomain, why: str) -> PreconditionFailed:
 def _settle(move: Migration, context: ActionContext, watch: Watch, failure: HostError | None) -> str:
     """Have the ledger say where the VM is, once both hosts do; what either can't say stays on record."""
     step = move.step
-    where, is_target_dead = end_of(step, context)
+    is_over = watch.is_answered or cold_moves.is_over(move, context.clock.now())
+    where, is_target_unseen = end_of(step, context, is_over=is_over)
     if where == "arrived":
         went, is_to_run_again = _how_it_went(step, context), _is_to_run_again(step, context)
         context.ledger.note_arrived(move, context.clock.now())
@@ -114,8 +116,8 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
         return went
     if where == "stayed":
         outran_at = context.clock.now() if watch.verdict and step.rules.fallback == "cold" else None
-        context.ledger.note_stayed(move, is_target_unseen=is_target_dead, outran_at=outran_at)
-        if not is_target_dead:
+        context.ledger.note_stayed(move, is_target_unseen=is_target_unseen, outran_at=outran_at)
+        if not is_target_unseen:
             drop_disks(step, context)
         why = watch.verdict or (failure.message if failure else "libvirt's job ended without it")
         is_refused = isinstance(failure, PermanentHostError) and not watch.verdict

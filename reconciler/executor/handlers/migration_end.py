@@ -30,22 +30,23 @@ class _Sight(Struct, frozen=True):
     how: Literal["answered", "dead", "silent"] = "answered"
 
 
-def end_of(step: MigrateDomain, context: ActionContext) -> tuple[Where, bool]:
-    """Where it is, and whether its target is proven dead and was not asked; looks until both sides have tidied up.
+def end_of(step: MigrateDomain, context: ActionContext, *, is_over: bool) -> tuple[Where, bool]:
+    """Where it is, and whether its target was not asked; looks until both sides have tidied up.
 
-    Not where one does not answer: whoever is to recover the VM must not wait for us.
+    Not where one does not answer: whoever is to recover the VM must not wait for us. `is_over`: its source has done
+    with it, whatever has come of it.
     """
     deadline = context.clock.monotonic() + _UNDECIDED_SECONDS
     for delay in growing_delays(0.1, 1.0):
-        where, there, is_heard = _where(step, context)
+        where, there, is_heard = _where(step, context, is_over=is_over)
         if where not in ("undecided", "twice") or not is_heard or context.clock.monotonic() + delay > deadline:
-            return where, there.how == "dead"
+            return where, there.how != "answered"
         if context.clock.wait(context.stop, delay):
             raise HandedBack
     raise AssertionError("the delays never end")
 
 
-def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, _Sight, bool]:
+def _where(step: MigrateDomain, context: ActionContext, *, is_over: bool) -> tuple[Where, _Sight, bool]:
     """Where it is, what is seen at the target, and whether both hosts answer or are proven dead.
 
     The source is asked first: what it does not have any more had arrived by then, and never comes back to it.
@@ -58,11 +59,12 @@ def _where(step: MigrateDomain, context: ActionContext) -> tuple[Where, _Sight, 
     there = _look(step, context, step.target)
     if any(seen.domain is not None and seen.domain.is_broken for seen in (here, there)):
         return "broken", there, True
-    where = "undecided" if is_under_way else _judge(step, context, here, there)
+    where = "undecided" if is_under_way else _judge(step, context, here, there, is_over=is_over)
     # What is in sight says where it is; what is not may be missing on another machine of that name.
     missing = [name for name, seen in ((step.source, here), (step.target, there)) if seen == _Sight(None)]
     if where != "undecided" and there.domain is None and any(_is_another_machine(context, name) for name in missing):
-        where = "undecided"
+        there = _Sight(None, "silent")
+        where = "undecided" if here.domain is None else _judge(step, context, here, there, is_over=is_over)
     return where, there, "silent" not in (here.how, there.how)
 
 
@@ -80,14 +82,15 @@ def _look(step: MigrateDomain, context: ActionContext, name: str) -> _Sight:
         return _Sight(None, "dead" if context.is_dead(name) else "silent")
 
 
-def _judge(step: MigrateDomain, context: ActionContext, here: _Sight, there: _Sight) -> Where:
+def _judge(step: MigrateDomain, context: ActionContext, here: _Sight, there: _Sight, *, is_over: bool) -> Where:
     if here.how == "silent":
         # What runs there has arrived, whatever its source has kept of it: the epoch decides.
         return "arrived" if there.domain is not None and _runs(step, there.domain) else "undecided"
     if there.domain is not None:
         return _beside_a_copy(step, context, here.domain, there.domain)
     if here.domain is not None:
-        return "stayed" if there.how != "silent" and _is_whole(step, here.domain, there) else "undecided"
+        is_certain = there.how != "silent" or (is_over and _never_ran_there(step, here.domain))
+        return "stayed" if is_certain and _is_whole(step, here.domain, there) else "undecided"
     if here.how == "dead":
         return "undecided"
     if there.how == "answered":
@@ -136,6 +139,15 @@ def _is_whole(step: MigrateDomain, here: ObservedDomain, there: _Sight) -> bool:
     if here.active:
         return not here.is_on_its_way
     return not step.disks or (there.how == "answered" and here.reason != "migrated")
+
+
+def _never_ran_there(step: MigrateDomain, here: ObservedDomain) -> bool:
+    """Whether all that may be of it at its target is a definition, which nobody runs, and which never leaves there.
+
+    It is of a lower epoch than the VM has once this is settled, so that it is cleared away when it is seen.
+    """
+    mark = here.config.mark
+    return step.cold and here.persistent and mark is not None and mark.epoch < step.epoch
 
 
 def _nowhere(step: MigrateDomain, context: ActionContext) -> Where:

@@ -45,6 +45,11 @@ class Watch:
         """What libvirt said, where we had asked and it has ended."""
         return self._call.error if self._call is not None else None
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether we had asked, and the source has done with it."""
+        return self._call is not None and self._call.is_answered
+
     def follow(self) -> None:
         """Return once the job has ended or its host is silent; raises HandedBack, which leaves it to go on."""
         for delay in growing_delays(0.1, _LONGEST_PAUSE):

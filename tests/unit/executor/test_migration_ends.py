@@ -257,6 +257,81 @@ def test_a_disk_that_a_guest_is_still_sent_to_stays_though_it_was_thought_to_be_
     assert DISK.volume in local.fleet.people("h2").files(TARGET)
 
 
+COLD: Final = replace(STEP, cold=True)
+
+
+def asked_for_while_it_was_off(bench: Bench, *, ago: float = 0.0) -> None:
+    """It is on record that it moves to h2, and nobody has heard what has come of that."""
+    bench.with_vm().ledger.begin_migration(Migration("web", bench.clock.now() - ago, COLD, "drain"))
+
+
+@pytest.mark.parametrize("came_there", [False, True])
+def test_what_was_off_and_has_not_left_stays_with_an_epoch_beyond_what_may_be_at_its_silent_target(
+    bench: Bench, *, came_there: bool
+) -> None:
+    asked_for_while_it_was_off(bench, ago=200)
+    if came_there:
+        bench.fleet.people("h2").define(config("web", epoch=2))
+    bench.fleet.power_off("h2")
+
+    outcome = followed(bench, COLD)
+
+    placement = bench.ledger.placement("web")
+    assert "it stays on h1" in outcome.message
+    assert placement is not None
+    assert (placement.host, placement.epoch, placement.marked_epoch) == ("h1", 3, 1)
+    assert bench.ledger.migration("web") is None
+
+
+def test_another_machine_under_the_name_of_its_target_does_not_keep_what_was_off_on_its_way(bench: Bench) -> None:
+    asked_for_while_it_was_off(bench, ago=200)
+    bench.ledger.record_machines(Machine("h2", bench.h2.read().facts.uuid, "qemu+tls://h2.example/system"))
+    bench.ledger.record_placement("other", "h2", 1, 0.0)
+    bench.fleet.replace_machine("h2")
+
+    followed(bench, COLD)
+
+    placement = bench.ledger.placement("web")
+    assert placement is not None
+    assert (placement.host, placement.epoch, bench.ledger.migration("web")) == ("h1", 3, None)
+
+
+def test_a_call_whose_answer_is_lost_may_yet_move_what_is_off_to_a_silent_target(bench: Bench) -> None:
+    asked_for_while_it_was_off(bench, ago=20)
+    bench.fleet.power_off("h2")
+
+    outcome = followed(bench, COLD)
+
+    assert "not certain yet" in outcome.message
+    assert bench.ledger.migration("web") is not None
+
+
+def test_what_is_off_and_was_refused_by_its_source_as_the_target_fell_silent_stays_at_once(bench: Bench) -> None:
+    bench.with_vm()
+
+    def cut(call: MutatingCall, phase: Phase) -> None:
+        if (call.method, phase) == ("begin_migration", "before"):
+            bench.fleet.power_off("h2")
+
+    bench.fleet.on_mutation(cut)
+    outcome = bench.run_one(COLD, host="h2")
+
+    placement = bench.ledger.placement("web")
+    assert "it stays on h1" in outcome.message
+    assert placement is not None
+    assert (placement.host, placement.epoch, bench.ledger.migration("web")) == ("h1", 3, None)
+
+
+def test_a_copy_that_is_not_older_than_the_one_on_its_way_does_not_say_that_it_has_not_left(bench: Bench) -> None:
+    asked_for_while_it_was_off(bench, ago=200)
+    bench.fleet.people("h1").edit("web", mark=replace(config("web").mark, epoch=2))  # type: ignore[type-var]
+    bench.fleet.power_off("h2")
+
+    outcome = followed(bench, COLD)
+
+    assert "not certain yet" in outcome.message
+
+
 def test_a_vm_on_its_way_to_a_silent_host_is_not_defined_elsewhere(bench: Bench) -> None:
     bench.with_vm(running=True)
     bench.ledger.begin_migration(Migration("web", 0.0, replace(STEP, target="h3"), "drain"))

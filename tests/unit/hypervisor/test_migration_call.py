@@ -12,6 +12,7 @@ import pytest
 from reconciler.errors import HostTimeout, HostUnreachable, LeadLost
 from reconciler.hypervisor import host_migration
 from reconciler.hypervisor.host_migration import LibvirtCall
+from reconciler.hypervisor.libvirt_binding import LibvirtError
 from reconciler.model.migration import MigrationRules
 from reconciler.model.steps import MigrateDomain
 from tests.lab.waiting import wait_for
@@ -24,6 +25,8 @@ class HangingHost:
         self.goes_on = threading.Event()
         self.asked: list[str] = []
         self.connection = self
+        self.error: LibvirtError | None = None
+        self.is_up = True
 
     def open(self, _uri: str, _on_end: Callable[[Any, Any], None]) -> HangingHost:
         self.goes_on.wait(30)
@@ -34,6 +37,11 @@ class HangingHost:
 
     def migrateToURI3(self, peer: str, _parameters: dict[str, Any], _flags: int) -> None:  # noqa: N802  libvirt's name
         self.asked.append(peer)
+        if self.error is not None:
+            raise self.error
+
+    def is_alive(self) -> bool:
+        return self.is_up
 
     def release(self) -> None:
         """Nothing is held."""
@@ -87,6 +95,20 @@ def test_a_host_that_answers_is_asked_once(host: HangingHost) -> None:
     wait_for(lambda: asked.ended, 30, "the call does not end")
     assert host.asked == ["qemu+tls://h2/system"]
     assert asked.error is None
+
+
+@pytest.mark.parametrize("is_up", [True, False])
+def test_an_error_that_comes_as_the_connection_ends_says_nothing_of_what_its_source_does(
+    host: HangingHost, *, is_up: bool
+) -> None:
+    host.error, host.is_up = LibvirtError("no route to the target"), is_up
+    host.goes_on.set()
+
+    asked = call()
+
+    wait_for(lambda: asked.ended, 30, "the call does not end")
+    assert asked.error is not None
+    assert asked.is_answered == is_up
 
 
 def test_a_host_that_can_not_be_reached_is_not_asked(tmp_path: Path) -> None:

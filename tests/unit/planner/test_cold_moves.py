@@ -206,6 +206,59 @@ def test_a_cold_move_on_record_is_followed_under_its_own_name() -> None:
     assert step_of(on_record).begun
 
 
+def to_a_silent_host(ago: float) -> Story:
+    """It was off, and is on its way to h2, which has not answered since."""
+    moment = was_shut_down(fleet())
+    record = Migration("web", NOW - ago, step_of(moment), "drain")
+    return moment.with_ledger(migrations={"web": record}).lost("h2")
+
+
+def test_what_was_off_and_has_not_left_for_a_silent_host_waits_until_nobody_can_be_at_it_any_more() -> None:
+    waiting = to_a_silent_host(ago=20)
+
+    assert waiting.plan().empty
+    assert "it has not left h1" in waiting.unmet()["host-lost"].detail
+
+
+def test_what_was_off_and_has_not_left_for_a_silent_host_is_settled_after_a_while() -> None:
+    assert [(action.kind, action.host) for action in to_a_silent_host(ago=200).plan().actions] == [
+        ("migrate-domain", "h1")
+    ]
+
+
+@pytest.mark.parametrize("at_source", ["gone", "newer"])
+def test_what_is_not_at_its_source_as_it_was_is_not_taken_to_have_stayed(at_source: str) -> None:
+    moment = to_a_silent_host(ago=200)
+    found = moment.domain()
+    newer = replace(found, config=replace(found.config, mark=replace(found.config.mark, epoch=2)))  # type: ignore[type-var]
+    moment = moment.lost("h1") if at_source == "gone" else moment.with_domain(newer)
+
+    assert not [action for action in moment.plan().actions if action.host == "h1"]
+
+
+def settled_as_stayed(of: Story, on: str = "h1") -> Story:
+    """Its move to h2 was settled without h2, which is back by now and has got its definition."""
+    known = of.ledger.placements["web"]
+    here = of.domain(on=on)
+    there = replace(here, state="shutoff", live=None)
+    there = replace(there, config=replace(there.config, mark=replace(there.config.mark, epoch=2)))  # type: ignore[type-var]
+    return of.with_ledger(placements={"web": replace(known, epoch=3, marked_epoch=1)}).with_domain(there, on="h2")
+
+
+@pytest.mark.parametrize("state", ["off", "running"])
+def test_what_came_to_a_target_that_was_silent_is_cleared_though_the_vm_has_no_new_mark_yet(state: str) -> None:
+    moment = settled_as_stayed(was_shut_down(fleet()) if state == "off" else fleet())
+
+    assert [(action.kind, action.host) for action in moment.plan().actions] == [("undefine-domain", "h2")]
+    assert moment.applied().converged().ledger.placements["web"].epoch >= 3
+
+
+def test_what_came_to_a_target_that_was_silent_is_never_started_while_its_source_is_silent() -> None:
+    moment = settled_as_stayed(was_shut_down(fleet())).losing_sight_of("h1")
+
+    assert moment.plan().empty
+
+
 def test_a_plan_that_moves_the_definition_of_what_runs_is_refused() -> None:
     moment = outran(fleet())
     plan = moment.plan()
