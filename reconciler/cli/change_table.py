@@ -149,7 +149,8 @@ def _for(value: Any, name: str) -> Any:
 def _observed(vm: VirtualMachine, world: DesiredState) -> ObservedDomain:
     """The VM as it runs after it was made from its spec."""
     pools = {name: PoolOnHost(f"/srv/{name}", block=False) for name in world.pools}
-    wanted = desired_domain(_FLEET, vm, world.hosts["h1"], pools)
+    volumes = {disk.name: identity.disk_volume(_FLEET, vm.name, disk.name, disk.format) for disk in vm.spec.disks}
+    wanted = desired_domain(_FLEET, vm, world.hosts["h1"], pools, volumes=volumes)
     config: DomainConfig = marked(wanted, vm, fleet=_FLEET, epoch=1, generation="")
     config = replace(config, machine={"q35": "pc-q35-7.2"}.get(config.machine, config.machine))
     return ObservedDomain(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
+import re
+from typing import Final, Literal, cast
+
+from msgspec import Struct
 
 from reconciler.model.virtual_machine import VirtualMachine
 
 _NAMESPACE: Final = bytes.fromhex("9d0c3f6e6a4e5f0e9a525e1f3f0f7b11")
 _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _LOCAL_UNICAST: Final = "52"
+_DISK: Final = re.compile(r"([^.]+)\.([^.]+)\.(?!\d{8}t\d{6}z\.)([^.]+)\.(?:r([1-9]\d*)\.)?(qcow2|raw)")
+"""Where a disk has its name, a version of an image has its instant."""
 
 
 def _uuid5(name: str) -> str:
@@ -52,9 +57,27 @@ def volume_prefix(fleet: str) -> str:
     return f"{fleet}."
 
 
-def disk_volume(fleet: str, vm: str, disk: str, disk_format: str) -> str:
-    """Volume name of one disk of a VM."""
-    return f"{fleet}.{vm}.{disk}.{disk_format}"
+class DiskVolume(Struct, frozen=True):
+    """What the name of a disk's volume says. `generation` counts how often the disk was restored, from 0."""
+
+    vm: str
+    disk: str
+    generation: int
+    format: Literal["qcow2", "raw"]
+
+
+def disk_volume(fleet: str, vm: str, disk: str, disk_format: str, generation: int = 0) -> str:
+    """Volume name of one disk of a VM; libvirt can't rename volumes, so that a restored one has a name of its own."""
+    restored = f"r{generation}." if generation else ""
+    return f"{fleet}.{vm}.{disk}.{restored}{disk_format}"
+
+
+def parse_disk_volume(fleet: str, volume: str) -> DiskVolume | None:
+    """What `disk_volume` made the name of; None for any other volume."""
+    found = _DISK.fullmatch(volume)
+    if found is None or found[1] != fleet:
+        return None
+    return DiskVolume(found[2], found[3], int(found[4] or 0), cast("Literal['qcow2', 'raw']", found[5]))
 
 
 def base_volume(fleet: str, digest: str, image_format: str) -> str:

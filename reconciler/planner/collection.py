@@ -78,15 +78,17 @@ class _Collection(Struct, frozen=True):
     def plan(self) -> None:
         fleet = re.escape(self.world.fleet)
         base = re.compile(rf"({fleet}\.base-[0-9a-f]{{32}}\.(?:qcow2|raw))(\.complete)?")
-        owned = re.compile(rf"{fleet}\.([^.]+)\.(?:(seed-[0-9a-f]{{16}}\.iso)|[^.]+\.(?:qcow2|raw))")
+        seed = re.compile(rf"{fleet}\.([^.]+)\.seed-[0-9a-f]{{16}}\.iso")
         candidates = []
         for name in sorted(self.volumes):
             if name in self.planned:
                 continue
-            as_base, as_owned = base.fullmatch(name), owned.fullmatch(name)
+            as_base, as_seed = base.fullmatch(name), seed.fullmatch(name)
+            as_disk = identity.parse_disk_volume(self.world.fleet, name)
+            vm = as_seed[1] if as_seed is not None else as_disk.vm if as_disk is not None else None
             if as_base is not None:
                 candidates += [(name, as_base[1])] if self._is_unwanted_base(as_base[1]) else []
-            elif as_owned is not None and self._is_left_over(name, as_owned[1], seed=bool(as_owned[2])):
+            elif vm is not None and self._is_left_over(name, vm, seed=as_seed is not None):
                 candidates.append((name, name))
         if candidates:
             used = self._used()

@@ -116,7 +116,11 @@ class Creation(Struct, frozen=True):
         # It was lost on its way: what came to the target of it may come back with that.
         epoch = epoch if move is None else max(epoch, move.epoch + 1)
         config = desired_domain(
-            self.world.fleet, self.vm, self.world.desired.hosts[host], self.facilities.pools_on(host)
+            self.world.fleet,
+            self.vm,
+            self.world.desired.hosts[host],
+            self.facilities.pools_on(host),
+            volumes=self.world.disk_volumes(self.vm),
         )
         if report_disk_collision(self.world, self.draft, self.vm, config, host):
             return

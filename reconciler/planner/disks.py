@@ -61,7 +61,7 @@ class DiskPlanner(Struct, frozen=True):
             return None
         storage = self.world.storage_host(disk.pool, self.host)
         pool = self.world.observed_pool(disk.pool, self.host)
-        volume = identity.disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
+        volume = self.world.disk_volume(self.vm.name, disk)
         attached = self._is_attached(wanted.path)
         if pool is None or not pool.active:
             if attached:

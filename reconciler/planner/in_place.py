@@ -31,6 +31,7 @@ class InPlace(OneCopy, frozen=True):
             self.vm,
             self.world.desired.hosts[self.copy.host],
             pools,
+            volumes=self.world.disk_volumes(self.vm),
             observed=self.copy.domain.config,
         )
         redefined = self._configure(config)

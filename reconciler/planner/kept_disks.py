@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from reconciler.model.identity import disk_volume
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Unmet
 from reconciler.model.resource import ObjectRef
@@ -26,7 +25,7 @@ class KeptDisks(Struct, frozen=True):
         for disk in self.vm.spec.disks:
             if self.world.is_shared(disk.pool):
                 continue
-            volume = disk_volume(self.world.fleet, self.vm.name, disk.name, disk.format)
+            volume = self.world.disk_volume(self.vm.name, disk)
             for host in self.world.pool_hosts.get(disk.pool, ()):
                 observed = self.world.inventory.hosts[host].pools.get(disk.pool)
                 if observed is None or not observed.volumes or volume not in observed.volumes:

@@ -6,7 +6,6 @@ from typing import Final
 
 from reconciler.model.abilities import CpuQuestion, HostAbilities
 from reconciler.model.fleet_cpu import cpu_at_boot
-from reconciler.model.identity import disk_volume
 from reconciler.model.quantities import approximate_size
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.facilities import Facilities
@@ -99,7 +98,7 @@ def _local_disks(world: World, vm: VirtualMachine, source: str, target: str) -> 
         if world.is_shared(disk.pool):
             continue
         here, there = world.observed_pool(disk.pool, source), world.observed_pool(disk.pool, target)
-        name = disk_volume(world.fleet, vm.name, disk.name, disk.format)
+        name = world.disk_volume(vm.name, disk)
         if there is None or there.volumes is None or here is None or here.volumes is None:
             return f"pool {disk.pool} could not be looked at"
         if name in there.volumes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from reconciler.model.identity import parse_disk_volume
 from reconciler.model.inventory import ObservedDomain
 from reconciler.model.plan import Action
 from reconciler.model.steps import CreateVolume, DeleteVolume, StopDomain, UndefineDomain
@@ -111,8 +112,7 @@ def finished_disks_stay(subject: Subject) -> Iterator[str]:
     for action in subject.plan.actions:
         step = action.step
         if isinstance(step, DeleteVolume) and action.disruption != "data-loss":
-            parts = step.volume.split(".")
-            is_disk = len(parts) == 4 and parts[3] in ("qcow2", "raw")
+            is_disk = parse_disk_volume(subject.fleet, step.volume) is not None
             if is_disk and (step.pool, step.volume) not in unfinished and not _was_left_behind(subject, action, step):
                 yield f"{action.id} would delete the disk {step.volume}, which nobody asked for"
         if isinstance(step, CreateVolume) and step.replace_partial and (step.pool, step.volume) not in unfinished:

@@ -10,6 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, WatchdogConfig
+from reconciler.model.identity import DiskVolume, parse_disk_volume
 from reconciler.model.plan import Disruption, FieldChange
 from reconciler.model.quantities import format_size
 from reconciler.planner.vm_limits import bandwidth_words, io_words
@@ -150,21 +151,22 @@ def _disk_change(name: str, old: DiskConfig | None, new: DiskConfig) -> Iterator
 def _disk_gone(path: str, old: DiskConfig | None, *, is_boot_disk: bool) -> FieldChange:
     """With its boot disk a guest loses its system: what comes up next is another one. Somebody's disk is just gone."""
     name = f"disks[{_disk_name(path)}]"
-    if not _is_of_a_vm(path):
+    if _of_a_vm(path) is None:
         return _change(name, _disk(old, None), "none")
     kept = f"unplugged, kept as {path.rsplit('/', 1)[-1]}"
     return _change(name, _disk(old, None), kept, "rebuild" if is_boot_disk else "reboot")
 
 
-def _is_of_a_vm(path: str) -> bool:
-    """Whether the file is named as a disk of a VM, `fleet.vm.disk.format`."""
-    return path.rsplit("/", 1)[-1].count(".") == 3
+def _of_a_vm(path: str) -> DiskVolume | None:
+    """What the file's name says, where it is named as a disk of a VM of any fleet."""
+    volume = path.rsplit("/", 1)[-1]
+    return parse_disk_volume(volume.partition(".")[0], volume)
 
 
 def _disk_name(path: str) -> str:
     """`root` of `…/fleet.vm.root.qcow2`, else the file's name."""
-    parts = path.rsplit("/", 1)[-1].split(".")
-    return parts[2] if len(parts) == 4 else parts[0] if len(parts) == 1 else path.rsplit("/", 1)[-1]
+    disk = _of_a_vm(path)
+    return path.rsplit("/", 1)[-1] if disk is None else disk.disk
 
 
 def _disk(disk: DiskConfig | None, other: DiskConfig | None) -> str:

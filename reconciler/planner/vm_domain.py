@@ -57,9 +57,9 @@ def seed_name(fleet: str, vm: VirtualMachine) -> str | None:
 
 
 def _disk_configs(
-    fleet: str, vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None
+    vm: VirtualMachine, pools: Mapping[str, PoolOnHost], observed: DomainConfig | None, volumes: Mapping[str, str]
 ) -> Iterable[DiskConfig]:
-    named = [(disk, identity.disk_volume(fleet, vm.name, disk.name, disk.format)) for disk in vm.spec.disks]
+    named = [(disk, volumes[disk.name]) for disk in vm.spec.disks]
     placed = [(disk, pools[disk.pool], pools[disk.pool].path(volume)) for disk, volume in named]
     there = {disk.path: disk.target for disk in observed.disks} if observed else {}
     targets = disk_targets([(path, disk.bus) for disk, _, path in placed], there)
@@ -104,12 +104,14 @@ def desired_domain(
     host: Host,
     pools: Mapping[str, PoolOnHost],
     *,
+    volumes: Mapping[str, str],
     observed: DomainConfig | None = None,
 ) -> DomainConfig:
-    """The domain for `vm` on `host`, without its mark.
+    """The domain for `vm` on `host`, without its mark; `volumes` are those of its disks, by the disk's name.
 
     `observed` is the configuration of the VM's own copy: its UUID, device names of disks that stay, and a seed that is
-    to be left alone, are taken from it. Raises KeyError where a disk's pool is not among `pools`.
+    to be left alone, are taken from it. Raises KeyError where a disk's pool is not among `pools`, or its volume
+    not among `volumes`.
     """
     spec = vm.spec
     return DomainConfig(
@@ -123,7 +125,7 @@ def desired_domain(
         cpu_model=spec.cpu.model,
         memory=spec.memory,
         max_memory=spec.memory_ceiling,
-        disks=tuple(_disk_configs(fleet, vm, pools, observed)),
+        disks=tuple(_disk_configs(vm, pools, observed, volumes)),
         nics=_nic_configs(fleet, vm),
         seed=_seed_config(fleet, vm, pools, observed),
         graphics=spec.graphics,

@@ -15,6 +15,8 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.next_command import NextCommand
 from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
+from reconciler.model.virtual_machine import Disk, VirtualMachine
+from reconciler.planner.disk_volumes import restored_volumes, volume_of
 from reconciler.planner.host_identity import is_stranger
 from reconciler.planner.lost_hosts import dead_hosts
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
@@ -47,9 +49,20 @@ class World(Struct, frozen=True):
     dead: frozenset[str]
     """Hosts of the specs that are proven dead and silent: their VMs may run elsewhere now."""
 
+    restored: Mapping[tuple[str, str], tuple[str, ...]]
+    """By VM and disk: volumes in sight that a restore has made for it, the newest first."""
+
     @property
     def fleet(self) -> str:
         return self.policy.fleet
+
+    def disk_volume(self, vm: str, disk: Disk) -> str:
+        """The volume that the disk of `vm` is, or is to be."""
+        return volume_of(self.fleet, vm, disk, self.copies.get(vm, ()), self.restored)
+
+    def disk_volumes(self, vm: VirtualMachine) -> dict[str, str]:
+        """The volumes of all its disks, by the disk's name."""
+        return {disk.name: self.disk_volume(vm.name, disk) for disk in vm.spec.disks}
 
     def is_paused(self, ref: ObjectRef) -> bool:
         """Whether the object, or the whole fleet, is held."""
@@ -159,6 +172,7 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         unread=tuple(sorted(desired.hosts.keys() - hosts.keys())),
         never_seen=tuple(sorted(_every_host(desired) - ledger.hosts_read - hosts.keys())),
         strangers=frozenset(strangers),
+        restored=restored_volumes(policy.fleet, hosts.values()),
         dead=dead_hosts(ledger, desired.hosts, (*hosts, *strangers)),
     )
 

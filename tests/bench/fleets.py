@@ -145,7 +145,8 @@ def loaded(specs: Path) -> DesiredState:
 def applied(desired: DesiredState, vm: VirtualMachine, host: str, target: str, machine: str) -> DomainConfig:
     """What the product makes of a VM on `host` whose pool is at `target`, as libvirt gives it back."""
     pools: Mapping[str, PoolOnHost] = {POOL: PoolOnHost(target, block=False)}
-    config = desired_domain(FLEET, vm, desired.hosts[host], pools)
+    volumes = {disk.name: identity.disk_volume(FLEET, vm.name, disk.name, disk.format) for disk in vm.spec.disks}
+    config = desired_domain(FLEET, vm, desired.hosts[host], pools, volumes=volumes)
     return replace(marked(config, vm, fleet=FLEET, epoch=1, generation=desired.generation), machine=machine)
 
 

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.identity import disk_volume, parse_disk_volume
 from reconciler.model.plan import Plan
 from reconciler.model.steps import DefineDomain, FenceHost, MigrateDomain, StartDomain
 from reconciler.planner.planner import plan as make_plan
@@ -113,9 +114,8 @@ def test_no_disk_that_was_finished_is_deleted_unless_its_vm_asked_for_it(data: s
         for pool in before.inventory.hosts[name].pools.values():
             kept = after.inventory.hosts[name].pools[pool.name].volumes or {}
             for volume in pool.volumes or {}:
-                fleet, vm, *rest = volume.split(".")
-                is_disk = fleet == FLEET and len(rest) == 2 and rest[1] in ("qcow2", "raw")
-                assert not is_disk or vm in asked or volume in kept, volume
+                disk = parse_disk_volume(FLEET, volume)
+                assert disk is None or disk.vm in asked or volume in kept, volume
 
 
 @given(specs())
@@ -124,9 +124,10 @@ def test_a_domain_defined_as_wanted_shows_no_difference(wanted: DesiredState) ->
     for vm in wanted.vms.values():
         for host in wanted.hosts.values():
             pools = {disk.pool: PoolOnHost(f"/srv/{disk.pool}", block=False) for disk in vm.spec.disks}
-            config = desired_domain(FLEET, vm, host, pools)
+            volumes = {disk.name: disk_volume(FLEET, vm.name, disk.name, disk.format) for disk in vm.spec.disks}
+            config = desired_domain(FLEET, vm, host, pools, volumes=volumes)
             seen = observed(config)
-            again = desired_domain(FLEET, vm, host, pools, observed=seen.config)
+            again = desired_domain(FLEET, vm, host, pools, volumes=volumes, observed=seen.config)
             assert diff(again, seen.config) == ()
             assert seen.live is not None
             assert diff(again, seen.live) == ()

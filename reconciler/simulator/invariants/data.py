@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 from reconciler.hypervisor import simulated_invariants
 from reconciler.hypervisor.simulated_world import DirectoryState, MutatingCall
+from reconciler.model.identity import parse_disk_volume
 from reconciler.simulator.invariants.promise import Promise, Scene
-
-_DISK_PARTS = 4
 
 
 class AcceptedDeletion(Promise):
@@ -38,10 +37,10 @@ class AcceptedDeletion(Promise):
                         yield host.directories.get(folder), name
 
     def after(self, call: MutatingCall) -> Iterator[str]:
-        parts = call.target.split(".")
-        if call.method != "delete_volume" or len(parts) != _DISK_PARTS or call.target not in self._used:
+        disk = parse_disk_volume(self.scene.fleet, call.target)
+        if call.method != "delete_volume" or disk is None or call.target not in self._used:
             return
-        vm = parts[1]
+        vm = disk.vm
         wishes = self.scene.wishes
         if self._is_elsewhere(call):
             return

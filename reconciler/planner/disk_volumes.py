@@ -1,0 +1,46 @@
+"""Which volume a VM's disk has: that of its definition, for a restore gives the disk another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.model.identity import disk_volume, parse_disk_volume
+from reconciler.model.inventory import HostInventory
+from reconciler.model.virtual_machine import Disk
+from reconciler.planner.ownership import Copy
+
+
+def volume_of(
+    fleet: str, vm: str, disk: Disk, copies: tuple[Copy, ...], restored: Mapping[tuple[str, str], tuple[str, ...]]
+) -> str:
+    """The volume of `disk`: of the newest definition in sight, else the newest volume in sight, else the first one."""
+    first = disk_volume(fleet, vm, disk.name, disk.format)
+    prefix = f"{fleet}.{vm}.{disk.name}.r"
+    for copy in copies if len(copies) < 2 else sorted(copies, key=lambda found: -found.mark.epoch):
+        for known in copy.domain.config.disks:
+            name = known.path.rpartition("/")[2]
+            if name == first:
+                return first
+            if name.startswith(prefix) and _is_of(fleet, name, vm, disk):
+                return name
+    found = restored.get((vm, disk.name), ()) if restored else ()
+    return next((name for name in found if name.endswith(f".{disk.format}")), first)
+
+
+def _is_of(fleet: str, volume: str, vm: str, disk: Disk) -> bool:
+    found = parse_disk_volume(fleet, volume)
+    return found is not None and (found.vm, found.disk, found.format) == (vm, disk.name, disk.format)
+
+
+def restored_volumes(fleet: str, hosts: Iterable[HostInventory]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By VM and disk: volumes in sight that a restore has made, the newest first."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for host in hosts:
+        for pool in host.pools.values():
+            for name in pool.volumes or ():
+                if ".r" not in name:
+                    continue
+                disk = parse_disk_volume(fleet, name)
+                if disk is not None and disk.generation:
+                    found.setdefault((disk.vm, disk.disk), {})[name] = disk.generation
+    return {key: tuple(sorted(names, key=lambda name: (-names[name], name))) for key, names in found.items()}
