@@ -10,7 +10,7 @@ from reconciler.errors import ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.host_reader import HostReader
-from reconciler.hypervisor.interface import Progress
+from reconciler.hypervisor.interface import Progress, Sink
 from reconciler.hypervisor.libvirt_errors import NO_STORAGE_POOL, NO_STORAGE_VOL
 from reconciler.hypervisor.pool_xml import render_pool
 from reconciler.hypervisor.volume_xml import parse_volume, render_volume
@@ -135,6 +135,28 @@ class HostStorage:
                 raise
 
         self._connection.stream(work, moved.get, _target(pool, volume))
+
+    def download(self, pool: str, volume: str, sink: Sink, progress: Progress, *, offset: int, length: int) -> int:
+        """What `sink` or `progress` raises ends it."""
+        moved = _Counter()
+
+        def work(connection: lv.Connection) -> int:
+            source = _existing(connection, pool, volume)
+            stream = connection.newStream(0)
+            source.download(stream, offset, length, 0)
+            try:
+                while chunk := stream.recv(CHUNK):
+                    sink.write(chunk)
+                    moved.add(len(chunk))
+                    progress(len(chunk))
+                stream.finish()
+            except BaseException:
+                with suppress(lv.LibvirtError):
+                    stream.abort()
+                raise
+            return moved.get()
+
+        return self._connection.stream(work, moved.get, _target(pool, volume))
 
     def grow(self, pool: str, volume: str, capacity: int) -> None:
         self._connection.call(

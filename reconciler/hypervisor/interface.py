@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from reconciler.errors import HostError
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
+from reconciler.model.backup import BackupDisk, BackupEnd, BackupJob
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
@@ -23,6 +24,12 @@ from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
 
 Progress = Callable[[int], None]
 """Called with bytes done since the last call; may raise to cancel."""
+
+
+class Sink(Protocol):
+    """What is downloaded goes there."""
+
+    def write(self, chunk: bytes, /) -> object: ...
 
 
 class DomainSummary(Struct, frozen=True):
@@ -196,6 +203,15 @@ class Hypervisor(Protocol):
         """Write `length` bytes into the volume from its start, by a libvirt stream."""
         ...
 
+    def download_volume(
+        self, pool: str, volume: str, sink: Sink, progress: Progress, *, offset: int = 0, length: int = 0
+    ) -> int:
+        """Write what is in the volume's file into `sink`, by a libvirt stream; return how many bytes that were.
+
+        From `offset` on, and `length` bytes of it at the most, or all there is for 0.
+        """
+        ...
+
     def grow_volume(self, pool: str, volume: str, capacity: int) -> None: ...
 
     def delete_volume(self, pool: str, volume: str) -> None:
@@ -276,6 +292,52 @@ class Hypervisor(Protocol):
 
     def suspend_domain(self, uuid: str) -> None:
         """Have the guest stand still; one that migrates runs on once it has arrived, or is to stay after all."""
+        ...
+
+    # -- copies of running domains ---------------------------------------------------------------------------------
+    def freeze_filesystems(self, uuid: str) -> int:
+        """Have the guest's agent make its file systems stand still, all of them written out; return how many do.
+
+        HostBusy or HostRefused where there is no agent, or it does not answer: some may stand still all the same.
+        """
+        ...
+
+    def thaw_filesystems(self, uuid: str) -> int:
+        """Have them go on; return how many did. None that stands still is fine; HostBusy where no agent answers."""
+        ...
+
+    def begin_backup(
+        self, uuid: str, disks: Sequence[BackupDisk], *, checkpoint: str = "", incremental: str = ""
+    ) -> None:
+        """Copy these disks of a running domain, all as of this instant, into files that are there already.
+
+        It goes on by itself when the caller is gone. With `incremental` only what has changed since that checkpoint is
+        copied; `checkpoint` makes one as of the same instant. HostRefused for a domain that is off.
+        """
+        ...
+
+    def limit_backup(self, uuid: str, bandwidth: int) -> None:
+        """Have the copy take no more than `bandwidth` bytes a second; one that is over is fine."""
+        ...
+
+    def backup_job(self, uuid: str) -> BackupJob | None:
+        """How far the copy is that the domain's disks are being put into; None where there is none."""
+        ...
+
+    def finished_backup(self, uuid: str) -> BackupEnd | None:
+        """How the last copy went; None where that is not known any more. It does not tell whose it was."""
+        ...
+
+    def abort_backup(self, uuid: str) -> None:
+        """Have the copy given up; where none is made any more it is fine."""
+        ...
+
+    def checkpoints(self, uuid: str) -> tuple[str, ...]:
+        """Names of the domain's checkpoints, sorted."""
+        ...
+
+    def delete_checkpoint(self, uuid: str, name: str) -> None:
+        """Delete a checkpoint; one that is gone already is fine."""
         ...
 
     # -- life ------------------------------------------------------------------------------------------------------

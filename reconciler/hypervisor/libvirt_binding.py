@@ -43,6 +43,10 @@ UNDEFINE_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
 UNDEFINE_KEEP_NVRAM: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
 DOMAIN_XML_MIGRATABLE: Final[int] = libvirt.VIR_DOMAIN_XML_MIGRATABLE
 JOB_STATS_COMPLETED: Final[int] = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED
+JOB_STATS_KEEP: Final[int] = libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+JOB_BACKUP: Final[int] = libvirt.VIR_DOMAIN_JOB_OPERATION_BACKUP
+BACKUP_REUSE_EXTERNAL: Final[int] = libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL
+BLOCK_SPEED_BYTES: Final[int] = libvirt.VIR_DOMAIN_BLOCK_JOB_SPEED_BANDWIDTH_BYTES
 JOB_UNDER_WAY: Final = frozenset({libvirt.VIR_DOMAIN_JOB_BOUNDED, libvirt.VIR_DOMAIN_JOB_UNBOUNDED})
 JOB_ENDED: Final = frozenset({libvirt.VIR_DOMAIN_JOB_COMPLETED})
 JOB_MIGRATIONS: Final = frozenset(
@@ -100,7 +104,12 @@ OnEvent = Callable[[str, str, str], None]
 
 
 def ping_agent(domain: Any, seconds: int) -> None:
-    """Have the agent in the guest answer; raises `LibvirtError` where it does not within `seconds`.
+    """Have the agent in the guest answer; raises `LibvirtError` where it does not within `seconds`."""
+    ask_agent(domain, "guest-ping", seconds)
+
+
+def ask_agent(domain: Any, command: str, seconds: int) -> str:
+    """The agent's answer as JSON; raises `LibvirtError` where there is none within `seconds`.
 
     The one call to an agent with a deadline of its own. Others wait for ever for an agent that hangs, keeping one of
     the few calls that a connection may have in flight; a deadline for all (`agentSetResponseTimeout`) would cut off
@@ -108,7 +117,7 @@ def ping_agent(domain: Any, seconds: int) -> None:
     """
     import libvirt_qemu  # noqa: PLC0415  few specs ask for it
 
-    libvirt_qemu.qemuAgentCommand(domain, '{"execute": "guest-ping"}', seconds, 0)
+    return str(libvirt_qemu.qemuAgentCommand(domain, f'{{"execute": "{command}"}}', seconds, 0))
 
 
 def keep_alive(connection: Connection, seconds: int, count: int) -> None:

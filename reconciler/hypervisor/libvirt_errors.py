@@ -59,6 +59,8 @@ ARGUMENT_UNSUPPORTED: Final = 74
 AGENT_UNRESPONSIVE: Final = 86
 CPU_INCOMPATIBLE: Final = 91
 AGENT_UNSYNCED: Final = 97
+NO_CHECKPOINT: Final = 103
+NO_BACKUP: Final = 104
 # A missing network while a VM starts is a refusal; only the object that was asked for can be *not found*.
 _MISSING: Final = {
     "VirtualMachine": {NO_DOMAIN},

@@ -8,14 +8,16 @@ from typing import BinaryIO, Final
 from reconciler.clock import Clock
 from reconciler.hypervisor.connection import HostConnection, Limits
 from reconciler.hypervisor.host_abilities import HostCpus
+from reconciler.hypervisor.host_backup import HostBackups
 from reconciler.hypervisor.host_domains import HostDomains
 from reconciler.hypervisor.host_migration import HostMigrations
 from reconciler.hypervisor.host_networks import HostNetworks
 from reconciler.hypervisor.host_reader import HostReader
 from reconciler.hypervisor.host_storage import HostStorage
-from reconciler.hypervisor.interface import DomainSummary, HostEvent, MigrationCall, Progress, Pulse
+from reconciler.hypervisor.interface import DomainSummary, HostEvent, MigrationCall, Progress, Pulse, Sink
 from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
+from reconciler.model.backup import BackupDisk, BackupEnd, BackupJob
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
@@ -34,6 +36,7 @@ class LibvirtHost:
         self._networks: Final = HostNetworks(self._connection)
         self._cpus: Final = HostCpus(self._connection)
         self._migrations: Final = HostMigrations(self._connection)
+        self._backups: Final = HostBackups(self._connection)
 
     @property
     def name(self) -> str:
@@ -132,6 +135,11 @@ class LibvirtHost:
     def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
         self._storage.upload(pool, volume, content, length, progress)
 
+    def download_volume(
+        self, pool: str, volume: str, sink: Sink, progress: Progress, *, offset: int = 0, length: int = 0
+    ) -> int:
+        return self._storage.download(pool, volume, sink, progress, offset=offset, length=length)
+
     def grow_volume(self, pool: str, volume: str, capacity: int) -> None:
         self._storage.grow(pool, volume, capacity)
 
@@ -187,6 +195,36 @@ class LibvirtHost:
 
     def suspend_domain(self, uuid: str) -> None:
         self._migrations.suspend(uuid)
+
+    # -- copies of running domains ---------------------------------------------------------------------------------
+    def freeze_filesystems(self, uuid: str) -> int:
+        return self._backups.freeze(uuid)
+
+    def thaw_filesystems(self, uuid: str) -> int:
+        return self._backups.thaw(uuid)
+
+    def begin_backup(
+        self, uuid: str, disks: Sequence[BackupDisk], *, checkpoint: str = "", incremental: str = ""
+    ) -> None:
+        self._backups.begin(uuid, disks, checkpoint, incremental)
+
+    def limit_backup(self, uuid: str, bandwidth: int) -> None:
+        self._backups.limit(uuid, bandwidth)
+
+    def backup_job(self, uuid: str) -> BackupJob | None:
+        return self._backups.job(uuid)
+
+    def finished_backup(self, uuid: str) -> BackupEnd | None:
+        return self._backups.finished(uuid)
+
+    def abort_backup(self, uuid: str) -> None:
+        self._backups.abort(uuid)
+
+    def checkpoints(self, uuid: str) -> tuple[str, ...]:
+        return self._backups.checkpoints(uuid)
+
+    def delete_checkpoint(self, uuid: str, name: str) -> None:
+        self._backups.delete_checkpoint(uuid, name)
 
     # -- life ------------------------------------------------------------------------------------------------------
     def subscribe(self, notify: Callable[[HostEvent], None]) -> None:

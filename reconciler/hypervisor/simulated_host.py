@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, Final
 
 from msgspec.structs import replace
 
-from reconciler.errors import HostTimeout, HostUnreachable, ObjectConflict, ObjectNotFound
+from reconciler.errors import HostTimeout, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import simulated_abilities
 from reconciler.hypervisor import simulated_domains as domains
 from reconciler.hypervisor import simulated_migration as migration
 from reconciler.hypervisor import simulated_storage as storage
-from reconciler.hypervisor.interface import DomainSummary, MigrationCall, Progress, Pulse
-from reconciler.hypervisor.simulated_world import FileState, HostState, MutatingCall, Phase, World
+from reconciler.hypervisor.interface import DomainSummary, MigrationCall, Progress, Pulse, Sink
+from reconciler.hypervisor.simulated_backups import SimulatedBackups
+from reconciler.hypervisor.simulated_world import FileState, MutatingCall
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import (
@@ -32,17 +31,8 @@ from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
 _CHUNK: Final = 1 << 20
 
 
-class SimulatedHost:
+class SimulatedHost(SimulatedBackups):
     """Implements Hypervisor over the state of one host; `deadline` in simulated seconds."""
-
-    def __init__(self, world: World, state: HostState, deadline: float) -> None:
-        self._world = world
-        self._state = state
-        self._deadline = deadline
-
-    @property
-    def name(self) -> str:
-        return self._state.name
 
     @property
     def connected(self) -> bool:
@@ -204,6 +194,7 @@ class SimulatedHost:
             found = storage.find_active(self._state, pool)
             original = storage.source_file(self._state, found, source)
             file = FileState(format, max(capacity, original.capacity), original.allocation, 0o600)
+            storage.put_data(file, storage.data_of(self._state, original))
             return storage.create(self._world, self._state, found, volume, file)
 
     def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
@@ -223,6 +214,20 @@ class SimulatedHost:
         with self._call("upload_volume", volume, may_lose_reply=True):
             storage.refresh(self._state, storage.find_active(self._state, pool))
         self._hook(call, "after")
+
+    def download_volume(
+        self, pool: str, volume: str, sink: Sink, progress: Progress, *, offset: int = 0, length: int = 0
+    ) -> int:
+        with self._call("download_volume", volume):
+            file = storage.source_file(self._state, storage.find_active(self._state, pool), volume)
+            content = storage.content_of(file, offset, length)
+        for at in range(0, len(content), _CHUNK):
+            self._take_time()
+            with self._call("download_volume", volume):
+                chunk = content[at : at + _CHUNK]
+            sink.write(chunk)
+            progress(len(chunk))
+        return len(content)
 
     def grow_volume(self, pool: str, volume: str, capacity: int) -> None:
         with self._mutation("grow_volume", volume):
@@ -309,60 +314,3 @@ class SimulatedHost:
         if found is None:
             raise ObjectNotFound(f"no network with matching name '{name}'", host=self.name, target=f"Network/{name}")
         return found
-
-    @contextmanager
-    def _mutation(self, method: str, target: str) -> Iterator[None]:
-        call = MutatingCall(self.name, method, target)
-        self._hook(call, "before")
-        self._take_time()
-        with self._call(method, target, may_lose_reply=True):
-            yield
-        self._hook(call, "after")
-
-    def _hook(self, call: MutatingCall, phase: Phase) -> None:
-        if phase == "before":
-            self._world.calls.append(call)
-        if self._world.on_mutation is not None:
-            self._world.on_mutation(call, phase)
-
-    @contextmanager
-    def _call(self, method: str, target: str = "", *, may_lose_reply: bool = False) -> Iterator[None]:
-        self._meet_faults(method, target)
-        with self._world.lock:
-            domains.settle(self._world, self._state)
-            migration.settle(self._world)
-            yield
-        if may_lose_reply and method in self._state.faults.lost_replies:
-            self._state.faults.lost_replies.remove(method)
-            raise self._timeout(target)
-
-    def _meet_faults(self, method: str, target: str) -> None:
-        faults = self._state.faults
-        if not (faults.powered and faults.linked):
-            raise self._unreachable()
-        if faults.hung or faults.delay > self._deadline:
-            raise self._timeout(target)
-        if faults.delay:
-            self._pass_time(faults.delay)
-        self._fail_as_told(method)
-
-    def _fail_as_told(self, method: str) -> None:
-        failures = self._state.faults.failures
-        for index, (failing, error) in enumerate(failures):
-            if failing == method:
-                del failures[index]
-                raise error
-
-    def _unreachable(self) -> HostUnreachable:
-        return HostUnreachable("no route to host", host=self.name, hint="look at the host and its network")
-
-    def _timeout(self, target: str) -> HostTimeout:
-        self._pass_time(self._deadline)
-        return HostTimeout(f"no answer within {self._deadline:g} s", host=self.name, target=target)
-
-    def _take_time(self) -> None:
-        if self._state.call_seconds:
-            self._pass_time(self._state.call_seconds)
-
-    def _pass_time(self, seconds: float) -> None:
-        self._world.clock.wait(threading.Event(), seconds)  # really waits where the clock is a real one

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from reconciler.errors import HostError, HostRefused, HostTimeout, ObjectConflict, TransientHostError
+from reconciler.errors import HostBusy, HostError, HostRefused, HostTimeout, ObjectConflict, TransientHostError
 from reconciler.hypervisor.simulated_domains import check_needs, find, stop
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, Leaving, World
 from reconciler.model.domain import DomainConfig
@@ -35,6 +35,9 @@ def begin(world: World, source: HostState, step: MigrateDomain) -> SimulatedCall
     """Begin; what the target lacks is told by the call, as the source's libvirtd is the one that finds out."""
     entry = find(source, step.uuid)
     name = entry.config.name
+    if entry.backup is not None:
+        text = "cannot acquire state change lock: a backup is running"
+        raise HostBusy(text, host=source.name, target=_target(name))
     if step.uuid in world.leaving:
         raise HostRefused("another migration job is already running", host=source.name, target=_target(name))
     if step.cold:

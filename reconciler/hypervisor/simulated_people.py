@@ -55,6 +55,23 @@ class People:
         with self._world.lock:
             self.entry(name).unowned += text
 
+    def write(self, name: str, device: str, data: bytes) -> None:
+        """Have the guest of a running domain fill a disk of its; raises KeyError where it has none."""
+        with self._world.lock:
+            storage.put_data(self._disk(name, device), data)
+
+    def data(self, name: str, device: str) -> bytes:
+        """What the guest finds on that disk."""
+        with self._world.lock:
+            return storage.data_of(self._state, self._disk(name, device))
+
+    def _disk(self, name: str, device: str) -> FileState:
+        path = next((disk.path for disk in self.entry(name).config.disks if disk.target == device), "")
+        file = self._state.file(path)
+        if file is None:
+            raise KeyError(device)
+        return file
+
     def start(self, name: str) -> None:
         with self._world.lock:
             domains.start(self._world, self._state, self.entry(name).config.uuid)

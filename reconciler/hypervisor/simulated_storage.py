@@ -10,6 +10,9 @@ from reconciler.model.inventory import ObservedPool, ObservedVolume
 from reconciler.model.steps import PoolConfig
 
 _QCOW2_MAGIC: Final = b"QFI\xfb"
+_QCOW2_HEADER: Final = 32
+_KEPT: Final = 1 << 16
+"""Bytes of an uploaded file that are remembered."""
 _QCOW2_EMPTY: Final = 196_616
 """Bytes that an empty qcow2 takes."""
 
@@ -123,10 +126,35 @@ def source_file(host: HostState, pool: PoolState, volume: str) -> FileState:
 def write(host: HostState, pool: PoolState, file: FileState, chunk: bytes) -> None:
     """Append an uploaded chunk."""
     _check_space(host, pool, max(0, file.written + len(chunk) - file.allocation))
-    file.header = (file.header + chunk)[:512]
+    file.header = (file.header + chunk)[:_KEPT]
     file.written += len(chunk)
     file.allocation = max(file.allocation, file.written)
     file.capacity = max(file.capacity, file.written) if file.format == "raw" else file.capacity
+
+
+def data_of(host: HostState, file: FileState) -> bytes:
+    """What a guest finds on a disk: of one that nobody has written to, what it stands on."""
+    if not file.header and file.backing_path is not None:
+        backing = host.file(file.backing_path)
+        return data_of(host, backing) if backing is not None else b""
+    return file.header[_QCOW2_HEADER:] if file.header.startswith(_QCOW2_MAGIC) else file.header
+
+
+def put_data(file: FileState, data: bytes) -> None:
+    """Have a guest find `data` on that disk."""
+    head = b""
+    if file.format == "qcow2":
+        head = _QCOW2_MAGIC + (3).to_bytes(4, "big") + bytes(16) + file.capacity.to_bytes(8, "big")
+    file.header = head + data
+    file.written = max(file.written, len(file.header))
+    file.allocation = max(file.allocation, file.written)
+
+
+def content_of(file: FileState, offset: int, length: int) -> bytes:
+    """The bytes of the file; of a large one all but its beginning is zeros."""
+    end = min(file.written, offset + length) if length else file.written
+    kept = file.header[offset:end]
+    return kept + bytes(max(0, end - offset - len(kept)))
 
 
 def grow(world: World, host: HostState, pool: PoolState, volume: str, capacity: int) -> None:

@@ -14,6 +14,7 @@ from reconciler.clock import Clock
 from reconciler.errors import HostError, ReconcilerError
 from reconciler.hypervisor.interface import HostEvent
 from reconciler.model.abilities import GuestCpu
+from reconciler.model.backup import BackupEnd
 from reconciler.model.domain import ACTIVE_STATES, DiskConfig, DomainConfig, DomainState
 from reconciler.model.inventory import HostFacts, HostInventory, ObservedDomain, ObservedNetwork, ObservedVolume
 from reconciler.model.migration import MigrationJob
@@ -49,7 +50,7 @@ class FileState(Struct):
     mode: int
     backing_path: str | None = None
     header: bytes = b""
-    """First bytes that were uploaded: what probing sees."""
+    """First bytes that were uploaded, all of a small file: what probing sees, and in an image the guest's data."""
     written: int = 0
 
 
@@ -76,6 +77,19 @@ class PoolState(Struct):
     seen: dict[str, ObservedVolume] = field(default_factory=dict)
 
 
+class BackupState(Struct):
+    """A copy of a running domain's disks under way; bytes, and monotonic seconds."""
+
+    content: dict[str, bytes]
+    """By path of the file: what it holds once all is copied."""
+    total: int
+    at: float
+    """When it was last brought up to date."""
+    rate: float
+    was_frozen: bool
+    done: float = 0.0
+
+
 class DomainEntry(Struct):
     """A domain of one host."""
 
@@ -97,6 +111,12 @@ class DomainEntry(Struct):
     """What the running guest has."""
     is_incoming: bool = False
     """It waits for a guest that runs elsewhere and has none of its disks open: that has yet to come, or was here."""
+    frozen: bool = False
+    """Its guest's file systems stand still."""
+    backup: BackupState | None = None
+    backup_end: BackupEnd | None = None
+    """How the last one went."""
+    checkpoints: set[str] = field(default_factory=set)
 
     @property
     def active(self) -> bool:
@@ -212,6 +232,8 @@ class World:
         """How long a guest stands still at the end of its migration."""
         self.migration_rate = float(1 << 30)
         """Bytes that one migration sends in a second."""
+        self.backup_rate = float(1 << 30)
+        """Bytes that one copy of a running domain's disks writes in a second."""
         self.stalled: set[str] = set()
         """Names of VMs of which no byte is sent."""
         self.restless: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
+from reconciler.ledger.captures import Captures
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
@@ -32,6 +33,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     moves = Moves(connection)
     tombstones = Tombstones(connection)
     counted = tombstones.counted()
+    captures = Captures(connection)
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
@@ -54,6 +56,9 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         left_behind=moves.left_behind(),
         tombstones=tombstones.all(),
         counted=counted.seconds if counted is not None else 0.0,
+        versions=captures.versions(),
+        captures=captures.under_way(),
+        capture_requests=captures.requests(),
     )
 
 

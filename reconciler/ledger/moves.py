@@ -35,6 +35,11 @@ class Moves:
                 f"VirtualMachine/{move.vm} is on its way from {known.source} to {known.target} already",
                 hint="plan again",
             )
+        held = self._connection.execute("SELECT image FROM capture WHERE vm = ?", (move.vm,)).fetchone()
+        if held is not None:
+            raise PreconditionFailed(
+                f"VirtualMachine/{move.vm} is being captured for Image/{held[0]}", hint="plan again once that is done"
+            )
         self._connection.execute(
             "INSERT INTO migration (vm, since, step, why) VALUES (?, ?, ?, ?)",
             (move.vm, move.since, msgspec.json.encode(move.step).decode(), move.why),

@@ -15,6 +15,7 @@ _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _LOCAL_UNICAST: Final = "52"
 _DISK: Final = re.compile(r"([^.]+)\.([^.]+)\.(?!\d{8}t\d{6}z\.)([^.]+)\.(?:r([1-9]\d*)\.)?(qcow2|raw)")
 """Where a disk has its name, a version of an image has its instant."""
+_STAMP: Final = re.compile(r"\d{8}t\d{6}z")
 
 
 def _uuid5(name: str) -> str:
@@ -93,3 +94,28 @@ def base_marker(base: str) -> str:
 def seed_volume(fleet: str, vm: str, content_hash: str) -> str:
     """Volume name of a VM's NoCloud seed; a changed seed is another volume."""
     return f"{fleet}.{vm}.seed-{content_hash[:16]}.iso"
+
+
+def version_disk_volume(fleet: str, image: str, stamp: str, disk: str) -> str:
+    """Volume name of one disk of a version of a captured image."""
+    return f"{fleet}.{image}.{stamp}.{disk}.qcow2"
+
+
+def version_manifest(fleet: str, image: str, stamp: str) -> str:
+    """Volume whose existence says that the version is complete; it is written last and deleted first."""
+    return f"{fleet}.{image}.{stamp}.version.json"
+
+
+def version_volume_stamp(fleet: str, volume: str) -> tuple[str, str] | None:
+    """Image and stamp that a volume is part of, going by its name; None for any other volume."""
+    parts = volume.split(".")
+    if len(parts) != len(("fleet", "image", "stamp", "disk", "format")) or parts[0] != fleet:
+        return None
+    _, image, stamp, disk, kind = parts
+    is_ours = _STAMP.fullmatch(stamp) is not None and (kind == "qcow2" or (disk, kind) == ("version", "json"))
+    return (image, stamp) if is_ours else None
+
+
+def is_version_manifest(volume: str) -> bool:
+    """Whether the volume is a manifest, going by its name; no file of a disk ends so."""
+    return volume.endswith(".version.json")

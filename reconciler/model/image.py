@@ -1,4 +1,4 @@
-"""Image: what root disks are made from."""
+"""Image: what root disks are made from, fetched or captured from a VM."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
-from reconciler.model.resource import Line, Model, Resource
+from reconciler.model.quantities import Size
+from reconciler.model.resource import Items, Line, Model, Name, Resource
 
+_OTHER_SOURCES: Final = 2
+_OF_CAPTURES: Final = frozenset({"pool", "quiesce", "bandwidth", "compression"})
 _CHECKSUM: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 
 
@@ -28,6 +31,7 @@ def _checked_url(value: str) -> str:
     return value
 
 
+Quiesce = Literal["prefer", "require", "never"]
 Checksum = Annotated[str, AfterValidator(_checked_checksum)]
 ImageUrl = Annotated[Line, AfterValidator(_checked_url)]
 
@@ -39,11 +43,19 @@ class ImageSource(Model):
     """Downloaded once by the controller; needs a checksum."""
     path: Line | None = None
     """A file on the controller, relative to the spec file."""
+    vm: Name | None = None
+    """Captured from this VM, a version each time."""
+    disks: Items[Name] = ()
+    """Which of its disks; all of them when empty."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> ImageSource:
-        if (self.url is None) == (self.path is None):
-            raise ValueError("name exactly one of url and path")
+        if [self.url, self.path, self.vm].count(None) != _OTHER_SOURCES:
+            raise ValueError("name exactly one of url, path and vm")
+        if self.disks and self.vm is None:
+            raise ValueError("disks are those of the VM that vm names; an image of a url or path has none")
+        if len(set(self.disks)) != len(self.disks):
+            raise ValueError("a disk is named twice; name each once")
         return self
 
 
@@ -54,14 +66,45 @@ class ImageSpec(Model):
     """Where the image comes from."""
     checksum: Checksum | None = None
     """Digest of the file as fetched; required for `url`."""
-    format: Literal["qcow2", "raw"]
-    """Format of the file; declared, never guessed."""
+    format: Literal["qcow2", "raw"] = "qcow2"
+    """Format of the file; declared, never guessed. What is captured from a VM is qcow2."""
+    pool: Name | None = None
+    """Where the versions of a captured image are kept: a pool of files, of any host."""
+    quiesce: Quiesce = "prefer"
+    """Whether the guest's agent has its file systems stand still for the moment of the capture: `require` captures
+    nothing where it does not, `prefer` goes on without and records it, `never` does not ask."""
+    bandwidth: Size | None = None
+    """Bytes that a capture may copy in a second, such as `100MiB`; as many as there is room for when absent."""
+    compression: Literal["none", "zstd"] = "none"
+    """Whether versions are stored compressed, once the guest is let go; that takes the controller's CPU."""
 
     @model_validator(mode="after")
     def _checksum_for_url(self) -> ImageSpec:
         if self.source.url is not None and self.checksum is None:
             raise ValueError("a url needs a checksum: sha256:…, so that what is fetched is what was meant")
         return self
+
+    @model_validator(mode="after")
+    def _of_a_vm_or_a_file(self) -> ImageSpec:
+        if self.source.vm is None:
+            if "format" not in self.model_fields_set:
+                raise ValueError("format is missing: write qcow2 or raw, whichever the file is")
+            given = sorted(self.model_fields_set & _OF_CAPTURES)
+            if given:
+                raise ValueError(f"{given[0]} is for images that are captured from a VM (source.vm)")
+            return self
+        if self.pool is None:
+            raise ValueError("an image that is captured from a VM needs a pool for its versions")
+        if self.checksum is not None:
+            raise ValueError("the checksum of what is captured is recorded with each version; leave it out")
+        if self.format != "qcow2":
+            raise ValueError("what is captured from a VM is stored as qcow2; leave format out")
+        return self
+
+    @property
+    def is_captured(self) -> bool:
+        """Whether it has versions, rather than one file."""
+        return self.source.vm is not None
 
 
 class Image(Resource):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct, field
 
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.plan import Why
-from reconciler.model.steps import MigrateDomain
+from reconciler.model.steps import CaptureImage, MigrateDomain
 from reconciler.model.tombstone import Tombstone
+from reconciler.model.version import Consistency, ImageVersion
 
 LONGEST_BACKOFF: Final = 600.0
 """Seconds after which whatever failed is tried again."""
@@ -133,6 +134,44 @@ class Migration(Struct, frozen=True):
         return self.step.epoch
 
 
+CapturePhase = Literal["begun", "frozen", "copying", "sealing"]
+"""Its volumes are being made; its guest may stand still; its disks are being copied; what was copied is read over."""
+
+
+class Capture(Struct, frozen=True):
+    """A version that is being made. Wall times in seconds.
+
+    Written before anything is made, and removed once the version is on record or nothing is left of it: what is on
+    record is never begun a second time.
+    """
+
+    image: str
+    since: float
+    step: CaptureImage
+    why: Why
+    phase: CapturePhase = "begun"
+    taken_at: float | None = None
+    """When the guest stood still; None before."""
+    consistency: Consistency | None = None
+    done: int = 0
+    """Bytes, of what is copied or read over now."""
+    total: int = 0
+    cancelled: bool = False
+    """People want it no more."""
+
+    @property
+    def vm(self) -> str:
+        return self.step.domain
+
+    @property
+    def host(self) -> str:
+        return self.step.host
+
+    @property
+    def stamp(self) -> str:
+        return self.step.stamp
+
+
 class DoomedVolume(Struct, frozen=True):
     """A volume of a removed VM whose deletion was accepted and may not have happened yet."""
 
@@ -158,6 +197,12 @@ class LedgerView(Struct, frozen=True):
     """To be deleted unless the VM is in the specs again, or anything refers to the volume."""
     migrations: Mapping[str, Migration] = field(default_factory=dict)
     """By VM: those that are not known to have come to an end."""
+    versions: Mapping[str, tuple[ImageVersion, ...]] = field(default_factory=dict)
+    """By image, oldest first: those that are complete."""
+    captures: Mapping[str, Capture] = field(default_factory=dict)
+    """By image: versions that are being made, or of which something may be left."""
+    capture_requests: Mapping[str, float] = field(default_factory=dict)
+    """By image: since when people have asked for a version. Wall time in seconds."""
     left_behind: frozenset[DoomedVolume] = frozenset()
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     tombstones: tuple[Tombstone, ...] = ()

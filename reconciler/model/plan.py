@@ -34,6 +34,8 @@ Why = Literal[
     "drain",  # its host is to be emptied
     "balance",  # its host has too much to do
     "failback",  # the host that it was moved away from takes VMs again
+    "first-version",  # the image has no version yet
+    "requested",  # people asked for it by command
 ]
 Sign = Literal["create", "change", "destroy", "move"]
 
