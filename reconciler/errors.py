@@ -18,6 +18,7 @@
     │   └── PermanentHostError  will fail again until somebody changes something
     │       ├── ObjectNotFound
     │       ├── ObjectConflict  the name or UUID is taken by something that is not ours
+    │       ├── DisguisedVolume a guest wrote the header of another format into it
     │       ├── NoSpace
     │       └── HostRefused     libvirt or QEMU said no
     ├── FencingError            a host could not be proven dead
@@ -136,6 +137,10 @@ class ObjectNotFound(PermanentHostError):
 
 class ObjectConflict(PermanentHostError):
     """The name or UUID is taken by an object that is not ours."""
+
+
+class DisguisedVolume(PermanentHostError):
+    """What was written into the volume passes for another format than it was made in."""
 
 
 class NoSpace(PermanentHostError):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO, Final, TypeVar
 
-from reconciler.errors import ObjectConflict, ObjectNotFound
+from reconciler.errors import DisguisedVolume, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.host_reader import HostReader
@@ -95,7 +95,9 @@ class HostStorage:
 
         return self._connection.call(work, _target(pool, volume), pace="brief")
 
-    def clone(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
+    def clone(
+        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+    ) -> ObservedVolume:
         xml = render_volume(volume, format=format, capacity=capacity)
 
         def work(connection: lv.Connection) -> ObservedVolume:
@@ -105,6 +107,7 @@ class HostStorage:
                 raise ObjectNotFound(
                     "there is no such volume to copy from", host=self._connection.name, target=_target(pool, source)
                 )
+            self._check_format(original, source_format, _target(pool, source))
             copy = place.createXMLFrom(xml, original, 0)
             # libvirt makes the copy as large as its source, whatever the XML asks for.
             if parse_volume(copy.XMLDesc(0)).capacity < capacity:
@@ -158,12 +161,19 @@ class HostStorage:
 
         return self._connection.stream(work, moved.get, _target(pool, volume))
 
-    def grow(self, pool: str, volume: str, capacity: int) -> None:
-        self._connection.call(
-            lambda connection: _existing(connection, pool, volume).resize(capacity, 0),
-            _target(pool, volume),
-            pace="slow",
-        )
+    def grow(self, pool: str, volume: str, capacity: int, *, format: str) -> None:
+        def work(connection: lv.Connection) -> None:
+            found = _existing(connection, pool, volume)
+            self._check_format(found, format, _target(pool, volume))
+            found.resize(capacity, 0)
+
+        self._connection.call(work, _target(pool, volume), pace="slow")
+
+    def _check_format(self, volume: Any, declared: str, target: str) -> None:
+        """Asking for its XML has libvirt probe the file; what it finds, host paths too, it lets qemu-img open."""
+        found = parse_volume(volume.XMLDesc(0)).format
+        if found != declared:
+            raise disguised(found, declared, host=self._connection.name, target=target)
 
     def delete(self, pool: str, volume: str) -> None:
         def work(connection: lv.Connection) -> None:
@@ -173,6 +183,16 @@ class HostStorage:
                 _unless_done(lambda: found.delete(0), lambda: _lookup_volume(place, volume) is None)
 
         self._connection.call(work, _target(pool, volume), pace="slow")
+
+
+def disguised(found: str, declared: str, *, host: str, target: str) -> DisguisedVolume:
+    """That the content of a volume passes for `found`, and was made as `declared`."""
+    return DisguisedVolume(
+        f"it was made as {declared}, and its content passes for {found}: libvirt would do what that says",
+        host=host,
+        target=target,
+        hint="look into the guest: something wrote the header of a disk image to the start of its disk",
+    )
 
 
 class _Counter:

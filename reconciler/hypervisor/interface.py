@@ -195,8 +195,14 @@ class Hypervisor(Protocol):
         """Create an empty volume or an overlay on `backing`; capacity in bytes."""
         ...
 
-    def clone_volume(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
-        """Create a volume as a full copy of volume `source` of the same pool, at least `capacity` bytes."""
+    def clone_volume(
+        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+    ) -> ObservedVolume:
+        """Create a volume as a full copy of volume `source` of the same pool, at least `capacity` bytes.
+
+        Libvirt reads the source in the format that it finds in it, which a guest may have written there:
+        DisguisedVolume where that is not `source_format`.
+        """
         ...
 
     def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
@@ -212,7 +218,9 @@ class Hypervisor(Protocol):
         """
         ...
 
-    def grow_volume(self, pool: str, volume: str, capacity: int) -> None: ...
+    def grow_volume(self, pool: str, volume: str, capacity: int, *, format: str) -> None:
+        """Grow a volume that nobody has open; DisguisedVolume, as above, where it does not pass for `format`."""
+        ...
 
     def delete_volume(self, pool: str, volume: str) -> None:
         """Delete a volume; one that is gone already is fine."""

@@ -129,8 +129,12 @@ class LibvirtHost:
     ) -> ObservedVolume:
         return self._storage.create(pool, volume, format=format, capacity=capacity, backing=backing, mode=mode)
 
-    def clone_volume(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
-        return self._storage.clone(pool, volume, format=format, capacity=capacity, source=source)
+    def clone_volume(
+        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+    ) -> ObservedVolume:
+        return self._storage.clone(
+            pool, volume, format=format, capacity=capacity, source=source, source_format=source_format
+        )
 
     def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:
         self._storage.upload(pool, volume, content, length, progress)
@@ -140,8 +144,8 @@ class LibvirtHost:
     ) -> int:
         return self._storage.download(pool, volume, sink, progress, offset=offset, length=length)
 
-    def grow_volume(self, pool: str, volume: str, capacity: int) -> None:
-        self._storage.grow(pool, volume, capacity)
+    def grow_volume(self, pool: str, volume: str, capacity: int, *, format: str) -> None:
+        self._storage.grow(pool, volume, capacity, format=format)
 
     def delete_volume(self, pool: str, volume: str) -> None:
         self._storage.delete(pool, volume)

@@ -189,10 +189,13 @@ class SimulatedHost(SimulatedBackups):
             file = FileState(format, capacity, 0, mode, backing.path if backing else None)
             return storage.create(self._world, self._state, found, volume, file)
 
-    def clone_volume(self, pool: str, volume: str, *, format: str, capacity: int, source: str) -> ObservedVolume:
+    def clone_volume(
+        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+    ) -> ObservedVolume:
         with self._mutation("clone_volume", volume):
             found = storage.find_active(self._state, pool)
             original = storage.source_file(self._state, found, source)
+            storage.check_format(self._state, found, source, source_format)
             file = FileState(format, max(capacity, original.capacity), original.allocation, 0o600)
             storage.put_data(file, storage.data_of(self._state, original))
             return storage.create(self._world, self._state, found, volume, file)
@@ -229,9 +232,11 @@ class SimulatedHost(SimulatedBackups):
             progress(len(chunk))
         return len(content)
 
-    def grow_volume(self, pool: str, volume: str, capacity: int) -> None:
+    def grow_volume(self, pool: str, volume: str, capacity: int, *, format: str) -> None:
         with self._mutation("grow_volume", volume):
-            storage.grow(self._world, self._state, storage.find_active(self._state, pool), volume, capacity)
+            found = storage.find_active(self._state, pool)
+            storage.check_format(self._state, found, volume, format)
+            storage.grow(self._world, self._state, found, volume, capacity)
 
     def delete_volume(self, pool: str, volume: str) -> None:
         with self._mutation("delete_volume", volume):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.errors import HostRefused, NoSpace, ObjectConflict, ObjectNotFound
+from reconciler.errors import DisguisedVolume, HostRefused, NoSpace, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.simulated_world import DirectoryState, FileState, HostState, PoolState, World
 from reconciler.model.inventory import ObservedPool, ObservedVolume
 from reconciler.model.steps import PoolConfig
@@ -60,8 +60,7 @@ def start_pool(world: World, host: HostState, pool: PoolState) -> None:
 def refresh(host: HostState, pool: PoolState) -> None:
     """Look at the storage itself; formats and capacities come from probing."""
     for file in host.directory(pool.target).files.values():
-        if file.header.startswith(_QCOW2_MAGIC) and len(file.header) >= 32:  # the virtual size is bytes 24 to 31
-            file.format, file.capacity = "qcow2", int.from_bytes(file.header[24:32], "big")
+        _probe(file)
     pool.seen = {name: _observed(pool, name, file) for name, file in host.directory(pool.target).files.items()}
 
 
@@ -121,6 +120,23 @@ def source_file(host: HostState, pool: PoolState, volume: str) -> FileState:
             f"no storage vol with matching name '{volume}'", host=host.name, target=f"{_pool(pool.name)}/{volume}"
         )
     return file
+
+
+def check_format(host: HostState, pool: PoolState, volume: str, declared: str) -> None:
+    """Raise DisguisedVolume where the content passes for something else, or ObjectNotFound."""
+    file = source_file(host, pool, volume)
+    _probe(file)
+    if file.format != declared:
+        raise DisguisedVolume(
+            f"it was made as {declared}, and its content passes for {file.format}",
+            host=host.name,
+            target=f"{_pool(pool.name)}/{volume}",
+        )
+
+
+def _probe(file: FileState) -> None:
+    if file.header.startswith(_QCOW2_MAGIC) and len(file.header) >= 32:  # the virtual size is bytes 24 to 31
+        file.format, file.capacity = "qcow2", int.from_bytes(file.header[24:32], "big")
 
 
 def write(host: HostState, pool: PoolState, file: FileState, chunk: bytes) -> None:

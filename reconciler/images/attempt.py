@@ -77,7 +77,8 @@ class Attempt:
 
         from reconciler.images.transport import translated_errors  # noqa: PLC0415  # heavy
 
-        url = httpx2.URL(self._wanted.url)
+        with translated_errors(self._host):
+            url = httpx2.URL(self._wanted.url)
         for _hop in range(self._rules.limits.max_redirects + 1):
             self._rules.check_url(str(url))
             self._host = url.host

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from reconciler.clock import Clock
 from reconciler.images.addresses import AddressPolicy
-from reconciler.images.refusals import AddressRefused
+from reconciler.images.refusals import AddressRefused, CredentialsInUrl, SchemeRefused
 
 if TYPE_CHECKING:
     import ssl
@@ -56,9 +56,9 @@ class FetchRules(Struct, frozen=True):
         """Raise AddressRefused for a URL that is never fetched; nothing is resolved."""
         parts = urlsplit(url)
         if parts.username or parts.password:
-            raise AddressRefused("credentials in a url would be shown in logs", hint="serve the image without them")
+            raise CredentialsInUrl("credentials in a url would be shown in logs", hint="serve the image without them")
         if parts.scheme != "https" and not (parts.scheme == "http" and self.allow_http):
-            raise AddressRefused(
+            raise SchemeRefused(
                 f"{parts.scheme or 'no scheme'}: images are fetched over https",
                 hint="use https, or set allowHttp: true in the controller's configuration",
             )

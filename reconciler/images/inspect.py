@@ -18,6 +18,7 @@ from reconciler.images.refusals import (
     AmbiguousFormat,
     CompressionBomb,
     EmptyImage,
+    ForeignFormat,
     ImageTooLarge,
     ImageUnavailable,
     NotARegularFile,
@@ -37,6 +38,7 @@ _SECTOR: Final = 512
 _CHUNK: Final = 64 << 10
 _MAX_EXPANSION: Final = 20_000
 _NEVER_A_BOMB: Final = 64 << 30
+_ACCEPTED: Final = frozenset({"qcow2", "raw"})
 _RAW_MAY_LOOK_LIKE: Final = frozenset({"gpt"})  # what oslo calls any partition table
 
 # Formats that QEMU opens and that oslo does not know, by what the file begins or ends with.
@@ -142,17 +144,23 @@ def _check_declared(declared: ImageFormat, found: frozenset[str]) -> None:
     if declared == "raw":
         others = found - _RAW_MAY_LOOK_LIKE
         if others:
-            raise WrongFormat(
+            raise _wrong(others)(
                 f"is declared raw and carries the header of {_names(others)}",
                 hint="declare the format that it has, or convert it with qemu-img convert",
             )
     elif declared not in found:
         looks_like = f" and looks like {_names(found)}" if found else ""
-        raise WrongFormat(f"is declared qcow2, has no qcow2 header{looks_like}", hint="declare the format that it has")
+        raise _wrong(found)(
+            f"is declared qcow2, has no qcow2 header{looks_like}", hint="declare the format that it has"
+        )
     elif found != {declared}:
         raise AmbiguousFormat(
             f"is {_names(found)} at once", hint="fetch it from its publisher; images for distribution are one thing"
         )
+
+
+def _wrong(found: frozenset[str]) -> type[WrongFormat]:
+    return ForeignFormat if found - _ACCEPTED - _RAW_MAY_LOOK_LIKE else WrongFormat
 
 
 def _names(formats: frozenset[str]) -> str:

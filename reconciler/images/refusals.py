@@ -4,6 +4,7 @@ UnsafeImage
 ├── NotARegularFile, EmptyImage, TruncatedImage
 ├── ForbiddenPlace       outside the folders that policy names
 ├── WrongFormat          the content is of another format than declared
+│   └── ForeignFormat    … of one that is never accepted, such as VMDK
 ├── AmbiguousFormat      the content is of two formats at once
 ├── BackingFile          qcow2 that names another file …
 │   └── JsonBackingFile  … by a `json:` description
@@ -16,6 +17,8 @@ UnsafeImage
     └── CompressionBomb
 ImageError
 ├── AddressRefused       the URL leads to where images are not fetched from
+│   ├── SchemeRefused    … by something else than https
+│   └── CredentialsInUrl … with a password that logs would show
 ├── ImageChanged         the file changed while it was read
 ├── ImageUnavailable     no such file, or the server will not give it
 └── DownloadFailed
@@ -46,6 +49,10 @@ class TruncatedImage(UnsafeImage):
 
 class WrongFormat(UnsafeImage):
     """The content is of another format than the spec declares."""
+
+
+class ForeignFormat(WrongFormat):
+    """A format that is never accepted: it may name other files, and QEMU would follow."""
 
 
 class AmbiguousFormat(UnsafeImage):
@@ -98,6 +105,14 @@ class CompressionBomb(ImageTooLarge):
 
 class AddressRefused(ImageError):
     """The URL or a redirect leads to where images are not fetched from."""
+
+
+class SchemeRefused(AddressRefused):
+    """The URL or a redirect is of a scheme that images are not fetched by."""
+
+
+class CredentialsInUrl(AddressRefused):
+    """The URL or a redirect carries a user or a password, which is not shown."""
 
 
 class ImageChanged(ImageError):

@@ -7,6 +7,7 @@ address could not be checked.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Iterable, Iterator
@@ -91,6 +92,8 @@ class CheckedTransport(httpx2.BaseTransport):
     """Sends requests of httpx2 over a `CheckedBackend`, without the client's logging of whole URLs."""
 
     def __init__(self, rules: FetchRules, stop: threading.Event) -> None:
+        # At that level it logs whole headers, and a redirect may carry credentials.
+        logging.getLogger("httpcore2").setLevel(logging.INFO)
         self._pool = httpcore2.ConnectionPool(
             ssl_context=rules.context or ssl.create_default_context(),
             max_connections=1,

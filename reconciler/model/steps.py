@@ -116,6 +116,8 @@ class GrowVolume(Struct, frozen=True):
     pool: str
     volume: str
     capacity: int
+    format: Literal["qcow2", "raw"]
+    """What it was made in: what stands in it is the guest's word."""
 
 
 class GrowDisk(Struct, frozen=True):

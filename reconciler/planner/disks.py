@@ -166,6 +166,9 @@ class DiskPlanner(Struct, frozen=True):
     def _keep(self, disk: Disk, there: ObservedVolume, storage: str) -> tuple[str, ...]:
         if disk.image is not None and there.backing_path is not None:
             self._report_other_base(disk, disk.image, there.backing_path)
+        if there.format != disk.format:
+            self._report_disguised(disk, there.format)
+            return ()
         if disk.size is None or there.capacity == disk.size:
             return ()
         change = FieldChange(f"disks[{disk.name}].size", format_size(there.capacity), format_size(disk.size), "live")
@@ -200,6 +203,18 @@ class DiskPlanner(Struct, frozen=True):
                 changes=(FieldChange(f"disks[{disk.name}].image", used, base, "rebuild"),),
             )
 
+    def _report_disguised(self, disk: Disk, found: str) -> None:
+        """The host's libvirt says what the guest wrote: neither its format nor its size is believed."""
+        self.draft.wait(
+            self.target,
+            "disk-disguised",
+            f"disk {disk.name} is {disk.format}, and its content passes for {found}: it is used as {disk.format},"
+            " how large it is is not known, and it is not grown",
+            severity="info",
+            host=self.host,
+            hint="look into the guest: something wrote the header of a disk image to the start of that disk",
+        )
+
     def _grow(self, disk: Disk, size: int, there: ObservedVolume, storage: str, change: FieldChange) -> str:
         domain = self.domain
         attached = (
@@ -211,7 +226,7 @@ class DiskPlanner(Struct, frozen=True):
         if attached and domain is not None:
             step = GrowDisk(domain=self.vm.name, uuid=domain.uuid, path=there.path, capacity=size)
         else:
-            step = GrowVolume(pool=disk.pool, volume=there.name, capacity=size)
+            step = GrowVolume(pool=disk.pool, volume=there.name, capacity=size, format=disk.format)
         return self.draft.act(
             step,
             target=self.target,

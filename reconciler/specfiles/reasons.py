@@ -137,6 +137,12 @@ _ALL: Final = (
         "look at its console; nothing is done to it",
     ),
     ReasonInfo(
+        "disk-disguised",
+        "something in the guest wrote the header of a disk image to the start of its raw disk, so that its host tells"
+        " a wrong format and size of it; it is used as what it is, and neither grown nor copied",
+        "find out in the guest what did that; wipe the header there",
+    ),
+    ReasonInfo(
         "guest-paused",
         "paused by somebody, an I/O error or its watchdog",
         "find out why, then `virsh resume`",

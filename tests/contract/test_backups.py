@@ -76,7 +76,7 @@ def test_two_disks_of_a_running_guest_are_copied_into_files_that_were_there(grou
     for disk in copies:
         plain = f"f.plain.{disk.device}.raw"
         source = disk.path.rpartition("/")[2]
-        ground.host.clone_volume("vms", plain, format="raw", capacity=SIZE, source=source)
+        ground.host.clone_volume("vms", plain, format="raw", capacity=SIZE, source=source, source_format="qcow2")
         assert _downloaded(ground, plain)[: len(NOISE) + 3] == _content(disk.device)
 
 

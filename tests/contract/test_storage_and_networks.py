@@ -117,7 +117,7 @@ def test_a_volume_made_by_another_host_of_a_shared_pool_is_seen(ground: Ground, 
 def test_a_grown_volume_has_its_new_capacity(host: Hypervisor, pool: PoolConfig) -> None:
     host.create_volume(pool.name, "f.a.qcow2", format="qcow2", capacity=4 * MIB)
 
-    host.grow_volume(pool.name, "f.a.qcow2", 8 * MIB)
+    host.grow_volume(pool.name, "f.a.qcow2", 8 * MIB, format="qcow2")
 
     grown = host.volume(pool.name, "f.a.qcow2")
     assert grown is not None
@@ -131,14 +131,16 @@ def test_a_full_copy_is_as_large_as_asked_and_has_no_base(
     host.create_volume(pool.name, "f.base.qcow2", format="qcow2", capacity=4 * MIB)
 
     name = f"f.a.{volume_format}"
-    copy = host.clone_volume(pool.name, name, format=volume_format, capacity=8 * MIB, source="f.base.qcow2")
+    copy = host.clone_volume(
+        pool.name, name, format=volume_format, capacity=8 * MIB, source="f.base.qcow2", source_format="qcow2"
+    )
 
     assert (copy.format, copy.capacity, copy.backing_path) == (volume_format, 8 * MIB, None)
 
 
 def test_copying_from_a_volume_that_is_not_there_is_not_found(host: Hypervisor, pool: PoolConfig) -> None:
     with pytest.raises(ObjectNotFound):
-        host.clone_volume(pool.name, "f.a.raw", format="raw", capacity=MIB, source="f.nothing.raw")
+        host.clone_volume(pool.name, "f.a.raw", format="raw", capacity=MIB, source="f.nothing.raw", source_format="raw")
 
 
 def test_deleting_a_volume_twice_is_fine(host: Hypervisor, pool: PoolConfig) -> None:

@@ -45,7 +45,10 @@ def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> N
         found = find_volume(context, host, step.pool, step.volume)
         return found is not None and found.capacity >= step.capacity
 
-    context.settle(lambda: host.grow_volume(step.pool, step.volume, step.capacity), achieved, "the volume did not grow")
+    def grow() -> None:
+        host.grow_volume(step.pool, step.volume, step.capacity, format=step.format)
+
+    context.settle(grow, achieved, "the volume did not grow")
 
 
 def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) -> None:
@@ -69,6 +72,8 @@ def _complete_base(step: CreateVolume, context: ActionContext, host: Hypervisor)
     base = find_volume(context, host, step.pool, step.base)
     if base is None or find_volume(context, host, step.pool, base_marker(step.base)) is None:
         raise context.refuse(f"base {step.base} is not complete in pool {step.pool}")
+    if base.format != step.base_format:
+        raise context.refuse(f"base {step.base} was {step.base_format} and passes for {base.format}")
     return base
 
 
@@ -86,5 +91,12 @@ def _drop_partial(step: CreateVolume, context: ActionContext, host: Hypervisor, 
 
 def _create(step: CreateVolume, host: Hypervisor, base: ObservedVolume | None) -> ObservedVolume:
     if base is not None and step.clone == "full":
-        return host.clone_volume(step.pool, step.volume, format=step.format, capacity=step.capacity, source=base.name)
+        return host.clone_volume(
+            step.pool,
+            step.volume,
+            format=step.format,
+            capacity=step.capacity,
+            source=base.name,
+            source_format=base.format,
+        )
     return host.create_volume(step.pool, step.volume, format=step.format, capacity=step.capacity, backing=base)

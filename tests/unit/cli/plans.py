@@ -161,7 +161,7 @@ EVERY_ACTION: Final = (
     action("VirtualMachine/web-3", StartDomain("web-3", UUID), host="h2"),
     action(
         "VirtualMachine/web-1",
-        GrowVolume("vms", "default.web-1.data.qcow2", 20 * GIB),
+        GrowVolume("vms", "default.web-1.data.qcow2", 20 * GIB, "qcow2"),
         sign="change",
         why="spec-change",
         changes=(FieldChange("disks[data].size", "10GiB", "20GiB", "none"),),
@@ -344,6 +344,7 @@ EVERY_REASON: Final = (
         hint="cut the power of h2, or pull its cords: it is not dead; then check the VM's disks",
     ),
     unmet("VirtualMachine/b6b", "guest-not-answering", "guest not answering", severity="info", host="h1"),
+    unmet("VirtualMachine/b6", "disk-disguised", "disk data is raw, and its content passes for qcow2", severity="info"),
     unmet("VirtualMachine/b7", "guest-paused", "paused by an I/O error", severity="blocked", host="h1"),
     unmet("VirtualMachine/b7a", "end-unknown", "off, and whether it failed is not known", severity="info", host="h1"),
     unmet("VirtualMachine/b8", "in-progress", "upload is still at it", host="h1"),

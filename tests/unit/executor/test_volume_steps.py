@@ -195,7 +195,7 @@ def test_busy_pool_is_waited_for(bench: Bench) -> None:
 def test_volume_grows(bench: Bench) -> None:
     bench.with_vm()
 
-    assert bench.run_one(steps.GrowVolume(POOL, disk_volume("web"), 20 * GIB)).status == "done"
+    assert bench.run_one(steps.GrowVolume(POOL, disk_volume("web"), 20 * GIB, "qcow2")).status == "done"
     assert bench.fleet.people("h1").file(f"{TARGET}/{disk_volume('web')}").capacity == 20 * GIB
 
 
@@ -203,13 +203,13 @@ def test_volume_grows(bench: Bench) -> None:
 def test_volume_never_shrinks(bench: Bench, capacity: int) -> None:
     bench.with_vm()
 
-    assert bench.run_one(steps.GrowVolume(POOL, disk_volume("web"), capacity)).status == "refused"
+    assert bench.run_one(steps.GrowVolume(POOL, disk_volume("web"), capacity, "qcow2")).status == "refused"
 
 
 def test_volume_of_a_running_domain_is_not_grown_behind_its_back(bench: Bench) -> None:
     bench.with_vm(running=True)
 
-    assert bench.run_one(steps.GrowVolume(POOL, disk_volume("web"), 20 * GIB)).status == "refused"
+    assert bench.run_one(steps.GrowVolume(POOL, disk_volume("web"), 20 * GIB, "qcow2")).status == "refused"
 
 
 def test_disk_of_a_running_domain_grows_live(bench: Bench) -> None:

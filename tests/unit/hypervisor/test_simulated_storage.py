@@ -74,7 +74,7 @@ class TestStorage:
         h1 = fleet.host("h1")
         h1.create_volume("vms", "base", format="qcow2", capacity=GIB)
 
-        clone = h1.clone_volume("vms", "v", format="qcow2", capacity=2 * GIB, source="base")
+        clone = h1.clone_volume("vms", "v", format="qcow2", capacity=2 * GIB, source="base", source_format="qcow2")
 
         assert (clone.capacity, clone.backing_path) == (2 * GIB, None)
 
@@ -86,7 +86,7 @@ class TestStorage:
 
     def test_volume_in_use_is_not_grown(self, running: SimulatedFleet) -> None:
         with pytest.raises(HostRefused, match="lock"):
-            running.host("h1").grow_volume("vms", "web.qcow2", 2 * GIB)
+            running.host("h1").grow_volume("vms", "web.qcow2", 2 * GIB, format="qcow2")
 
     def test_deleting_a_volume_in_use_is_a_violation(self, running: SimulatedFleet) -> None:
         running.host("h1").delete_volume("vms", "web.qcow2")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.clock import SystemClock
-from reconciler.errors import ChecksumMismatch, SpecError, StateError
+from reconciler.errors import SpecError, StateError
 from reconciler.images import refusals
 from reconciler.images.catalog import ImageStore
 from reconciler.model.policy import Policy
@@ -259,18 +259,6 @@ def test_an_unsafe_download_never_reaches_the_cache(store: ImageStore, qcow2: Ma
             store.fetch(image, lambda _done, _total: None, threading.Event())
 
     assert [path.name for path in (tmp_path / "state" / "images").iterdir()] == []
-
-
-def test_changed_content_leaves_the_old_image_in_use(store: ImageStore, web: WebServer) -> None:
-    """The spec's new checksum is of other content than the server gives: the old digest is still served."""
-    old = url_image(web.url(), sha256(web.content))
-    fetch(store, web)
-    declared = "sha256:" + "1" * 64
-
-    with pytest.raises(ChecksumMismatch, match="declares " + declared):
-        store.fetch(url_image(web.url(), declared), lambda _done, _total: None, threading.Event())
-
-    assert store.facts(old).cached
 
 
 def test_a_stop_ends_waiting_for_another_fetch_of_the_same_image(store: ImageStore, web: WebServer) -> None:

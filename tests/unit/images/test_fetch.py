@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.clock import SystemClock
-from reconciler.errors import ChecksumMismatch, DownloadFailed
+from reconciler.errors import DownloadFailed
 from reconciler.images import refusals
 from reconciler.images.addresses import AddressPolicy
 from reconciler.images.cache import ImageCache
@@ -117,18 +117,6 @@ def test_a_part_without_its_sidecar_is_dropped(run: Run, web: WebServer) -> None
     run.partial.path.write_bytes(b"stale")
 
     assert run() == web.content
-
-
-def test_wrong_content_names_both_digests_and_leaves_nothing(run: Run, web: WebServer) -> None:
-    declared, actual = "sha256:" + "0" * 64, run.digest
-
-    with pytest.raises(ChecksumMismatch) as caught:
-        run(digest=declared)
-
-    assert declared in str(caught.value)
-    assert actual in str(caught.value)
-    assert len(web.requests) == 1
-    assert not run.partial.path.exists()
 
 
 def test_passing_failures_of_the_server_are_retried(run: Run, web: WebServer) -> None:

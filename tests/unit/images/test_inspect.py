@@ -75,50 +75,6 @@ def test_accepts_a_plain_raw_disk(tmp_path: Path) -> None:
     assert look(path, "raw").virtual_size == (4 << 20) + 512
 
 
-def test_a_backing_file_is_refused_without_naming_it(tmp_path: Path, qemu_img: Callable[..., None]) -> None:
-    """Neither the message nor the hint shows what the header says."""
-    qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw", "evil.qcow2", "1G")
-
-    with pytest.raises(refusals.BackingFile) as caught:
-        look(tmp_path / "evil.qcow2")
-
-    assert "shadow" not in str(caught.value)
-    assert str(caught.value).startswith("Image/x: the image names a backing file")
-
-
-def test_a_json_backing_description_is_refused(tmp_path: Path, qemu_img: Callable[..., None]) -> None:
-    backing = 'json:{"driver":"raw","file":{"driver":"file","filename":"/etc/shadow"}}'
-    qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", backing, "-F", "raw", "evil.qcow2", "1G")
-
-    with pytest.raises(refusals.JsonBackingFile) as caught:
-        look(tmp_path / "evil.qcow2")
-
-    assert "shadow" not in str(caught.value)
-
-
-def test_a_backing_format_without_a_file_is_refused(tmp_path: Path, qemu_img: Callable[..., None]) -> None:
-    """A header with the backing file's offset wiped still says that it had one."""
-    qemu_img("create", "-q", "-u", "-f", "qcow2", "-b", "/etc/shadow", "-F", "raw", "evil.qcow2", "1G")
-    path = patched(patched(tmp_path / "evil.qcow2", 8, ">Q", 0), 16, ">I", 0)
-
-    with pytest.raises(refusals.BackingFile):
-        look(path)
-
-
-def test_an_external_data_file_is_refused(qcow2: MakeQcow2) -> None:
-    path = qcow2("evil.qcow2", "-o", "data_file=data.raw")
-
-    with pytest.raises(refusals.ExternalDataFile):
-        look(path)
-
-
-def test_a_data_file_name_without_its_bit_is_refused(qcow2: MakeQcow2) -> None:
-    path = patched(qcow2("evil.qcow2", "-o", "data_file=data.raw"), 72, ">Q", 0)
-
-    with pytest.raises(refusals.ExternalDataFile):
-        look(path)
-
-
 def test_an_encrypted_image_is_refused(tmp_path: Path, qemu_img: Callable[..., None]) -> None:
     secret = ("--object", "secret,id=s,data=x", "-o", "encrypt.format=aes,encrypt.key-secret=s")
     qemu_img("create", "-q", "-f", "qcow2", *secret, "evil.qcow2", "1G")
@@ -253,19 +209,6 @@ def test_an_empty_file_is_refused(tmp_path: Path, declared: ImageFormat) -> None
         look(path, declared)
 
 
-def test_qcow2_declared_raw_is_refused(qcow2: MakeQcow2) -> None:
-    with pytest.raises(refusals.WrongFormat, match="declared raw and carries the header of qcow2"):
-        look(qcow2(), "raw")
-
-
-def test_raw_declared_qcow2_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "disk.raw"
-    path.write_bytes(bytes(1 << 20))
-
-    with pytest.raises(refusals.WrongFormat, match="has no qcow2 header"):
-        look(path)
-
-
 @pytest.mark.parametrize("other", ["vmdk", "vdi", "vpc", "vhdx", "qed", "parallels"])
 @pytest.mark.parametrize("declared", ["qcow2", "raw"])
 def test_other_formats_are_refused_whatever_is_declared(
@@ -277,23 +220,6 @@ def test_other_formats_are_refused_whatever_is_declared(
         look(tmp_path / "other.img", declared)
 
 
-@pytest.mark.parametrize("subformat", ["monolithicFlat", "twoGbMaxExtentFlat", "streamOptimized"])
-@pytest.mark.parametrize("declared", ["qcow2", "raw"])
-def test_vmdk_descriptors_are_refused(
-    tmp_path: Path, qemu_img: Callable[..., None], subformat: str, declared: ImageFormat
-) -> None:
-    """A descriptor that names extents on the host is refused and not shown."""
-    qemu_img("create", "-q", "-f", "vmdk", "-o", f"subformat={subformat}", "other.vmdk", "16M")
-    path = tmp_path / "other.vmdk"
-    if subformat == "monolithicFlat":
-        path.write_text(path.read_text().replace("other-flat.vmdk", "/etc/shadow"))
-
-    with pytest.raises(refusals.WrongFormat) as caught:
-        look(path, declared)
-
-    assert "shadow" not in str(caught.value)
-
-
 def test_a_fixed_vhd_is_told_by_its_end(tmp_path: Path, qemu_img: Callable[..., None]) -> None:
     qemu_img("create", "-q", "-f", "vpc", "-o", "subformat=fixed", "fixed.vhd", "16M")
 
@@ -303,13 +229,6 @@ def test_a_fixed_vhd_is_told_by_its_end(tmp_path: Path, qemu_img: Callable[..., 
 
 def iso_descriptor(path: Path) -> Path:
     return patched(patched(path, 0x8000, ">B", 1), 0x8001, "5s", b"CD001")
-
-
-def test_a_polyglot_of_iso_and_qcow2_is_refused(qcow2: MakeQcow2) -> None:
-    path = iso_descriptor(qcow2())
-
-    with pytest.raises(refusals.AmbiguousFormat, match="iso and qcow2 at once"):
-        look(path)
 
 
 def test_an_iso_declared_raw_is_refused(tmp_path: Path) -> None:
@@ -327,12 +246,6 @@ def test_text_that_confuses_the_parser_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(refusals.AmbiguousFormat):
         look(path, "raw")
-
-
-def test_a_compression_bomb_is_refused(qcow2: MakeQcow2) -> None:
-    """A few hundred KiB that claim to become 100 GiB are refused, within the cap as they are."""
-    with pytest.raises(refusals.CompressionBomb):
-        look(qcow2("bomb.qcow2", size="100G"))
 
 
 def test_policy_caps_the_virtual_size(qcow2: MakeQcow2) -> None:

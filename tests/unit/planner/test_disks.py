@@ -101,6 +101,17 @@ def test_a_disk_never_shrinks() -> None:
     assert refused.hint == "write size: 10GiB"
 
 
+def test_what_a_guest_wrote_into_its_raw_disk_changes_nothing_of_it() -> None:
+    """Its host says the format and size of the header that stands there: neither is believed."""
+    raw = {"size": "10GiB", "format": "raw"}
+    fleet = running(disks=[disk(**raw)])
+    written = fleet.with_volumes(volume("prod.web.root.raw", format="qcow2", capacity=1 * GIB))
+
+    assert written.plan().empty
+    assert written.unmet()["disk-disguised"].severity == "info"
+    assert "passes for qcow2" in written.unmet()["disk-disguised"].detail
+
+
 def test_another_pool_in_the_spec_never_makes_an_empty_disk_in_place_of_the_old_one() -> None:
     fleet = running().with_specs(pool("fast"), vm(disks=[disk(image="debian", pool="fast")]))
 
