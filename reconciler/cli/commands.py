@@ -32,6 +32,10 @@ def _host(*, required: bool) -> click.Argument:
     return click.Argument(["host"], required=required, metavar=metavar, shell_complete=complete_host)
 
 
+def _vm() -> click.Argument:
+    return click.Argument(["vm"], metavar="VM")
+
+
 def _file(name: str, help_text: str, **extra: Any) -> click.Option:
     return click.Option(
         [name], type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help=help_text, **extra
@@ -39,7 +43,7 @@ def _file(name: str, help_text: str, **extra: Any) -> click.Option:
 
 
 _PROBLEM_FORMATS: Final = ["text", "json", "github", "gitlab", "sarif", "junit"]
-_LISTS: Final = ["hosts", "vms", "pools", "networks", "images"]
+_LISTS: Final = ["hosts", "vms", "pools", "networks", "images", "tombstones"]
 _CONFIG: Final = PlainGroup(
     name="config",
     help="The configuration of the controller.",
@@ -89,6 +93,29 @@ _FENCE: Final = PlainGroup(
                 _flag("--although-on", "Although a fence device says that it has power: the device is surely wrong."),
                 _flag("--although-held", "Although it is held: whoever holds it knows."),
             ],
+        ),
+    },
+)
+
+_TOMBSTONE: Final = PlainGroup(
+    name="tombstone",
+    help="What is kept of VMs that were removed, and of disks that were replaced: status --only tombstones lists it.",
+    commands={
+        "keep": command(
+            "keep",
+            "tombstone:run_keep",
+            "Keep what is kept of VM for longer: from now on for as long as is said. Works beside a running daemon.",
+            [
+                _vm(),
+                click.Option(["--for", "duration"], metavar="TIME", help="Such as 30d.  [default: tombstoneRetention]"),
+            ],
+        ),
+        "purge": command(
+            "purge",
+            "tombstone:run_purge",
+            "Have what is kept of VM deleted for good with the next pass, as soon as that is safe. Works beside a"
+            " running daemon.",
+            [_vm(), click.Option(["--yes", "-y"], is_flag=True, help="Do not ask.")],
         ),
     },
 )
@@ -251,6 +278,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         ],
     ),
     _FENCE,
+    _TOMBSTONE,
     _CONFIG,
     command(
         "completion",

@@ -7,6 +7,7 @@ from typing import Final
 
 from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_lines import hint_lines
+from reconciler.cli.render_tombstones import tombstone_columns
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, names, revision
@@ -68,6 +69,8 @@ def render_status(status: FleetStatus, terminal: Terminal, commands: CommandLine
             blocks.append(table(sorted_facilities(facilities), facility_columns(noun), terminal))
     if status.images:
         blocks.append(table(sorted_images(status), image_columns(), terminal))
+    if status.tombstones:
+        blocks.append(table(status.tombstones, tombstone_columns(), terminal))
     hints = _hints(status, terminal, commands)
     return "\n".join([*(block for block in blocks if block), *([hints] if hints else [])])
 

@@ -28,12 +28,13 @@ from reconciler.cli.render_status import (
     sorted_vms,
     vm_columns,
 )
+from reconciler.cli.render_tombstones import tombstone_columns
 from reconciler.cli.tables import Column, TableFormat, chosen, csv_text, json_text, markdown_table, table, yaml_text
 from reconciler.cli.terminal import Terminal, stdout_terminal
 from reconciler.errors import UsageError
 from reconciler.model.status import FleetStatus
 
-Section = Literal["hosts", "vms", "pools", "networks", "images", "mobility"]
+Section = Literal["hosts", "vms", "pools", "networks", "images", "tombstones", "mobility"]
 T = TypeVar("T")
 
 NOT_HEALTHY = 2
@@ -117,19 +118,22 @@ def status_text(
     """The status as asked for."""
     if only is None and not keys and format != "csv":
         return _whole(status, format, terminal, commands)
-    section = only or "vms"
-    if section == "hosts":
-        columns_of_hosts = host_columns(status.at, bars=format == "table")
-        return _List(sorted_hosts(status), columns_of_hosts, status_data.host_data).text(format, keys, terminal)
-    if section in ("pools", "networks"):
-        facilities = status.pools if section == "pools" else status.networks
-        columns = facility_columns(section.removesuffix("s"))
-        return _List(sorted_facilities(facilities), columns, status_data.facility_data).text(format, keys, terminal)
-    if section == "mobility":
-        return _List(status.mobility, mobility_columns(), status_data.mobility_data).text(format, keys, terminal)
-    if section == "images":
-        return _List(sorted_images(status), image_columns(), status_data.image_data).text(format, keys, terminal)
-    return _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data).text(format, keys, terminal)
+    return _section(status, only or "vms", bars=format == "table").text(format, keys, terminal)
+
+
+def _section(status: FleetStatus, section: Section, *, bars: bool) -> _List[Any]:
+    facilities = status.pools if section == "pools" else status.networks
+    facility = facility_columns(section.removesuffix("s"))
+    lists: dict[Section, _List[Any]] = {
+        "hosts": _List(sorted_hosts(status), host_columns(status.at, bars=bars), status_data.host_data),
+        "vms": _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data),
+        "pools": _List(sorted_facilities(facilities), facility, status_data.facility_data),
+        "networks": _List(sorted_facilities(facilities), facility, status_data.facility_data),
+        "images": _List(sorted_images(status), image_columns(), status_data.image_data),
+        "tombstones": _List(status.tombstones, tombstone_columns(), status_data.tombstone_data),
+        "mobility": _List(status.mobility, mobility_columns(), status_data.mobility_data),
+    }
+    return lists[section]
 
 
 def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal, commands: CommandLine) -> str:
@@ -146,7 +150,9 @@ def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal, command
                 ("Pools", markdown_table(sorted_facilities(status.pools), facility_columns("pool"))),
                 ("Networks", markdown_table(sorted_facilities(status.networks), facility_columns("network"))),
                 ("Images", markdown_table(sorted_images(status), image_columns())),
+                ("Kept", markdown_table(status.tombstones, tombstone_columns()) if status.tombstones else ""),
             )
+            if text
         ]
         return "\n".join(sections)
     return render_status(status, terminal, commands)

@@ -6,7 +6,16 @@ from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
 from reconciler.model.ledger import Migration
-from reconciler.model.status import Drain, FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmMobility, VmStatus
+from reconciler.model.status import (
+    Drain,
+    FacilityStatus,
+    FleetStatus,
+    HostStatus,
+    ImageStatus,
+    TombstoneStatus,
+    VmMobility,
+    VmStatus,
+)
 
 
 def status_data(status: FleetStatus) -> dict[str, Any]:
@@ -25,6 +34,7 @@ def status_data(status: FleetStatus) -> dict[str, Any]:
         "pools": [facility_data(pool) for pool in status.pools],
         "networks": [facility_data(network) for network in status.networks],
         "images": [image_data(image) for image in status.images],
+        "tombstones": [tombstone_data(stone) for stone in status.tombstones],
     }
 
 
@@ -118,6 +128,21 @@ def facility_data(facility: FacilityStatus) -> dict[str, Any]:
         "sync": facility.sync,
         "hosts": list(facility.hosts),
         "message": facility.message,
+    }
+
+
+def tombstone_data(stone: TombstoneStatus) -> dict[str, Any]:
+    """What is kept of one VM."""
+    return {
+        "vm": stone.vm,
+        "kind": stone.kind,
+        "since": stone.since,
+        "expiresIn": stone.left,
+        "host": stone.host,
+        "pools": list(stone.pools),
+        "disks": list(stone.disks),
+        "size": stone.size,
+        "message": stone.message,
     }
 
 

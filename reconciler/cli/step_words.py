@@ -44,11 +44,20 @@ def phrase(action: Action, images: DiskImages) -> str:
         return _create_volume(step, action.target.name, images)
     if isinstance(step, steps.StopDomain) and step.timeout <= 0 and action.detail:
         return action.detail  # whose copy it is, and why nobody waits for the guest
-    if isinstance(step, steps.RedefineDomain | steps.UndefineDomain) and action.detail:
-        return action.detail  # only the planner knows whether it is staged, and what becomes of the disks
+    if _is_told_by_the_planner(action) and action.detail:
+        return action.detail
     if isinstance(step, steps.StopDomain) and action.why in ("drain", "placement-rule") and action.detail:
         return f"{_words(step)}, {action.detail.removeprefix('shut down ')}"
     return f"{_words(step)}{_what_moving_means(action, step)}"
+
+
+def _is_told_by_the_planner(action: Action) -> bool:
+    """Only that knows whether it is staged, what becomes of disks, and since when they were kept."""
+    step = action.step
+    if isinstance(step, steps.DefineDomain):
+        return "comes back" in action.detail
+    is_expired = isinstance(step, steps.DeleteVolume) and action.why == "expired"
+    return is_expired or isinstance(step, steps.RedefineDomain | steps.UndefineDomain)
 
 
 def _what_moving_means(action: Action, step: steps.Step) -> str:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock
 from reconciler.config import Settings
+from reconciler.daemon.kept_volumes import is_claimed_by, with_tombstones
 from reconciler.daemon.last_seen import note_seen
 from reconciler.daemon.retries import seconds_until_retry
 from reconciler.daemon.view import Converged, ConvergeObserver, View
@@ -145,6 +146,9 @@ class Session:
             kinds = to_ask.missing_baselines(desired, inventory, self._policy)
             inventory = self._abilities.baselines(inventory, kinds)
         ledger = replace(self._remembered(desired, inventory, in_flight), in_flight=in_flight)
+        ledger = with_tombstones(
+            self._ledger, ledger, inventory, desired, self._policy, self._clock, writes=self._writer is not None
+        )
         ledger = self._with_health(desired, inventory, ledger)
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now, mobility=mobility)
@@ -261,13 +265,23 @@ class Session:
         def is_wanted(vm: str) -> bool:
             return self._specs is not None and vm in self._specs.vms
 
+        def is_claimed(volume: str) -> bool:
+            return self._specs is not None and is_claimed_by(self._specs, self._policy.fleet, volume)
+
         def is_asked(action: Action) -> bool:
             plan = self._newest
             if plan is None or action.host in plan.unseen or action.id in plan.held:
                 return True
             return any(planned.id == action.id for planned in plan.actions)
 
-        executor = replace(self._carrier(), on_event=tell, on_progress=progress, is_wanted=is_wanted, is_asked=is_asked)
+        executor = replace(
+            self._carrier(),
+            on_event=tell,
+            on_progress=progress,
+            is_wanted=is_wanted,
+            is_claimed=is_claimed,
+            is_asked=is_asked,
+        )
         return executor.execute(view.plan, view.desired, stop=stop, pass_id=pass_id)
 
     def _new_speeds(self, view: LedgerView, inventory: Inventory) -> dict[str, float]:

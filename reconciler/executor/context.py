@@ -51,6 +51,8 @@ class ActionContext(Struct, frozen=True):
     ha: HighAvailability = HighAvailability()
     is_wanted: Callable[[str], bool] = lambda _vm: False
     """Whether the newest specs have the VM, whatever those of the plan say."""
+    is_claimed: Callable[[str], bool] = lambda _volume: False
+    """Whether the newest specs have a VM with the disk that a volume, by its name, was made for."""
     is_asked: Callable[[], bool] = lambda: True
     """Whether the newest plan, which may have been made while this action is under way, still asks for it."""
 

@@ -60,6 +60,8 @@ class Executor(Struct, frozen=True):
     crew: Crew = Threads()
     is_wanted: Callable[[str], bool] = lambda _vm: False
     """Whether the newest specs have the VM: a removal under way ends where it is wanted again."""
+    is_claimed: Callable[[str], bool] = lambda _volume: False
+    """Whether they have a VM with the disk that a volume was made for: what is kept of it is not deleted then."""
     is_asked: Callable[[Action], bool] = lambda _action: True
     """Whether the newest plan still asks for the action: a guest is not forced off for what was decided long ago."""
 
@@ -165,6 +167,7 @@ class _Pass:
             power=executor.power,
             ha=executor.policy.ha,
             is_wanted=executor.is_wanted,
+            is_claimed=executor.is_claimed,
             is_asked=lambda: executor.is_asked(action),
         )
         begun = executor.clock.monotonic()

@@ -8,9 +8,11 @@ from typing import Final
 from reconciler.errors import HostError, ObjectConflict, ObjectNotFound
 from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
+from reconciler.ledger.counting import instant_of
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig
 from reconciler.model.identity import vm_uuid, volume_prefix
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
+from reconciler.model.steps import DeleteVolume
 
 POOL_PATIENCE: Final = 600.0
 """Seconds that a full copy of a large base may keep a pool busy; a finished upload must not be lost for it."""
@@ -56,6 +58,20 @@ def check_ownership(context: ActionContext, domain: ObservedDomain) -> None:
 def check_still_removed(context: ActionContext) -> None:
     """Raise PreconditionFailed if the VM came back into the specs while its removal was under way."""
     if context.action.why == "removed" and context.is_wanted(context.action.target.name):
+        raise context.refuse("the VM is in the specs again")
+
+
+def check_still_expired(context: ActionContext, step: DeleteVolume) -> None:
+    """Raise PreconditionFailed if what is kept for its time is wanted again, in use, or to be kept longer."""
+    if context.action.why != "expired":
+        return
+    view = context.ledger.view()
+    stones = [stone for stone in view.tombstones if (step.pool, step.volume) in stone.volumes]
+    counted = context.ledger.counted_time()
+    seconds = counted.at(instant_of(context.clock)).seconds if counted is not None else 0.0
+    if not any(stone.left(context.clock.now(), seconds) <= 0 for stone in stones):
+        raise context.refuse(f"volume {step.volume} is to be kept longer")
+    if any(stone.kind == "removed" for stone in stones) and context.is_claimed(step.volume):
         raise context.refuse("the VM is in the specs again")
 
 

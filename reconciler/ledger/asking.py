@@ -59,6 +59,19 @@ class AcceptSpecs(Struct, frozen=True, tag=True):
     generation: str
 
 
+class KeepTombstones(Struct, frozen=True, tag=True):
+    """Keep what is kept of a VM until then; wall time in seconds."""
+
+    vm: str
+    until: float
+
+
+class PurgeTombstones(Struct, frozen=True, tag=True):
+    """Give up what is kept of a VM."""
+
+    vm: str
+
+
 class RecordEvent(Struct, frozen=True, tag=True):
     """Add to the history."""
 
@@ -77,7 +90,17 @@ class RecordFenceTest(Struct, frozen=True, tag=True):
     test: FenceTest
 
 
-Question = Pause | Resume | ClearFailure | AcceptSpecs | RecordEvent | RecordProof | RecordFenceTest
+Question = (
+    Pause
+    | Resume
+    | ClearFailure
+    | AcceptSpecs
+    | KeepTombstones
+    | PurgeTombstones
+    | RecordEvent
+    | RecordProof
+    | RecordFenceTest
+)
 
 
 class _Asked(Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +140,10 @@ def obey(question: Question, ledger: Ledger) -> bool | None:
             ledger.clear_failure(key)
         case AcceptSpecs(generation):
             ledger.accept_specs(generation)
+        case KeepTombstones(vm, until):
+            ledger.keep_tombstones(vm, until)
+        case PurgeTombstones(vm):
+            ledger.purge_tombstones(vm)
         case RecordEvent(event):
             ledger.record_event(event)
         case RecordProof(proof):
@@ -131,12 +158,10 @@ def obey(question: Question, ledger: Ledger) -> bool | None:
 def _object_of(question: Question) -> str:
     """What it is about, for people."""
     match question:
-        case Pause(target) | Resume(target):
-            return target
-        case ClearFailure(key):
-            return key
-        case AcceptSpecs(generation):
-            return generation
+        case Pause(named) | Resume(named) | ClearFailure(named) | AcceptSpecs(named):
+            return named
+        case KeepTombstones(vm) | PurgeTombstones(vm):
+            return f"VirtualMachine/{vm}"
         case RecordEvent(event):
             return event.target
         case RecordProof(proof):
@@ -221,6 +246,14 @@ class AskingLedger:
 
     def accept_specs(self, generation: str) -> None:
         self._ask(AcceptSpecs(generation))
+
+    def keep_tombstones(self, vm: str, until: float) -> int:
+        self._ask(KeepTombstones(vm, until))
+        return sum(stone.vm == vm for stone in self.view().tombstones)
+
+    def purge_tombstones(self, vm: str) -> int:
+        self._ask(PurgeTombstones(vm))
+        return sum(stone.vm == vm for stone in self.view().tombstones)
 
     def record_event(self, event: LedgerEvent) -> None:
         self._ask(RecordEvent(event))

@@ -33,6 +33,7 @@ Why = Literal[
     "placement-rule",  # the rules of its placement don't allow the host that it is on
     "drain",  # its host is to be emptied
     "balance",  # its host has too much to do
+    "expired",  # it was kept for as long as it was to be
     "failback",  # the host that it was moved away from takes VMs again
     "first-version",  # the image has no version yet
     "requested",  # people asked for it by command
@@ -57,6 +58,8 @@ UnmetReason = Literal[
     "removal-held",  # would be removed, but the specs are not certain
     "removal-waits",  # it left the specs on its way to another host, and is removed once it is there
     "specs-doubted",  # the specs may be older than those that the fleet was led by: only what keeps it running is done
+    "expires-soon",  # what is kept of it is about to be deleted
+    "expiry-held",  # what is kept of it has expired, and is not deleted now
     "prune-disabled",  # would be removed, but is protected
     "immutable",  # the field can't be changed on an existing object
     "shutting-down",  # the guest was asked and has not finished

@@ -9,6 +9,7 @@ from msgspec import Struct
 from reconciler.model.health import DEVICE_DOUBTFUL, HostState
 from reconciler.model.ledger import Migration
 from reconciler.model.plan import Unmet
+from reconciler.model.tombstone import TombstoneKind
 
 VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
 HostCondition = HostState | Literal["degraded"]
@@ -156,6 +157,22 @@ class FacilityStatus(Struct, frozen=True):
     message: str
 
 
+class TombstoneStatus(Struct, frozen=True):
+    """What is kept of a VM that was removed, or of a disk that was replaced; wall times and spans in seconds."""
+
+    vm: str
+    kind: TombstoneKind
+    since: float
+    left: float
+    """Until it may be deleted for good; 0 if it may be now."""
+    host: str
+    pools: tuple[str, ...]
+    disks: tuple[str, ...]
+    size: int | None
+    """Bytes that it takes up; None where that can't be seen now."""
+    message: str
+
+
 class FleetStatus(Struct, frozen=True):
     """Everything `status` shows."""
 
@@ -173,6 +190,8 @@ class FleetStatus(Struct, frozen=True):
     """Whether the fleet as a whole is paused."""
     pools: tuple[FacilityStatus, ...] = ()
     networks: tuple[FacilityStatus, ...] = ()
+    tombstones: tuple[TombstoneStatus, ...] = ()
+    """What is kept for a while, the first to go first."""
     mobility: tuple[VmMobility, ...] = ()
     """Where VMs could go, if that was asked for."""
 

@@ -184,12 +184,24 @@ class StopDomain(Struct, frozen=True):
     force: bool
 
 
+class KeptParts(Struct, frozen=True):
+    """What stays of a VM that is removed; `retention` in seconds."""
+
+    volumes: tuple[tuple[str, str], ...]
+    """Pool and name of each."""
+    macs: tuple[str, ...]
+    nvram: bool
+    retention: float
+
+
 class UndefineDomain(Struct, frozen=True):
     """Undefine a domain that is off; expects our mark and that it is off."""
 
     domain: str
     uuid: str
     keep_nvram: bool
+    keeps: KeptParts | None = None
+    """What a tombstone is written for before; None for an old copy, and where the VM's disks go with it."""
 
 
 class EditLive(Struct, frozen=True):

@@ -209,7 +209,7 @@ class VirtualMachineSpec(Model):
     shutdown: Shutdown = Shutdown()
     """How it is shut down to be restarted or halted."""
     deletion_policy: Literal["retain", "delete"] = "retain"
-    """What happens to the disks when the VM leaves the specs."""
+    """What happens to the disks when the VM leaves the specs: kept for `tombstoneRetention`, or deleted with it."""
 
     @property
     def memory_ceiling(self) -> int:

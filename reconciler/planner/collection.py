@@ -102,7 +102,7 @@ class _Collection(Struct, frozen=True):
     def _is_left_over(self, name: str, vm: str, *, seed: bool) -> bool:
         """A seed that was replaced, or what was begun for a VM that left the specs before it was there.
 
-        A disk that was finished is never collected: it may be all that is left of somebody's data.
+        What was finished of a VM that is gone is kept for its time: it may be all that is left of somebody's data.
         """
         if f"VirtualMachine/{vm}" in self.world.ledger.in_flight or self._may_be_out_of_sight(vm):
             return False
@@ -113,7 +113,7 @@ class _Collection(Struct, frozen=True):
             is_replaced = wanted is None or name != seed_name(self.world.fleet, wanted)
             return is_replaced or self._is_elsewhere(vm)
         gone = wanted is None and vm not in self.world.copies
-        return gone and (seed or self._is_doomed(vm, name) or self.world.is_unfinished(self.pool, name, self.host))
+        return gone and (self._is_doomed(vm, name) or self.world.is_unfinished(self.pool, name, self.host))
 
     def _is_of_a_move(self, vm: str, name: str) -> bool:
         """What a VM left here that was moved and runs with its disks elsewhere, or what a move here was to fill."""

@@ -14,6 +14,7 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.kept_disks import KeptDisks
 from reconciler.planner.placement import Room, Verdict, place, reject
+from reconciler.planner.revival import Revival
 from reconciler.planner.vm_domain import desired_domain, marked
 from reconciler.planner.way_out import way_out
 from reconciler.planner.world import World
@@ -50,18 +51,37 @@ class Creation(Struct, frozen=True):
         if doubt is not None:
             self.draft.unmet.append(doubt)
             return
+        if not is_on_record and self.lost is None and self._revival.refuses(self.draft):
+            return
         verdict = self._place(with_disks)
         if verdict.host is None:
             self.draft.wait(
                 self.target,
                 "no-host-fits",
-                f"{self.lost} is dead, and no other host fits" if self.lost else "no host fits",
+                self._why_nowhere(with_disks),
                 per_host=verdict.rejections,
-                hint=way_out(self.vm, verdict.rejections),
+                hint=self._way_out(verdict, with_disks),
             )
             return
         self.rooms[verdict.host].take(self.vm)
         self._make(verdict.host)
+
+    def _why_nowhere(self, with_disks: tuple[str, ...]) -> str:
+        if self.lost:
+            return f"{self.lost} is dead, and no other host fits"
+        if with_disks and self._revival.words(with_disks[0]):
+            return f"its disks are kept on {with_disks[0]}, which does not take it"
+        return "no host fits"
+
+    def _way_out(self, verdict: Verdict, with_disks: tuple[str, ...]) -> str:
+        allowed = self.vm.spec.placement.hosts
+        if self.lost is None and with_disks and allowed and with_disks[0] not in allowed:
+            return f"allow {with_disks[0]}, or have what is kept there deleted: {self._revival.purge}"
+        return way_out(self.vm, verdict.rejections)
+
+    @property
+    def _revival(self) -> Revival:
+        return Revival(self.world, self.vm)
 
     def _place(self, with_disks: tuple[str, ...]) -> Verdict:
         """The host that it was on comes first: its disks may be there; then one of those `with_disks` of it."""
@@ -92,10 +112,12 @@ class Creation(Struct, frozen=True):
         refused = [key.removeprefix(ours) for key in self.world.ledger.failures if key.startswith(ours)]
         return {**dict.fromkeys(refused, "it could not be defined there"), **left}
 
-    def _define_words(self, *, autostart: bool) -> str:
+    def _define_words(self, host: str, *, autostart: bool) -> str:
         if self.lost is not None:
             return f"define; it was lost with {self.lost}"
-        return "define with autostart" if autostart else "define"
+        kept = self._revival.words(host)
+        words = "define with autostart" if autostart else "define"
+        return f"{words}; it comes back {kept}" if kept else words
 
     def _older_disks_on(self, host: str) -> tuple[FieldChange, ...]:
         """What is given up where disks that were left on `host` stand for those that died."""
@@ -142,6 +164,8 @@ class Creation(Struct, frozen=True):
         why: Why = "host-lost" if self.lost else "missing" if before is None else "drift"
         config = marked(config, self.vm, fleet=self.world.fleet, epoch=epoch, generation=self.world.desired.generation)
         losses = self._older_disks_on(host)
+        if self.lost is None:
+            self._revival.report_left_out(self.draft)
         define = self.draft.act(
             DefineDomain(config, came_from=self.lost),
             target=self.target,
@@ -150,7 +174,7 @@ class Creation(Struct, frozen=True):
             why=why,
             disruption="data-loss" if losses else "none",
             changes=losses,
-            detail=self._define_words(autostart=config.autostart),
+            detail=self._define_words(host, autostart=config.autostart),
             after=(*prepared, *networks, *pools),
         )
         if self.vm.spec.run_strategy in ("Always", "RerunOnFailure"):

@@ -26,6 +26,7 @@ from reconciler.planner.host_health import SLOW
 from reconciler.planner.on_its_way import words
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import vcpus_to_give
+from reconciler.planner.tombstone_status import tombstones
 from reconciler.planner.world import World, make_world
 
 _HEALTH: dict[str, VmHealth] = {
@@ -74,6 +75,7 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
         is_held="fleet" in world.ledger.paused,
         pools=pools,
         networks=networks,
+        tombstones=tombstones(world),
     )
 
 

@@ -76,6 +76,9 @@ def data_goes_only_where_asked(subject: Subject) -> Iterator[str]:
             continue
         if any((d.vm, d.volume) == (action.target.name, action.step.volume) for d in ledger.doomed):
             continue
+        if action.why == "expired":
+            yield from _why_not_expired(subject, action, action.step)
+            continue
         record = ledger.placements.get(action.target.name) or ledger.removed.get(action.target.name)
         last_said = record.deletion_policy if record is not None else None
         domains = [
@@ -86,6 +89,21 @@ def data_goes_only_where_asked(subject: Subject) -> Iterator[str]:
         marks = [domain.config.mark for domain in domains if subject.is_ours(domain)]
         if last_said == "retain" or not any(mark is not None and mark.deletion_policy == "delete" for mark in marks):
             yield f"{action.id} loses data of {action.target}, whose deletionPolicy does not say so"
+
+
+def _why_not_expired(subject: Subject, action: Action, step: DeleteVolume) -> Iterator[str]:
+    """What has a tombstone goes once its time was counted, by specs that are beyond doubt and don't have it."""
+    desired, counted = subject.desired, subject.ledger.counted
+    place = (step.pool, step.volume)
+    stones = [stone for stone in subject.ledger.tombstones if place in stone.volumes and stone.vm == action.target.name]
+    if not any(stone.purged or stone.uncounted(counted) <= 0 for stone in stones):
+        yield f"{action.id} loses data of {action.target} that are to be kept longer"
+    if desired.removal_hold or desired.doubt or desired.errors or desired.unusable:
+        yield f"{action.id} loses data of {action.target} although the specs are uncertain"
+    vm, part = desired.vms.get(action.target.name), step.volume.split(".")[2]
+    is_removed = any(stone.kind == "removed" for stone in stones)
+    if is_removed and vm is not None and any(disk.name == part for disk in vm.spec.disks):
+        yield f"{action.id} loses disk {part} of {action.target}, which is in the specs"
 
 
 def _was_left_behind(subject: Subject, action: Action, step: DeleteVolume) -> bool:

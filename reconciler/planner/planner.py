@@ -16,6 +16,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.planner.collection import plan_collection
 from reconciler.planner.draft import Draft
+from reconciler.planner.expiry import plan_expiries
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.failures import report_risks
 from reconciler.planner.fencing import plan_fencing
@@ -46,6 +47,7 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
     wishes = plan_vms(world, facilities, rooms, holdups, draft)
     report_risks(world, facilities, rooms, draft)
     plan_removals(world, draft)
+    plan_expiries(world, draft)
     plan_collection(world, draft)
     plan_moves(Mover(world, facilities, rooms, draft), wishes)
     held = hold_back(world, draft, doubted)

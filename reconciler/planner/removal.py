@@ -12,7 +12,9 @@ from reconciler.model.ledger import Migration
 from reconciler.model.next_command import ACCEPT_SPECS, NextCommand
 from reconciler.model.plan import Disruption, FieldChange, UnmetReason
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import DeleteVolume, StopDomain, UndefineDomain
+from reconciler.model.spoken_time import span, utc
+from reconciler.model.steps import DeleteVolume, KeptParts, StopDomain, UndefineDomain
+from reconciler.model.volume_names import owner_of
 from reconciler.planner.draft import Draft
 from reconciler.planner.leftovers import leftovers
 from reconciler.planner.lost_vms import clear_stale_copies
@@ -47,7 +49,7 @@ def _foretell(world: World, draft: Draft, ref: ObjectRef, move: Migration) -> No
         return
     placement = world.ledger.placements.get(ref.name)
     loses = placement is not None and placement.deletion_policy == "delete"
-    disks = "with its disks" if loses else "its disks are kept"
+    disks = "with its disks" if loses else f"its disks are kept for {span(world.policy.tombstone_retention)} from then"
     cost: Disruption = "data-loss" if loses else "destroy"
     draft.wait(
         ref,
@@ -206,10 +208,10 @@ class _Removal(Struct, frozen=True):
             after.append(self._act(stop, "shut down"))
         volumes = self._volumes()
         if domain.persistent:
-            undefine = UndefineDomain(domain=domain.name, uuid=domain.uuid, keep_nvram=not self._losing)
-            which = f" the old copy (epoch {self.copy.mark.epoch})" if self._old else ""
-            detail = "undefine" if self._losing else f"undefine{which}; its disks are kept"
-            after = [self._act(undefine, detail, after=after)]
+            undefine = UndefineDomain(
+                domain=domain.name, uuid=domain.uuid, keep_nvram=not self._losing, keeps=self._keeps()
+            )
+            after = [self._act(undefine, self._undefine_words(undefine.keeps), after=after)]
         for host, pool, volume in volumes:
             seed = volume.endswith(".iso")
             self.draft.act(
@@ -223,6 +225,38 @@ class _Removal(Struct, frozen=True):
                 after=after,
                 part=volume,
             )
+
+    def _undefine_words(self, keeps: KeptParts | None) -> str:
+        if self._losing:
+            return "undefine"
+        if keeps is None:
+            return f"undefine the old copy (epoch {self.copy.mark.epoch}); its disks are kept"
+        if not keeps.volumes:
+            return "undefine; it has no disks"
+        until = utc(self.world.now + keeps.retention)
+        return f"undefine; its disks are kept until {until}, {span(keeps.retention)}: put its spec back before that"
+
+    def _keeps(self) -> KeptParts | None:
+        """Every volume of the VM that is in sight from here, but for what was never finished or is kept already."""
+        if self._losing or self._old:
+            return None
+        host, world = self.copy.host, self.world
+        known = {place for stone in world.ledger.tombstones for place in stone.volumes if stone.kind == "replaced"}
+        volumes = []
+        for pool in sorted(world.desired.pools):
+            observed = world.observed_pool(pool, host) if world.pool_serves(pool, host) else None
+            for name in sorted(observed.volumes or {}) if observed is not None else ():
+                owner = owner_of(world.fleet, name)
+                is_its = owner is not None and owner.vm == self.ref.name and (pool, name) not in known
+                if is_its and not world.is_unfinished(pool, name, host):
+                    volumes.append((pool, name))
+        config = self.copy.domain.config
+        return KeptParts(
+            tuple(volumes),
+            tuple(nic.mac for nic in config.nics),
+            config.firmware != "bios",
+            world.policy.tombstone_retention,
+        )
 
     def _act(self, step: StopDomain | UndefineDomain, detail: str, *, after: list[str] | None = None) -> str:
         return self.draft.act(
@@ -240,16 +274,15 @@ class _Removal(Struct, frozen=True):
         )
 
     def _volumes(self) -> list[tuple[str, str, str]]:
-        """Host, pool and name of the VM's own volumes that go: seeds always, disks where they are to be lost.
+        """Host, pool and name of the VM's own volumes that go with it: none, or its disks and seeds.
 
         Another old copy may have the same seed: that goes once none is left.
         """
-        if self._old:
+        if not self._losing:
             return []
         domain = self.copy.domain
         paths = {config.seed.path for config in (domain.config, domain.live) if config and config.seed}
-        if self._losing:
-            paths |= {disk.path for disk in self._own_disks()}
+        paths |= {disk.path for disk in self._own_disks()}
         prefix = f"{self.world.fleet}.{self.ref.name}."
         found = []
         for pool_name in sorted(self.world.desired.pools):

@@ -93,6 +93,7 @@ class Stage:
                 controllers=self._controllers,
                 begun=lambda: self.ensemble.lead_began if self.ensemble is not None else self._begun,
                 policy=policy,
+                monotonic=self.clock.monotonic,
                 ledger=self.ledger_view,
             ),
             self._on_violation,
@@ -286,6 +287,8 @@ class Stage:
         desired = load(self._in_force.path, fleet=self.policy.fleet, image_size=self.images.virtual_size)
         self.wishes.now = desired
         self.wishes.policies.update({name: vm.spec.deletion_policy for name, vm in desired.vms.items()})
+        named = {(name, disk.name) for name, vm in desired.vms.items() for disk in vm.spec.disks}
+        self.wishes.note_disks(named, self.clock.monotonic())
         texts = self._in_force.texts()
         # Without any file nobody asks for anything: a directory that is not mounted looks like that.
         self.wishes.gone = {name for name in self.wishes.policies if texts and not _is_named(name, texts)}

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from reconciler.ledger.asking import Pause, Resume
+from reconciler.ledger.asking import KeepTombstones, Pause, PurgeTombstones, Resume
 from reconciler.ledger.database import LEDGER_FILE
 from reconciler.simulator.command import Verb
 from reconciler.simulator.stage import Stage
@@ -87,6 +87,15 @@ def _pause(stage: Stage, target: str = "fleet") -> None:
     stage.specs_changed()
 
 
+def _tombstone(stage: Stage, vm: str, how: str) -> None:
+    if how == "purge":
+        stage.wishes.purged.add(vm)
+        stage.write(PurgeTombstones(vm))
+    else:
+        stage.write(KeepTombstones(vm, stage.clock.now() + stage.policy.tombstone_retention))
+    stage.nudge("command")
+
+
 def _unpause(stage: Stage, target: str = "fleet") -> None:
     stage.write(Resume(target))
     stage.specs_changed()
@@ -109,6 +118,7 @@ CONTROLLER_VERBS: Final = (
     Verb("remove FILE", "a file of the specs is removed", _remove),
     Verb("specs unmounted|gone|back", "the directory of the specs is empty, missing, or back", _specs),
     Verb("pause [TARGET]", "a user holds all changes, or those of one object", _pause),
+    Verb("tombstone VM keep|purge", "a user keeps what is kept of a removed VM for longer, or gives it up", _tombstone),
     Verb("unpause [TARGET]", "and lets them go on", _unpause),
     Verb(
         "download-cut IMAGE N", "so many downloads end half-way", lambda s, image, n: s.images.cut_downloads(image, n)

@@ -112,6 +112,16 @@ _ALL: Final = (
         "bring the specs to what the text names; if these are right: `reconciler leader --accept-specs`",
     ),
     ReasonInfo(
+        "expires-soon",
+        "its VM was removed, or the disk replaced: what is kept of it is deleted within a day, as told",
+        "put its spec back, or `reconciler tombstone keep VM`",
+    ),
+    ReasonInfo(
+        "expiry-held",
+        "what is kept of it has had its time, and can't be deleted now; the text says why",
+        "mend what the text names; `reconciler tombstone purge VM` deletes it all the same once that is safe",
+    ),
+    ReasonInfo(
         "prune-disabled",
         "left the specs, but is protected",
         "put it back without the annotation, apply, remove it",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.identity import disk_volume, parse_disk_volume
+from reconciler.model.inventory import ObservedDomain
 from reconciler.model.plan import Plan
 from reconciler.model.steps import DefineDomain, FenceHost, MigrateDomain, StartDomain
 from reconciler.planner.planner import plan as make_plan
@@ -206,3 +207,32 @@ def test_a_fleet_that_lost_hosts_for_certain_converges_with_every_vm_once(data: 
     assert all(len(hosts) == 1 for hosts in running_copies(after).values())
     assert all(len(hosts) == 1 for hosts in running_copies(back).values())
     assert back.plan().empty
+
+
+@given(st.data())
+@_LAW
+def test_a_vm_that_is_removed_and_put_back_is_as_it_was_with_the_same_disks(data: st.DataObject) -> None:
+    before = data.draw(new_fleets()).converged()
+    kept = sorted(name for name, vm in before.specs.vms.items() if vm.spec.deletion_policy == "retain")
+    homes = {name: host for host in before.inventory.hosts for name in before.inventory.hosts[host].domains}
+    name = data.draw(st.sampled_from([name for name in kept if name in homes] or [""]))
+    if not name:
+        return
+    gone = before.with_specs(without=[f"VirtualMachine/{name}"]).converged()
+
+    back = gone.with_specs(before.specs.vms[name]).converged()
+
+    old, new = before.domain(name, homes[name]), _domain(back, name)
+    assert (old.uuid, old.config.nics) == (new.uuid, new.config.nics)
+    assert [disk.path for disk in old.config.disks] == [disk.path for disk in new.config.disks]
+    assert _volumes_of(back, name) == _volumes_of(before, name)
+    assert not any(stone.vm == name for stone in back.ledger.tombstones)
+
+
+def _domain(fleet: Story, name: str) -> ObservedDomain:
+    return next(host.domains[name] for host in fleet.inventory.hosts.values() if name in host.domains)
+
+
+def _volumes_of(fleet: Story, vm: str) -> set[tuple[str, str, str]]:
+    pools = [(host.name, pool) for host in fleet.inventory.hosts.values() for pool in host.pools.values()]
+    return {(host, pool.name, name) for host, pool in pools for name in pool.volumes or () if f".{vm}." in name}

@@ -26,6 +26,7 @@ from reconciler.model.inventory import (
 from reconciler.model.ledger import DoomedVolume, LedgerView, Placement, RemovedVm, VolumeIntent
 from reconciler.model.live_edit import edited, is_done
 from reconciler.model.plan import Action, Plan
+from reconciler.model.tombstone import Tombstone
 
 _VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
 _SEED_SIZE: Final = 1 << 19
@@ -75,6 +76,8 @@ def apply_plan(
         intents=set(ledger.intents),
         proofs=dict(ledger.proofs),
         left_behind=set(ledger.left_behind),
+        tombstones=list(ledger.tombstones),
+        counted=ledger.counted,
         now=now,
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
     )
@@ -92,6 +95,7 @@ def apply_plan(
             intents=frozenset(world.intents),
             proofs=world.proofs,
             left_behind=frozenset(world.left_behind),
+            tombstones=tuple(world.tombstones),
         ),
     )
 
@@ -112,6 +116,8 @@ class _World:
     shared: set[str]
     proofs: dict[str, FenceProof]
     left_behind: set[DoomedVolume]
+    tombstones: list[Tombstone]
+    counted: float
     now: float
 
     def perform(self, action: Action) -> None:
@@ -200,6 +206,7 @@ class _World:
                         assert gone.path not in used, f"{step.volume} is used by {domain.name}"
         self._store(host, step.pool, {}, without=step.volume)
         self.left_behind = {left for left in self.left_behind if (left.host, left.volume) != (host, step.volume)}
+        self._unbury({(step.pool, step.volume)})
 
     def _store(self, host: str, pool: str, changed: dict[str, ObservedVolume], without: str = "") -> None:
         for name in [*self.hosts] if pool in self.shared else [host]:
@@ -262,6 +269,17 @@ class _World:
         )
         self.removed.pop(config.name, None)
         self._set(host, domain_as_defined(config))
+        # The next pass sees that these are in use again.
+        paths = {disk.path for disk in (*config.disks, config.seed) if disk is not None}
+        pools = self.hosts[host].pools.values()
+        self._unbury({(p.name, v.name) for p in pools for v in (p.volumes or {}).values() if v.path in paths})
+
+    def _unbury(self, places: set[tuple[str, str]]) -> None:
+        left = [
+            replace(stone, volumes=tuple(place for place in stone.volumes if place not in places))
+            for stone in self.tombstones
+        ]
+        self.tombstones = [stone for stone in left if stone.volumes]
 
     def _check_disks(self, host: str, config: DomainConfig) -> None:
         paths = {volume.path for pool in self.hosts[host].pools.values() for volume in (pool.volumes or {}).values()}
@@ -355,6 +373,10 @@ class _World:
         domain = self._find(host, step.uuid)
         assert not domain.active
         assert domain.persistent
+        if step.keeps is not None and step.keeps.volumes:
+            expires = self.now + step.keeps.retention
+            stone = Tombstone(domain.name, "removed", self.now, expires, host, step.keeps.volumes, step.uuid)
+            self.tombstones.append(replace(stone, macs=step.keeps.macs, counted_from=self.counted))
         self._remove(host, domain.name)
         placement = self.placements.get(domain.name)
         if placement is not None and placement.host == host:

@@ -13,10 +13,12 @@ from reconciler.executor.preconditions import (
     own_domain,
 )
 from reconciler.hypervisor.interface import Hypervisor
+from reconciler.ledger.counting import instant_of
 from reconciler.model.domain import OwnershipMark
 from reconciler.model.inventory import ObservedDomain
 from reconciler.model.ledger import DoomedVolume
 from reconciler.model.steps import DefineDomain, DeleteVolume, GrowDisk, RedefineDomain, SetAutostart, UndefineDomain
+from reconciler.model.tombstone import Tombstone
 
 
 def define_domain(step: DefineDomain, context: ActionContext, host: Hypervisor) -> None:
@@ -120,6 +122,7 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
         # Not where it is gone already, nor for an old copy: a deletion that was accepted of the true one stands.
         if not _is_old(context, host):
             context.ledger.doom_volumes(context.action.target.name, _doomed(context))
+            _bury(step, context, host)
         context.settle(
             lambda: host.undefine_domain(step.uuid, keep_nvram=step.keep_nvram),
             lambda: find_domain(host, step.uuid) is None,
@@ -127,6 +130,28 @@ def undefine_domain(step: UndefineDomain, context: ActionContext, host: Hypervis
         )
     # A stale copy may be what was removed here: the placement of the true one elsewhere stays.
     context.ledger.forget_placement(context.action.target.name, host.name)
+
+
+def _bury(step: UndefineDomain, context: ActionContext, host: Hypervisor) -> None:
+    """Without the domain nothing tells any more how long what was the VM's is to be kept."""
+    keeps = step.keeps
+    if keeps is None or not keeps.volumes:
+        return
+    now = instant_of(context.clock)
+    context.ledger.bury(
+        Tombstone(
+            vm=context.action.target.name,
+            kind="removed",
+            since=now.wall,
+            expires_at=now.wall + keeps.retention,
+            host=host.name,
+            volumes=keeps.volumes,
+            uuid=step.uuid,
+            macs=keeps.macs,
+            nvram=keeps.nvram,
+        ),
+        now,
+    )
 
 
 def _is_old(context: ActionContext, host: Hypervisor) -> bool:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from reconciler.errors import HostTimeout, TransientHostError
 from reconciler.executor.context import ActionContext
-from reconciler.executor.preconditions import check_not_running_on, check_still_removed, check_unused, find_volume
+from reconciler.executor.preconditions import (
+    check_not_running_on,
+    check_still_expired,
+    check_still_removed,
+    check_unused,
+    find_volume,
+)
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.identity import base_marker
 from reconciler.model.inventory import ObservedVolume
@@ -54,10 +60,12 @@ def grow_volume(step: GrowVolume, context: ActionContext, host: Hypervisor) -> N
 def delete_volume(step: DeleteVolume, context: ActionContext, host: Hypervisor) -> None:
     """Killed before or after: the volume is there or not, and the next plan sees which."""
     check_still_removed(context)
+    check_still_expired(context, step)
     volume = find_volume(context, host, step.pool, step.volume)
     if volume is not None:
         check_unused(context, host, step.pool, volume)
         check_still_removed(context)  # asking all hosts of the pool takes its time
+        check_still_expired(context, step)
         context.settle(
             lambda: host.delete_volume(step.pool, step.volume),
             lambda: find_volume(context, host, step.pool, step.volume) is None,

@@ -13,6 +13,7 @@ from reconciler.simulator.invariants.promise import Promise, Scene
 class AcceptedDeletion(Promise):
     """A disk that a VM ever had goes only where its spec said `deletionPolicy: delete` and was taken away.
 
+    Or where it was in no spec for as long as it was to be kept, by a clock that nobody can set, or people gave it up.
     Or where the VM was moved, and has the disk on another host now: then that one is it.
     """
 
@@ -42,12 +43,19 @@ class AcceptedDeletion(Promise):
             return
         vm = disk.vm
         wishes = self.scene.wishes
-        if self._is_elsewhere(call):
+        if self._is_elsewhere(call) or self._has_expired(vm, disk.disk):
             return
         if vm not in wishes.disposable or wishes.policies.get(vm, "retain") != "delete":
             yield f"{call.target} on {call.host} was deleted, and nobody asked for that"
         elif not self._is_left(call.target):
             self._used.discard(call.target)  # the next one of that name is another disk
+
+    def _has_expired(self, vm: str, disk: str) -> bool:
+        wishes = self.scene.wishes
+        since = wishes.gone_since.get((vm, disk))
+        if since is None:
+            return False
+        return vm in wishes.purged or self.scene.monotonic() - since >= self.scene.policy.tombstone_retention
 
     def _is_elsewhere(self, call: MutatingCall) -> bool:
         """Whether its VM has the disk in a folder that the host of the call does not see."""

@@ -21,8 +21,20 @@ class Wishes(Struct):
     """The last `deletionPolicy` of each VM that ever was in them."""
     gone: set[str] = field(default_factory=set)
     """VMs that no file names any more, however broken."""
+    gone_since: dict[tuple[str, str], float] = field(default_factory=dict)
+    """By VM and disk that were in them once: since when no file names it any more, in monotonic seconds."""
+    disks: set[tuple[str, str]] = field(default_factory=set)
+    """By VM and name: all that ever were in them."""
+    purged: set[str] = field(default_factory=set)
+    """VMs of which people said that what is kept may go."""
     disposable: set[str] = field(default_factory=set)
     """Those of them when the controller last looked."""
+
+    def note_disks(self, named: set[tuple[str, str]], now: float) -> None:
+        """These disks, by VM and name, are in the specs; the others that ever were are not."""
+        self.disks |= named
+        self.gone_since = {gone: self.gone_since.get(gone, now) for gone in self.disks - named}
+        self.purged -= {vm for vm, _disk in named}
 
 
 class Scene(Struct, frozen=True):
@@ -37,6 +49,8 @@ class Scene(Struct, frozen=True):
     begun: Callable[[], float]
     """When the controller that runs began, in monotonic seconds."""
     policy: Policy
+    monotonic: Callable[[], float]
+    """The clock that nobody can set."""
     ledger: Callable[[], LedgerView]
     """The ledger as it is on disk now."""
 

@@ -297,6 +297,8 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/a9", "paused", "held; changes wait", hint=NextCommand("resume", "VirtualMachine/a9")),
     unmet("VirtualMachine/b1", "backoff", "define failed 3 times; next try in 40s", host="h1"),
     unmet("VirtualMachine/b2", "failed", "unsupported machine type 'q36'", severity="blocked", host="h1"),
+    unmet("VirtualMachine/b3", "expires-soon", "what is kept of it is deleted for good in 23 h", severity="info"),
+    unmet("VirtualMachine/b3", "expiry-held", "what is kept of it has expired, and stays for now", severity="info"),
     unmet("VirtualMachine/b3", "removal-held", "would be removed, but vms.yaml could not be read", host="h1"),
     unmet(
         "VirtualMachine/b3b",

@@ -112,7 +112,7 @@ def test_the_seed_of_a_removed_vm_stays_while_a_clone_of_it_refers_to_it() -> No
     assert moment.kinds("VirtualMachine/web") == ["stop-domain", "undefine-domain"]
 
 
-def test_all_old_copies_of_a_removed_vm_go_and_then_their_seed() -> None:
+def test_all_old_copies_of_a_removed_vm_go_and_what_they_leave_is_kept_for_its_time() -> None:
     fleet = removed(shared=True, deletionPolicy="delete", cloudInit={"userData": "#cloud-config\n"})
     doubled = fleet.with_domain(replace(fleet.domain(), state="shutoff", live=None), on="h2")
     old = doubled.with_ledger(placements={}, removed={"web": RemovedVm("web", "h2", 7, "delete")})
@@ -122,13 +122,14 @@ def test_all_old_copies_of_a_removed_vm_go_and_then_their_seed() -> None:
         ("undefine-domain", "h1"),
         ("undefine-domain", "h2"),
     }
-    assert [name.rpartition(".")[2] for name in deleted(old.applied())] == ["iso"]
+    assert deleted(old.applied()) == []
 
 
-def test_the_seed_of_a_removed_vm_goes_even_where_its_disks_stay() -> None:
-    fleet = removed(cloudInit={"userData": "#cloud-config\n"})
+def test_the_seed_of_a_removed_vm_stays_with_its_disks() -> None:
+    fleet = removed(cloudInit={"userData": "#cloud-config\n"}).converged()
 
-    assert [name.rpartition(".")[2] for name in deleted(fleet)] == ["iso"]
+    kept = [name.rpartition(".")[2] for _pool, name in fleet.ledger.tombstones[0].volumes]
+    assert kept == ["qcow2", "iso"]
 
 
 def test_a_transient_vm_that_was_removed_is_only_stopped() -> None:
@@ -302,14 +303,6 @@ def test_what_was_begun_for_a_vm_that_left_the_specs_is_cleared_away() -> None:
 
     assert deleted(fleet) == []
     assert deleted(begun) == [ROOT]
-
-
-def test_a_seed_whose_vm_is_gone_is_cleared_away_unless_it_may_be_out_of_sight() -> None:
-    seed = "prod.old.seed-0123456789abcdef.iso"
-    fleet = with_volumes(story(hosts=1).converged(), seed)
-
-    assert deleted(fleet) == [seed]
-    assert deleted(fleet.placed("old", "h9")) == []
 
 
 def test_a_seed_that_was_written_for_a_vm_not_yet_defined_stays() -> None:
