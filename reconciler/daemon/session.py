@@ -186,6 +186,8 @@ class Session:
             view = replace(view, hosts_read=frozenset())
             if self._writer is not None:
                 self._ledger.forget_hosts_read()
+        never_seen = desired.every_host - view.hosts_read - inventory.hosts.keys()
+        missing = unrecorded_placements(view, inventory, fleet, now, in_flight, never_seen)
         unknown = inventory.hosts.keys() - view.hosts_read
         finished = finished_volumes(view, inventory, desired, in_flight)
         view = replace(view, intents=view.intents - finished)
@@ -194,7 +196,7 @@ class Session:
             return replace(view, placements=placements, hosts_read=view.hosts_read | inventory.hosts.keys())
         if missing or unknown:
             # Placements first: a host counts as read only once all that was found on it is written down.
-            adopt_marks(self._ledger, inventory, fleet, now, in_flight)
+            adopt_marks(self._ledger, inventory, fleet, now, in_flight, never_seen)
         is_news = note_sightings(self._ledger, view, inventory, fleet, in_flight)
         for volume in finished:
             self._ledger.finish_volume(volume.pool, volume.volume, volume.host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec.structs import replace
 
@@ -14,7 +14,12 @@ from reconciler.model.ledger import LedgerView, Placement
 
 
 def unrecorded_placements(
-    view: LedgerView, inventory: Inventory, fleet: str, now: float, in_flight: frozenset[str] = frozenset()
+    view: LedgerView,
+    inventory: Inventory,
+    fleet: str,
+    now: float,
+    in_flight: frozenset[str] = frozenset(),
+    never_seen: Collection[str] = (),
 ) -> tuple[Placement, ...]:
     """Placements that the hosts know and the ledger does not, by VM.
 
@@ -22,6 +27,9 @@ def unrecorded_placements(
     name; the planner reports the other. A mark with a higher epoch than the ledger's says that the ledger is an old
     backup: an epoch is always recorded before it is marked. Not so where another copy runs, of a life that began with a
     new ledger: it would be killed. The planner reports both.
+
+    What is off, and not on record, may be an old copy while there are hosts that were never read with this ledger
+    (`never_seen`): the VM may run there.
 
     What is older than a VM's removal is left of a life that is over.
 
@@ -41,7 +49,7 @@ def unrecorded_placements(
             continue
         others_run = running[vm] > domain.active
         if recorded is None:
-            if _is_newest(placement, view) and (domain.active or not others_run):
+            if _is_newest(placement, view) and (domain.active or not (others_run or never_seen)):
                 found[vm] = placement
         elif recorded.epoch < placement.epoch:
             if not others_run:
@@ -54,10 +62,15 @@ def unrecorded_placements(
 
 
 def adopt_marks(
-    ledger: Ledger, inventory: Inventory, fleet: str, now: float, in_flight: frozenset[str] = frozenset()
+    ledger: Ledger,
+    inventory: Inventory,
+    fleet: str,
+    now: float,
+    in_flight: frozenset[str] = frozenset(),
+    never_seen: Collection[str] = (),
 ) -> tuple[Placement, ...]:
     """Record `unrecorded_placements`, and return them."""
-    adopted = unrecorded_placements(ledger.view(), inventory, fleet, now, in_flight)
+    adopted = unrecorded_placements(ledger.view(), inventory, fleet, now, in_flight, never_seen)
     for placement in adopted:
         ledger.record_placement(
             placement.vm, placement.host, placement.epoch, placement.since, marked_epoch=placement.marked_epoch

@@ -75,6 +75,11 @@ class DesiredState(Struct, frozen=True):
     """In doubt: what the specs that the fleet was led by hold back of an object, which these here would not."""
 
     @property
+    def every_host(self) -> frozenset[str]:
+        """Names of all hosts; those whose spec can't be used are hosts all the same."""
+        return frozenset(self.hosts) | {ref.name for ref in self.unusable if ref.kind == "Host"}
+
+    @property
     def errors(self) -> tuple[SpecProblem, ...]:
         """The mistakes that leave something of the specs out of use."""
         return tuple(problem for problem in self.problems if problem.severity == "error")

@@ -155,6 +155,8 @@ class _Removal(Struct, frozen=True):
         if len(copies) > 1:
             return f"there are copies on {' and '.join(copy.host for copy in copies)}; undefine the stale one first"
         placement = self.world.ledger.placements.get(self.ref.name)
+        if placement is None and self.world.never_seen and not self.copy.domain.active:
+            return f"{', '.join(self.world.never_seen)} was never read with this ledger and may run it"
         if placement is None or placement.host in self.world.inventory.hosts or self.copy.domain.active:
             return ""
         return f"it was placed on {placement.host}, which can't be read, and may run there"

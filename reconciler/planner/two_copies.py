@@ -31,16 +31,29 @@ def which_is_left_over(world: World, vm: str, copies: Sequence[Copy]) -> str:
 def report_broken(world: World, draft: Draft, vm: str, copies: Iterable[Copy]) -> bool:
     """Say what to do about halves of a guest whose post-copy was cut; return whether there are any."""
     found = tuple(copies)
-    halves = [copy for copy in found if copy.domain.active] if any(copy.domain.is_broken for copy in found) else []
-    for copy in halves[:1]:
-        commands = " and ".join(f"virsh -c {world.desired.hosts[half.host].spec.uri} destroy {vm}" for half in halves)
+    halves = [copy.host for copy in found if copy.domain.active] if any(copy.domain.is_broken for copy in found) else []
+    if halves:
         draft.wait(
             ObjectRef("VirtualMachine", vm),
             "conflict",
             "its post-copy was cut: some of its memory is on another host; it goes on once the two reach one another",
             severity="blocked",
-            host=copy.host,
+            host=halves[0],
             hint="see to the network between them; or give up what it had not written to its disks:"
-            f" {commands}; then it is started again",
+            f" {_give_up(world, vm, halves)}; then it is started again",
         )
     return bool(halves)
+
+
+def _give_up(world: World, vm: str, seen: Sequence[str]) -> str:
+    """Commands for both halves: one that is out of sight runs on, whatever becomes of the one in sight."""
+    move = world.ledger.migrations.get(vm)
+    known = [host for host in (move.source, move.target) if host not in seen] if move is not None else []
+    others = [host for host in known if host in world.desired.hosts]
+    commands = " and ".join(f"virsh -c {world.desired.hosts[half].spec.uri} destroy {vm}" for half in (*seen, *others))
+    if others:
+        return f"{commands}, both, once {others[0]} is reached, or surely off"
+    if len(seen) > 1:
+        return commands
+    where = f" (on {' or '.join(world.unread)}, out of sight)" if world.unread else ""
+    return f"first the other half, wherever that is{where}; then {commands}"

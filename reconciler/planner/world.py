@@ -170,7 +170,7 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
             (intent.pool, intent.volume, "" if intent.pool in shared else intent.host) for intent in ledger.intents
         ),
         unread=tuple(sorted(desired.hosts.keys() - hosts.keys())),
-        never_seen=tuple(sorted(_every_host(desired) - ledger.hosts_read - hosts.keys())),
+        never_seen=tuple(sorted(desired.every_host - ledger.hosts_read - hosts.keys())),
         strangers=frozenset(strangers),
         restored=restored_volumes(policy.fleet, hosts.values()),
         dead=dead_hosts(ledger, desired.hosts, (*hosts, *strangers)),
@@ -184,8 +184,3 @@ def _strangers(inventory: Inventory, ledger: LedgerView, fleet: str) -> dict[str
         for name, host in inventory.hosts.items()
         if is_stranger(host, ledger, fleet)
     }
-
-
-def _every_host(desired: DesiredState) -> frozenset[str]:
-    """Those whose spec can't be used are hosts all the same."""
-    return frozenset(desired.hosts) | {ref.name for ref in desired.unusable if ref.kind == "Host"}

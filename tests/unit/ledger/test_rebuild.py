@@ -57,6 +57,16 @@ def test_of_equal_copies_the_first_host_is_the_placement(tmp_path: Path) -> None
         assert adopt_marks(ledger, inventory(h2=[domain("a", 1)], h1=[domain("a", 1)]), "f", 0.0)[0].host == "h1"
 
 
+@pytest.mark.parametrize(("state", "adopted"), [("shutoff", 0), ("crashed", 0), ("running", 1)])
+def test_what_is_off_is_no_placement_while_it_may_run_on_a_host_that_was_never_seen(
+    tmp_path: Path, state: DomainState, adopted: int
+) -> None:
+    with Ledger(tmp_path) as ledger:
+        found = inventory(h1=[domain("a", 1, state=state)])
+
+        assert len(adopt_marks(ledger, found, "f", 0.0, never_seen={"h2"})) == adopted
+
+
 def test_known_placements_stand(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record_placement("a", "h1", 2, 0.0)

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from reconciler.model.policy import Migration as Rules
 from reconciler.model.policy import Policy
-from tests.support.fleets import FLEET
+from tests.support.fleets import FLEET, Story
 from tests.unit.planner.test_moves import arrived, fleet, move_of, on_its_way, to_rack_b
 
 
@@ -44,3 +44,22 @@ def test_half_of_a_guest_whose_other_half_is_proven_lost_is_ended_for_its_recove
     assert moment.kinds("VirtualMachine/web") == planned
     assert half.lost("h1").kinds("VirtualMachine/web") == []
     assert bool(planned) != ("conflict" in moment.unmet())
+
+
+def cut_with_its_source_in_sight(*, on_record: bool) -> Story:
+    """h1 has the half that stands still; h2, where it ran last, does not answer."""
+    seen = on_its_way(to_rack_b(fleet()))
+    half = seen.with_domain(replace(seen.domain(), state="paused", reason="postcopy-failed")).lost("h2")
+    return half if on_record else half.with_ledger(migrations={})
+
+
+def test_both_halves_of_a_guest_are_to_be_given_up_though_only_one_is_in_sight() -> None:
+    hint = cut_with_its_source_in_sight(on_record=True).unmet()["conflict"].hint
+
+    assert "h1.example/system destroy web and virsh -c qemu+ssh://h2.example/system destroy web, both" in hint
+
+
+def test_whoever_gives_up_half_a_guest_of_which_nothing_is_on_record_is_told_to_find_the_other_first() -> None:
+    hint = cut_with_its_source_in_sight(on_record=False).unmet()["conflict"].hint
+
+    assert "first the other half, wherever that is (on h2, out of sight); then virsh" in hint

@@ -329,3 +329,13 @@ def test_no_seed_is_written_for_a_vm_whose_disks_can_not_be_had() -> None:
     fleet = story(vm(cloudInit=first), hosts=1).converged().with_volumes(without=[ROOT])
 
     assert fleet.with_specs(vm(cloudInit=second)).kinds(WEB) == []
+
+
+def test_what_is_off_stays_while_it_may_run_on_a_host_that_was_never_seen() -> None:
+    there = removed()
+    idle = there.with_domain(replace(there.domain(), state="shutoff", live=None))
+
+    fresh = idle.losing_sight_of("h2").with_ledger(placements={}, hosts_read=frozenset())
+
+    assert fresh.kinds(WEB) == []
+    assert "h2 was never read" in fresh.unmet(WEB)["removal-held"].detail
