@@ -55,7 +55,9 @@ def unrecorded_placements(
             if not others_run:
                 found[vm] = placement
         elif how_many[vm] == 1 and (
-            _was_moved(placement, domain, recorded, inventory, view) or _never_left(placement, recorded, inventory)
+            _was_moved(placement, domain, recorded, inventory, view)
+            or _never_left(placement, recorded, inventory)
+            or _was_chosen(placement, domain, recorded, inventory, view)
         ):
             found[vm] = replace(placement, epoch=recorded.epoch + 1, marked_epoch=placement.epoch)
     return tuple(found[vm] for vm in sorted(found))
@@ -110,6 +112,16 @@ def _never_left(copy: Placement, recorded: Placement, inventory: Inventory) -> b
     """Whether the VM is still where it was to be recovered from: it never came to be where it was put instead."""
     put = inventory.hosts.get(recorded.host)
     return recorded.came_from == copy.host and put is not None and copy.vm not in put.domains
+
+
+def _was_chosen(
+    copy: Placement, domain: ObservedDomain, recorded: Placement, inventory: Inventory, view: LedgerView
+) -> bool:
+    """Whether the VM ran on at the source of a move too, with disks of its own, and people ended the other copy."""
+    there = inventory.hosts.get(recorded.host)
+    has_own_disks = any((left.vm, left.host) == (copy.vm, copy.host) for left in view.left_behind)
+    is_alone = there is not None and copy.vm not in there.domains and recorded.host != copy.host
+    return has_own_disks and domain.state == "running" and is_alone
 
 
 def _was_moved(

@@ -49,6 +49,7 @@ def drain_of(world: World, host: Host, plan: Plan) -> Drain | None:
     leaving = {
         vm for vm, migration in world.ledger.migrations.items() if host.name in (migration.source, migration.target)
     } | _about_to_leave(plan, host.name)
+    leaving |= _held_up(plan) & ours - running
     stuck = {unmet.target.name for unmet in plan.unmet if unmet.reason in _IN_THE_WAY and unmet.severity == "blocked"}
     at_work = {str(ObjectRef("VirtualMachine", name)) for name in observed.domains} & world.ledger.in_flight
     return Drain(
@@ -72,6 +73,16 @@ def _about_to_leave(plan: Plan, host: str) -> set[str]:
         for unmet in plan.unmet
         if unmet.reason == "move-waits" and unmet.host == host and unmet.target.kind == "VirtualMachine"
     }
+
+
+def _held_up(plan: Plan) -> set[str]:
+    """VMs whose move or start is planned, but has to wait: for its next try, or for whoever holds a host."""
+    found = set()
+    for action_id in plan.held:
+        kind, _, rest = action_id.partition(":")
+        if kind in ("migrate-domain", "start-domain"):
+            found.add(rest.partition("@")[0].partition(":")[0].removeprefix("VirtualMachine/"))
+    return found
 
 
 def drain_words(drain: Drain) -> str:

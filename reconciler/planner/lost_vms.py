@@ -18,6 +18,7 @@ from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup, confirm, local_disks
 from reconciler.planner.lost_hosts import proven, stale_copies
 from reconciler.planner.placement import Room
+from reconciler.planner.two_copies import report_split
 from reconciler.planner.world import World
 
 
@@ -87,6 +88,8 @@ class LostVm(Struct, frozen=True):
 def clear_stale_copies(world: World, draft: Draft, target: ObjectRef) -> bool:
     """Force off and undefine old copies; their disks stay. Return whether there are any.
 
+    But for what has run on with disks of its own, which is told.
+
     There is no waiting for a guest whose disks are another's by now. A copy that an I/O error paused is among them: it
     is never resumed.
     """
@@ -94,6 +97,8 @@ def clear_stale_copies(world: World, draft: Draft, target: ObjectRef) -> bool:
     if placement is None:
         return False
     stale = stale_copies(world.copies.get(target.name, ()), placement, world.ledger.incidents)
+    if report_split(world, draft, target.name, stale):
+        return True
     for copy in stale:
         domain, after = copy.domain, []
         why: Why = "host-lost" if copy.host in world.ledger.incidents else "drift"

@@ -101,6 +101,8 @@ def only_old_copies_are_cleared(subject: Subject) -> Iterator[str]:
             continue
         if not subject.is_old_copy(action.host, step.uuid) and not gives_up_half(subject, action):
             yield f"{action.id} would force {step.domain} off after {step.timeout:g} s, and it is not an old copy"
+        elif subject.is_old_copy(action.host, step.uuid) and subject.runs_on_its_own_disks(action.host, step.uuid):
+            yield f"{action.id} would force {step.domain} off, which has run on with disks of its own"
 
 
 def _promised(subject: Subject, action: Action) -> float:

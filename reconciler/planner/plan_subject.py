@@ -72,6 +72,13 @@ class Subject:
             return host in self.ledger.incidents
         return newest is not None and newest >= placement.reached_by(newest)
 
+    def runs_on_its_own_disks(self, host: str | None, uuid: str) -> bool:
+        """Whether what runs on `host` has disks there that its VM is recorded to have left when it was moved."""
+        domain = self.domain(host, uuid)
+        if domain is None or domain.state != "running":
+            return False
+        return any((left.vm, left.host) == (domain.name, host) for left in self.ledger.left_behind)
+
     def is_ours(self, domain: ObservedDomain) -> bool:
         mark = domain.config.mark
         return mark is not None and mark.fleet == self.fleet and mark.vm == domain.name

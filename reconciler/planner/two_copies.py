@@ -45,6 +45,29 @@ def report_broken(world: World, draft: Draft, vm: str, copies: Iterable[Copy]) -
     return bool(halves)
 
 
+def report_split(world: World, draft: Draft, vm: str, old: Iterable[Copy]) -> bool:
+    """Say of an old copy that runs with disks of its own what to do; return whether there is one.
+
+    libvirt had it run on at the source of a migration that nobody saw the end of: what it has written since is nowhere
+    else, and nobody but people can say which of the two is to stay.
+    """
+    left_at = {left.host for left in world.ledger.left_behind if left.vm == vm}
+    split = [copy for copy in old if copy.domain.state == "running" and copy.host in left_at]
+    for copy in split[:1]:
+        moved_to = world.ledger.placements[vm].host
+        draft.wait(
+            ObjectRef("VirtualMachine", vm),
+            "conflict",
+            f"it was moved to {moved_to}, and runs on {copy.host} too, with disks of its own: libvirt had it run on at"
+            " its source; nothing is done to either",
+            severity="blocked",
+            host=copy.host,
+            hint=f"see which of them is to stay; on the other host: virsh destroy {vm}, then virsh undefine"
+            f" --keep-nvram {vm}",
+        )
+    return bool(split)
+
+
 def _give_up(world: World, vm: str, seen: Sequence[str]) -> str:
     """Commands for both halves: one that is out of sight runs on, whatever becomes of the one in sight."""
     move = world.ledger.migrations.get(vm)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
+from reconciler.model.ledger import Failure
+from reconciler.model.outcome import action_inputs
 from reconciler.model.status import Drain, HostStatus
 from reconciler.planner.fleet_status import fleet_status
-from tests.support.fleets import Story, host, story, stranger, vm
+from tests.support.fleets import NOW, Story, host, story, stranger, vm
+from tests.unit.planner.test_cold_moves import failed, refused, was_shut_down
+from tests.unit.planner.test_cold_moves import fleet as cold_fleet
 from tests.unit.planner.test_drain import fleet, settled
 
 
@@ -40,6 +45,34 @@ def test_vms_that_are_off_and_stay_are_no_reason_to_wait_and_are_told_of() -> No
 
     assert drain(there.applied()).is_safe
     assert of_h1(there.applied()).message == "safe to power off; 1 VM that is off on it"
+
+
+@pytest.mark.parametrize("is_permanent", [True, False])
+def test_what_is_off_and_to_be_moved_once_more_after_a_failure_is_left_on_the_host(is_permanent: bool) -> None:
+    there = fleet(vm(runStrategy="Halted"), hosts=2)
+    move = there.action("migrate-domain")
+    failure = Failure(move.id, 1, "no route", is_permanent, NOW + 60, action_inputs(move))
+    waits = there.with_ledger(failures={failure.key: failure})
+
+    assert waits.plan().empty
+    assert of_h1(waits).message == "being emptied: 1 VM left"
+
+
+def test_what_was_shut_down_for_its_move_is_left_on_the_host_while_that_waits_for_its_next_try() -> None:
+    there = failed(was_shut_down(cold_fleet(hosts=2)), 1)
+
+    assert there.plan().empty
+    assert not drain(there).is_safe
+
+
+def test_what_is_to_be_started_there_as_no_host_takes_it_is_left_on_the_host_while_that_waits() -> None:
+    there = refused(was_shut_down(cold_fleet(hosts=2)), 1)
+    start = there.action("start-domain")
+    failure = Failure(start.id, 1, "no memory", False, NOW + 60, action_inputs(start))
+    waits = there.with_ledger(failures={**there.ledger.failures, failure.key: failure})
+
+    assert waits.plan().empty
+    assert not drain(waits).is_safe
 
 
 def test_vms_that_can_not_be_moved_are_counted() -> None:
