@@ -17,7 +17,7 @@ _HELP: Final = """Desired state in YAML, converged onto plain KVM/libvirt hosts.
 
 \b
 Look:     validate  plan  status  why  simulate
-Act:      apply  run  pause  resume  fence
+Act:      apply  run  pause  resume  fence  image
 Learn:    init  check  schema  explain
 """
 _EPILOG: Final = "Begin with: reconciler init fleet, then reconciler check fleet, then reconciler plan fleet."

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler.cli.completion import complete_column, complete_host, complete_kind, complete_object
+from reconciler.cli.completion import complete_column, complete_host, complete_image, complete_kind, complete_object
 from reconciler.cli.lazy import PlainCommand, PlainGroup, command
 
 
@@ -27,6 +27,10 @@ def _object(*, required: bool, metavar: str = "KIND/NAME") -> click.Argument:
     return click.Argument(["target"], required=required, metavar=metavar, shell_complete=complete_object)
 
 
+def _image(*, required: bool) -> click.Argument:
+    return click.Argument(["name"], required=required, metavar="[NAME]", shell_complete=complete_image)
+
+
 def _host(*, required: bool) -> click.Argument:
     metavar = "HOST" if required else "[HOST]"
     return click.Argument(["host"], required=required, metavar=metavar, shell_complete=complete_host)
@@ -43,6 +47,7 @@ def _file(name: str, help_text: str, **extra: Any) -> click.Option:
 
 
 _PROBLEM_FORMATS: Final = ["text", "json", "github", "gitlab", "sarif", "junit"]
+_FORMATS: Final = ["table", "json", "yaml", "csv", "markdown"]
 _LISTS: Final = ["hosts", "vms", "pools", "networks", "images", "tombstones"]
 _CONFIG: Final = PlainGroup(
     name="config",
@@ -120,6 +125,47 @@ _TOMBSTONE: Final = PlainGroup(
     },
 )
 
+_IMAGE: Final = PlainGroup(
+    name="image",
+    help="Versions of images that are captured from VMs.",
+    commands={
+        "versions": command(
+            "versions",
+            "image_versions:run",
+            "List the versions of a captured image, or of all: when they were taken, their sizes, what each rests on,"
+            " and because of what it is kept. No host is asked.",
+            [
+                _image(required=False),
+                _choice(["-f", "--format"], _FORMATS, "How it is written.", "table"),
+                click.Option(["-c", "--columns"], metavar="A,B,…", help="Columns of the list."),
+            ],
+        ),
+        "export": command(
+            "export",
+            "image_export:run",
+            "Write one disk of a version into FILE on this machine, put together with all that it rests on, with its"
+            " checksum beside it in FILE.sha256. Nobody but you may read it. Killed or cut off, it goes on where it"
+            " was; under its name the file is whole or not there.",
+            [
+                click.Argument(["version"], metavar="NAME@VERSION[/DISK]"),
+                click.Argument(["file"], metavar="FILE", type=click.Path(path_type=Path, dir_okay=False)),
+                _choice(["--format"], ["qcow2", "raw"], "Format of the file.", "qcow2"),
+                _flag("--force", "Replace FILE where it is there already."),
+            ],
+        ),
+        "delete": command(
+            "delete",
+            "image_delete:run",
+            "Have one version deleted. Works beside a running daemon; refused while anything rests on the version or"
+            " names it, and for the newest one of an image that is in the specs.\n\nExit: 0 asked for, 1 not.",
+            [
+                click.Argument(["version"], metavar="NAME@VERSION"),
+                click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
+            ],
+        ),
+    },
+)
+
 COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
     command(
         "validate",
@@ -179,7 +225,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
             _directory(),
             _flag("--json", "As JSON; the same as -f json."),
             _flag("--watch", "Keep looking until Ctrl-C."),
-            _choice(["-f", "--format"], ["table", "json", "yaml", "csv", "markdown"], "How it is written.", "table"),
+            _choice(["-f", "--format"], _FORMATS, "How it is written.", "table"),
             click.Option(
                 ["-c", "--columns"], metavar="A,B,…", help="Columns of the list.", shell_complete=complete_column
             ),
@@ -279,6 +325,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
     ),
     _FENCE,
     _TOMBSTONE,
+    _IMAGE,
     _CONFIG,
     command(
         "completion",

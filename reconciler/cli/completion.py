@@ -42,6 +42,12 @@ def complete_host(ctx: click.Context, param: click.Parameter, incomplete: str) -
     return [name.removeprefix("Host/") for name in found if name.startswith("Host/") and name != "Host/"]
 
 
+def complete_image(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the images in the specs."""
+    found = complete_object(ctx, param, f"Image/{incomplete}")
+    return [name.removeprefix("Image/") for name in found if name.startswith("Image/") and name != "Image/"]
+
+
 def _objects(directory: Path) -> Iterator[str]:
     for file in [*directory.rglob("*.yaml"), *directory.rglob("*.yml")]:
         try:

@@ -24,6 +24,10 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "drain": "host to be emptied",
     "balance": "balance",
     "failback": "failback",
+    "first-version": "first version",
+    "requested": "asked for",
+    "retention": "retention",
+    "schedule": "schedule",
 }
 SIGNS: Final[dict[Sign, str]] = {"create": "+", "change": "~", "destroy": "-", "move": "→"}
 _KIND_ORDER: Final = {kind: index for index, kind in enumerate(KINDS)}

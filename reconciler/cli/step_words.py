@@ -22,6 +22,7 @@ from reconciler.model.live_edit import (
 )
 from reconciler.model.plan import Action
 from reconciler.model.quantities import approximate_size, format_duration
+from reconciler.model.version import instant_of
 
 DiskImages = Mapping[tuple[str, str], str]
 """Image that a disk starts as, by VM and disk name."""
@@ -209,6 +210,11 @@ def _(step: steps.WriteSeed) -> str:
 @_words.register
 def _(step: steps.DeleteVolume) -> str:
     return f"delete {_volume_words(step.volume)}"
+
+
+@_words.register
+def _(step: steps.DeleteVersion) -> str:
+    return f"delete version {instant_of(step.stamp)}"
 
 
 @_words.register

@@ -10,6 +10,7 @@ from reconciler.model.policy import Limits, Policy
 from reconciler.model.steps import (
     CreateVolume,
     DefinePool,
+    DeleteVersion,
     DeleteVolume,
     FenceHost,
     FetchImage,
@@ -86,7 +87,13 @@ def _locks(action: Action, shared_pools: frozenset[str]) -> Iterator[Slot]:
     if action.target.kind == "VirtualMachine":
         yield Slot(str(action.target), 1)
     match action.step:
-        case CreateVolume(pool=pool) | GrowVolume(pool=pool) | WriteSeed(pool=pool) | DeleteVolume(pool=pool):
+        case (
+            CreateVolume(pool=pool)
+            | GrowVolume(pool=pool)
+            | WriteSeed(pool=pool)
+            | DeleteVolume(pool=pool)
+            | DeleteVersion(pool=pool)
+        ):
             yield Slot(f"pool {_pool_key(pool, action, shared_pools)}", 1)
         case DefinePool(config=config):
             yield Slot(f"pool {_pool_key(config.name, action, shared_pools)}", 1)

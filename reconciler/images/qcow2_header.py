@@ -128,6 +128,20 @@ def check(header: Qcow2Header, head: bytes, file_size: int) -> None:
     _check_extensions(header, head)
 
 
+def check_alone(head: bytes, subject: str) -> None:
+    """Refuse what would have a reader open other files than those that it is told, or guess; `head` is a beginning.
+
+    A backing file may be named: who reads a chain is told it. Raises a subclass of UnsafeImage or ImageError.
+    """
+    if head[:4] != MAGIC:
+        raise DamagedHeader(f"{subject} is not qcow2", hint="use another version")
+    header = parse(head)
+    if header.incompatible & _DATA_FILE or header.autoclear & _RAW_DATA_FILE:
+        raise ExternalDataFile(f"{subject} keeps its data in an external file", hint="use another version")
+    if header.crypt_method:
+        raise EncryptedImage(f"{subject} is encrypted", hint="use another version")
+
+
 def _check_references(header: Qcow2Header, head: bytes) -> None:
     if header.backing_offset or header.backing_length:
         if head[header.backing_offset : header.backing_offset + 5] == b"json:":

@@ -90,6 +90,14 @@ class RecordFenceTest(Struct, frozen=True, tag=True):
     test: FenceTest
 
 
+class RequestRemoval(Struct, frozen=True, tag=True):
+    """Have a version of an image deleted."""
+
+    image: str
+    stamp: str
+    at: float
+
+
 Question = (
     Pause
     | Resume
@@ -100,6 +108,7 @@ Question = (
     | RecordEvent
     | RecordProof
     | RecordFenceTest
+    | RequestRemoval
 )
 
 
@@ -129,7 +138,7 @@ def ask(question: Question, store: Store, keys: Keys, asker: str) -> tuple[str, 
     return key, lease
 
 
-def obey(question: Question, ledger: Ledger) -> bool | None:
+def obey(question: Question, ledger: Ledger) -> bool | None:  # noqa: C901  one line a question
     """Write what was asked for; raises what the ledger raises. Asked twice, it is the same."""
     match question:
         case Pause(target):
@@ -150,6 +159,8 @@ def obey(question: Question, ledger: Ledger) -> bool | None:
             ledger.record_proof(proof)
         case RecordFenceTest(test):
             ledger.record_fence_test(test)
+        case RequestRemoval(image, stamp, at):
+            ledger.request_removal(image, stamp, at)
         case unknown:
             assert_never(unknown)
     return None
@@ -168,6 +179,8 @@ def _object_of(question: Question) -> str:
             return f"Host/{proof.host}"
         case RecordFenceTest(test):
             return f"Host/{test.host}"
+        case RequestRemoval(image):
+            return f"Image/{image}"
         case unknown:
             assert_never(unknown)
 
@@ -254,6 +267,9 @@ class AskingLedger:
     def purge_tombstones(self, vm: str) -> int:
         self._ask(PurgeTombstones(vm))
         return sum(stone.vm == vm for stone in self.view().tombstones)
+
+    def request_removal(self, image: str, stamp: str, at: float) -> None:
+        self._ask(RequestRemoval(image, stamp, at))
 
     def record_event(self, event: LedgerEvent) -> None:
         self._ask(RecordEvent(event))

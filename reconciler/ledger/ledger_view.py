@@ -10,6 +10,7 @@ from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.ledger.retention import Schedules
 from reconciler.ledger.tombstones import Tombstones
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.ledger import DoomedVolume, Failure, LedgerView, Placement, VolumeIntent
@@ -59,6 +60,8 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         versions=captures.versions(),
         captures=captures.under_way(),
         capture_requests=captures.requests(),
+        scheduled=Schedules(connection).scheduled(),
+        removals=Schedules(connection).removals(),
     )
 
 

@@ -8,7 +8,6 @@ from typing import Final
 from msgspec.structs import astuple
 
 from reconciler.errors import PreconditionFailed
-from reconciler.ledger.captures import CapturesLedger
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
@@ -16,6 +15,7 @@ from reconciler.ledger.moves import Moves
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.ledger.retention import RetentionLedger
 from reconciler.ledger.tombstones import TombstoneLedger, Tombstones
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import AttemptEnd, FenceAttempt, FenceProof, FenceTest, HostHealth, Incident, Machine
@@ -32,7 +32,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(TombstoneLedger, CapturesLedger):
+class Ledger(TombstoneLedger, RetentionLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power

@@ -6,13 +6,16 @@ import re
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
+from pydantic.alias_generators import to_camel
 
+from reconciler.model.cron import Cron
 from reconciler.model.quantities import Size
 from reconciler.model.resource import Items, Line, Model, Name, Resource
+from reconciler.model.retention import Retention
 
 _OTHER_SOURCES: Final = 2
-_OF_CAPTURES: Final = frozenset({"pool", "quiesce", "bandwidth", "compression"})
+_OF_CAPTURES: Final = frozenset({"pool", "quiesce", "bandwidth", "compression", "schedule", "retention", "full_every"})
 _CHECKSUM: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 
 
@@ -78,6 +81,16 @@ class ImageSpec(Model):
     compression: Literal["none", "zstd"] = "none"
     """Whether versions are stored compressed, once the guest is let go; that takes the controller's CPU."""
 
+    schedule: Cron | None = None
+    """When it is captured, as cron has it and in UTC: `0 2 * * *` is at two every night. Runs that were missed are made
+    up for by one. When absent it is captured once, and then by `reconciler image capture`."""
+    retention: Retention | None = None
+    """Which versions stay; all of them when absent."""
+    full_every: int = Field(default=1, ge=1, le=1000)
+    """Of so many versions in a row one is a full copy, and the others hold the difference to the one before them, where
+    QEMU keeps track of that: `7` with a schedule of every night is one a week. A version goes only after those that
+    rest on it; restoring reads all of them. `1` makes each a full copy."""
+
     @model_validator(mode="after")
     def _checksum_for_url(self) -> ImageSpec:
         if self.source.url is not None and self.checksum is None:
@@ -89,7 +102,7 @@ class ImageSpec(Model):
         if self.source.vm is None:
             if "format" not in self.model_fields_set:
                 raise ValueError("format is missing: write qcow2 or raw, whichever the file is")
-            given = sorted(self.model_fields_set & _OF_CAPTURES)
+            given = sorted(to_camel(name) for name in self.model_fields_set & _OF_CAPTURES)
             if given:
                 raise ValueError(f"{given[0]} is for images that are captured from a VM (source.vm)")
             return self

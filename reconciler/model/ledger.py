@@ -172,6 +172,16 @@ class Capture(Struct, frozen=True):
         return self.step.stamp
 
 
+class VersionRemoval(Struct, frozen=True):
+    """A version of an image that is to go; `at` is wall time in seconds."""
+
+    image: str
+    stamp: str
+    at: float
+    version: ImageVersion | None = None
+    """What it was: it is no version any more, and something may be left of it. None where people have asked for it."""
+
+
 class DoomedVolume(Struct, frozen=True):
     """A volume of a removed VM whose deletion was accepted and may not have happened yet."""
 
@@ -203,6 +213,10 @@ class LedgerView(Struct, frozen=True):
     """By image: versions that are being made, or of which something may be left."""
     capture_requests: Mapping[str, float] = field(default_factory=dict)
     """By image: since when people have asked for a version. Wall time in seconds."""
+    scheduled: Mapping[str, float] = field(default_factory=dict)
+    """By image: the newest instant of its schedule that had its capture. Wall time in seconds."""
+    removals: frozenset[VersionRemoval] = frozenset()
+    """Versions that people want to go, and those of which something may be left."""
     left_behind: frozenset[DoomedVolume] = frozenset()
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     tombstones: tuple[Tombstone, ...] = ()

@@ -37,6 +37,8 @@ Why = Literal[
     "failback",  # the host that it was moved away from takes VMs again
     "first-version",  # the image has no version yet
     "requested",  # people asked for it by command
+    "retention",  # no rule keeps it any more
+    "schedule",  # its time has come
 ]
 Sign = Literal["create", "change", "destroy", "move"]
 
@@ -79,6 +81,7 @@ UnmetReason = Literal[
     "fencing-failed",  # no device could confirm that the host is off; tried again after a while
     "not-armed",  # the host can't be fenced: no device, or none that passed its test
     "unsound",  # what was planned for it breaks an invariant: a mistake in the planner
+    "version-damaged",  # files of a version of an image are gone: nothing can be restored from it
     "capacity-at-risk",  # the fleet could not bear the host failures that the policy asks it to bear
 ]
 UNSEEN: Final[frozenset[UnmetReason]] = frozenset(

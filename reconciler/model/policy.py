@@ -202,6 +202,15 @@ class Balance(Model):
     """VMs that are moved for balance within an hour; moves for other reasons count too."""
 
 
+class Capture(Model):
+    """How VMs are captured into images."""
+
+    parallel_fleet: int = Field(default=4, ge=1)
+    """VMs that are captured at once in the fleet; the others wait, who was due first goes first."""
+    parallel_per_host: int = Field(default=1, ge=1)
+    """VMs of one host that are captured at once."""
+
+
 class Policy(Model):
     """Decisions that hold for the whole fleet."""
 
@@ -226,6 +235,8 @@ class Policy(Model):
     """When a host is taken for lost, and what is done about it."""
     migration: Migration = Migration()
     """How VMs are moved between hosts while they run."""
+    capture: Capture = Capture()
+    """How VMs are captured into images."""
     failback: bool = False
     """Whether VMs that were moved away from a host to empty it return to it once it is `active` again."""
     tombstone_retention: Annotated[Duration, AfterValidator(_lasts_a_minute)] = 7 * 86400.0

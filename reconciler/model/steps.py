@@ -306,6 +306,20 @@ class CaptureImage(Struct, frozen=True):
     begun: bool = False
 
 
+class DeleteVersion(Struct, frozen=True):
+    """Delete a version of an image, its manifest first: from then on it is none, and what is left of it goes too.
+
+    Expects that no domain refers to its disks, and that no other version, nor one that is being made, rests on it.
+    """
+
+    image: str
+    stamp: str
+    pool: str
+    manifest: str
+    volumes: tuple[str, ...]
+    """Its disks."""
+
+
 class FenceHost(Struct, frozen=True):
     """Have the host's power cut and confirmed off; expects that `incident` is open, unproven, and the host silent."""
 
@@ -338,4 +352,5 @@ Step = (
     | StopDomain
     | UndefineDomain
     | MigrateDomain
+    | DeleteVersion
 )

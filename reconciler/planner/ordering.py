@@ -41,6 +41,7 @@ _RANK: Final = {
             "stop-domain",
             "start-domain",
             "undefine-domain",
+            "delete-version",
             "delete-volume",
         )
     )

@@ -35,6 +35,7 @@ from reconciler.planner.plan_check_moves import (
     seeds_stay_where_vms_go,
     what_is_on_its_way_is_let_alone,
 )
+from reconciler.planner.plan_check_versions import one_version_stays, only_what_nothing_needs_of_versions_goes
 from reconciler.planner.plan_check_volumes import data_goes_only_where_asked, finished_disks_stay, only_our_volumes_go
 from reconciler.planner.plan_subject import Subject
 
@@ -230,4 +231,6 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     what_is_on_its_way_is_let_alone,
     few_are_on_their_way,
     moves_go_where_the_vm_may_be,
+    only_what_nothing_needs_of_versions_goes,
+    one_version_stays,
 )

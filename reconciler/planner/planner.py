@@ -26,6 +26,7 @@ from reconciler.planner.networks import plan_networks
 from reconciler.planner.ordering import hold_back, ordered
 from reconciler.planner.placement import make_rooms
 from reconciler.planner.pools import plan_pools
+from reconciler.planner.pruning import plan_pruning
 from reconciler.planner.removal import plan_removals
 from reconciler.planner.vms import plan_vms
 from reconciler.planner.world import World, make_world
@@ -49,6 +50,7 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
     plan_removals(world, draft)
     plan_expiries(world, draft)
     plan_collection(world, draft)
+    plan_pruning(world, draft)
     plan_moves(Mover(world, facilities, rooms, draft), wishes)
     held = hold_back(world, draft, doubted)
     _report_unusable(world, draft)

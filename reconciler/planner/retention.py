@@ -38,13 +38,12 @@ def kept(versions: Iterable[Dated], rules: Retention | None, now: float, used: M
     the epoch; what is stamped later stays, and is not counted.
     """
     newest_first = sorted(versions, key=lambda version: (version.at, version.stamp), reverse=True)
-    reasons: dict[str, list[str]]
+    reasons = {version.stamp: ["of a time to come"] for version in newest_first if version.at > now}
+    counted = newest_first[len(reasons) :]
+    _keep_newest(counted, rules.last if rules is not None else 1, reasons)
     if rules is None:
-        reasons = {version.stamp: ["no retention"] for version in newest_first}
+        reasons |= {version.stamp: ["no retention"] for version in counted[1:]}
     else:
-        reasons = {version.stamp: ["of a time to come"] for version in newest_first if version.at > now}
-        counted = newest_first[len(reasons) :]
-        _keep_newest(counted, rules.last, reasons)
         for period, count in (
             (_HOUR, rules.hourly),
             (_DAY, rules.daily),

@@ -223,6 +223,12 @@ _ALL: Final = (
         "report it, with the output of `reconciler plan --json`",
     ),
     ReasonInfo(
+        "version-damaged",
+        "files of a version of an image are gone from its pool, or of one that it rests on; nothing can be restored"
+        " from it",
+        "put the file back, or `image delete` it",
+    ),
+    ReasonInfo(
         "capacity-at-risk",
         "the fleet could not lose that host, as `hostFailuresToTolerate` asks",
         "add room, or ask for less",

@@ -6,13 +6,13 @@ It is as strict as real hosts are: an action that could not succeed is an Assert
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from reconciler.model import steps
 from reconciler.model.desired_state import DesiredState
-from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
+from reconciler.model.domain import DomainConfig
 from reconciler.model.health import FenceProof
 from reconciler.model.inventory import (
     HostInventory,
@@ -23,33 +23,14 @@ from reconciler.model.inventory import (
     ObservedPool,
     ObservedVolume,
 )
-from reconciler.model.ledger import DoomedVolume, LedgerView, Placement, RemovedVm, VolumeIntent
+from reconciler.model.ledger import DoomedVolume, LedgerView, Placement, RemovedVm, VersionRemoval, VolumeIntent
 from reconciler.model.live_edit import edited, is_done
 from reconciler.model.plan import Action, Plan
 from reconciler.model.tombstone import Tombstone
+from reconciler.model.version import ImageVersion
+from tests.support.defined import domain_as_defined, fingerprint_of
 
-_VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
 _SEED_SIZE: Final = 1 << 19
-
-
-def domain_as_defined(config: DomainConfig, state: DomainState = "shutoff", **fields: Any) -> ObservedDomain:
-    """A domain as libvirt shows it: the machine versioned, a live configuration while it is active."""
-    stored = replace(config, machine=_VERSIONED.get(config.machine, config.machine))
-    made = ObservedDomain(
-        name=stored.name,
-        uuid=stored.uuid,
-        state=state,
-        persistent=True,
-        config=stored,
-        live=stored if state in ACTIVE_STATES else None,
-        fingerprint=fingerprint_of(stored),
-    )
-    return replace(made, **fields)
-
-
-def fingerprint_of(config: DomainConfig) -> str:
-    """Stands for the hash of the XML, which does not tell autostart."""
-    return repr(replace(config, autostart=False))
 
 
 def _at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
@@ -78,6 +59,8 @@ def apply_plan(
         left_behind=set(ledger.left_behind),
         tombstones=list(ledger.tombstones),
         counted=ledger.counted,
+        versions=dict(ledger.versions),
+        removals=set(ledger.removals),
         now=now,
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
     )
@@ -96,6 +79,8 @@ def apply_plan(
             proofs=world.proofs,
             left_behind=frozenset(world.left_behind),
             tombstones=tuple(world.tombstones),
+            versions=world.versions,
+            removals=frozenset(world.removals),
         ),
     )
 
@@ -112,6 +97,8 @@ class _World:
     images: dict[str, ImageFacts]
     placements: dict[str, Placement]
     removed: dict[str, RemovedVm]
+    versions: dict[str, tuple[ImageVersion, ...]]
+    removals: set[VersionRemoval]
     intents: set[VolumeIntent]
     shared: set[str]
     proofs: dict[str, FenceProof]
@@ -170,6 +157,13 @@ class _World:
                 self._store(host, step.pool, {step.volume: replace(old, capacity=step.capacity)})
             case steps.DeleteVolume():
                 self._delete(host, step)
+            case steps.DeleteVersion():
+                for name in (step.manifest, *step.volumes):
+                    if name in self._volumes(host, step.pool):
+                        self._delete(host, steps.DeleteVolume(step.pool, name))
+                left = tuple(each for each in self.versions.get(step.image, ()) if each.stamp != step.stamp)
+                self.versions[step.image] = left
+                self.removals = {each for each in self.removals if (each.image, each.stamp) != (step.image, step.stamp)}
             case _:
                 raise AssertionError(step)
 

@@ -37,7 +37,8 @@ from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.plan_check import check
 from reconciler.planner.planner import plan as make_plan
-from tests.support.apply_plan import apply_plan, domain_as_defined, fingerprint_of
+from tests.support.apply_plan import apply_plan
+from tests.support.defined import domain_as_defined, fingerprint_of
 
 FLEET: Final = "prod"
 POLICY: Final = Policy(fleet=FLEET)
@@ -287,8 +288,7 @@ class Story(Struct, frozen=True):
 
     def edited(self, name: str = "web", on: str = "h1", *, live: bool = False, **changes: Any) -> Story:
         """`virsh edit`: fields of the persistent configuration, with `live` of the running guest too."""
-        domain = self.domain(name, on)
-        config = replace(domain.config, **changes)
+        config = replace((domain := self.domain(name, on)).config, **changes)
         running = replace(domain.live, **changes) if domain.live and live else domain.live
         return self.with_domain(replace(domain, config=config, live=running, fingerprint=fingerprint_of(config)), on)
 

@@ -15,7 +15,7 @@ from reconciler.model.ledger import Migration, Placement
 from reconciler.model.migration import MigrationRules
 from reconciler.model.steps import MigrateDomain
 from reconciler.model.virtual_machine import VirtualMachine
-from tests.support.apply_plan import fingerprint_of
+from tests.support.defined import fingerprint_of
 from tests.support.fleets import (
     FLEET,
     GIB,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import assert_never
 
 from reconciler.executor.context import ActionContext
-from reconciler.executor.handlers import domains, facilities, fencing, live, migration, power, transfers, volumes
+from reconciler.executor.handlers import (
+    domains,
+    facilities,
+    fencing,
+    live,
+    migration,
+    power,
+    transfers,
+    versions,
+    volumes,
+)
 from reconciler.model import steps
 
 
@@ -40,6 +50,8 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a
             volumes.grow_volume(step, context, context.host())
         case steps.DeleteVolume() as step:
             volumes.delete_volume(step, context, context.host())
+        case steps.DeleteVersion() as step:
+            versions.delete_version(step, context, context.host())
         case steps.DefineDomain() as step:
             domains.define_domain(step, context, context.host())
         case steps.RedefineDomain() as step:

@@ -27,6 +27,7 @@ from reconciler.model.steps import (
     DefineDomain,
     DefineNetwork,
     DefinePool,
+    DeleteVersion,
     DeleteVolume,
     EditLive,
     FenceHost,
@@ -148,6 +149,12 @@ EVERY_ACTION: Final = (
         "Image/debian-12",
         UploadImage("debian-12", "vms", "default.base-ab.qcow2", "default.base-ab.qcow2.complete", "qcow2"),
         after=("fetch-image:debian-12:controller",),
+    ),
+    action(
+        "Image/web-golden",
+        DeleteVersion("web-golden", "20261120t020000z", "vms", "default.web-golden.x", ("default.web-golden.y",)),
+        sign="destroy",
+        why="retention",
     ),
     action("Image/debian-11", DeleteVolume("vms", "default.base-cd.qcow2"), sign="destroy", why="unused"),
     action(
@@ -380,5 +387,13 @@ EVERY_REASON: Final = (
     ),
     unmet("Host/h6", "fencing-failed", "h6 could not be proven dead: no answer", severity="blocked", host="h6"),
     unmet("Host/h7", "not-armed", "the fence devices of h7 were never tested", severity="info", host="h7"),
+    unmet(
+        "Image/web-golden",
+        "version-damaged",
+        "web-golden@2026-11-21T02:00Z: volume default.web-golden.20261121t020000z.root.qcow2 is gone from pool vms",
+        severity="blocked",
+        host="h1",
+        hint=NextCommand("image", "delete", "web-golden@2026-11-21T02:00Z"),
+    ),
     unmet("Host/h8", "capacity-at-risk", "if h8 failed, 1 VM would find no room: a1", severity="info", host="h8"),
 )

@@ -1,0 +1,32 @@
+"""Domains as libvirt shows them once they were defined."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
+from reconciler.model.inventory import ObservedDomain
+
+_VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
+
+
+def domain_as_defined(config: DomainConfig, state: DomainState = "shutoff", **fields: Any) -> ObservedDomain:
+    """A domain as libvirt shows it: the machine versioned, a live configuration while it is active."""
+    stored = replace(config, machine=_VERSIONED.get(config.machine, config.machine))
+    made = ObservedDomain(
+        name=stored.name,
+        uuid=stored.uuid,
+        state=state,
+        persistent=True,
+        config=stored,
+        live=stored if state in ACTIVE_STATES else None,
+        fingerprint=fingerprint_of(stored),
+    )
+    return replace(made, **fields)
+
+
+def fingerprint_of(config: DomainConfig) -> str:
+    """Stands for the hash of the XML, which does not tell autostart."""
+    return repr(replace(config, autostart=False))
