@@ -64,6 +64,7 @@ def test_a_debian_cloud_image_boots_with_its_name_and_a_file_from_cloud_init(fre
 
     host = fresh_lab.host(homes(fresh_lab, "server-1")[0])
     wait_for(lambda: "lab-guest hostname server-1" in host.console("server-1"), 300, "server-1 is not up")
+    wait_for(lambda: "state='connected'" in host.virsh("dumpxml", "server-1"), 60, "its agent does not run")
     assert _in_guest(host, "/bin/hostname").strip() == "server-1"
     assert _in_guest(host, "/bin/cat", "/etc/greeting").strip() == "hello from the specs"
     assert controller.plan()["actions"] == []

@@ -25,6 +25,7 @@ def scenarios() -> list[object]:
 
 
 @pytest.mark.slow  # three hundred of them
+@pytest.mark.no_cover  # a tracer makes it three times as long, and adds few lines
 @pytest.mark.parametrize("folder", scenarios())
 def test_a_scenario_goes_as_written_and_keeps_every_promise(folder: Path, request: pytest.FixtureRequest) -> None:
     update = bool(request.config.getoption("--update-golden"))

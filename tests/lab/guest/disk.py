@@ -1,4 +1,4 @@
-"""A bootable disk image from a folder of files: one ext4 partition, GRUB for BIOS, no loop device."""
+"""A bootable disk image from a folder of files: one ext4 partition, a boot sector for BIOS, no loop device."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.lab.guest.boot_sector import boot_sector, pieces_of
 from tests.lab.guest.commands import run
 
 _SECTOR = 512
 _ALIGNMENT = 1 << 20
-_GRUB = Path("/usr/lib/grub/i386-pc")
-# linux16 loads the kernel where it belongs; linux would copy all of it byte by byte, 1.6 s under emulation.
-_GRUB_MODULES = ("biosdisk", "linux16")
-_MBR_CODE = 440
 # The guest's fsck and the builder's mke2fs may be of different ages.
 _EXT4_FEATURES = "^metadata_csum_seed,^orphan_file,^metadata_csum,^64bit"
 
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What GRUB starts."""
+    """What the disk starts."""
 
     kernel: Path
     initramfs: Path
@@ -48,21 +45,21 @@ def make_disk(root: Path, size: int, boot: Boot, image: Path, *, work: Path, com
 
 
 def _write_boot_area(raw: Path, boot: Boot, work: Path) -> int:
-    """Write GRUB, kernel and initramfs before the partition, and return where that may begin, in bytes.
+    """Write boot sector, kernel and initramfs before the partition, and return where that may begin, in bytes.
 
-    Out of a file system GRUB reads block by block, which takes a fifth of the boot under emulation.
+    Out of a file system they would be read block by block, which takes a fifth of the boot under emulation.
     """
+    loaded = pieces_of(boot.kernel.read_bytes(), boot.initramfs.read_bytes(), " ".join(boot.options))
     position = _ALIGNMENT
-    places = []
+    sectors = []
     with raw.open("r+b") as disk:
-        for file in (boot.kernel, boot.initramfs):
+        for piece in loaded:
             disk.seek(position)
-            content = file.read_bytes()
-            disk.write(content)
-            places.append(f"(hd0){position // _SECTOR}+{-(-len(content) // _SECTOR)}")
-            position = _aligned(position + len(content))
-    kernel, initramfs = places
-    _install_grub(raw, f"linux16 {kernel} {' '.join(boot.options)}\ninitrd16 {initramfs}\nboot\n", work)
+            disk.write(piece.content)
+            sectors.append(position // _SECTOR)
+            position = _aligned(position + len(piece.content))
+        disk.seek(0)
+        disk.write(boot_sector(loaded, sectors, work))
     return position
 
 
@@ -74,16 +71,3 @@ def _partition(raw: Path, first: int, work: Path) -> None:
     table = work / "partitions"
     table.write_text(f"label: dos\nstart={first // _SECTOR}, type=83, bootable\n")
     run(["sh", "-c", 'exec sfdisk --quiet "$1" <"$2"', "sfdisk", raw, table])
-
-
-def _install_grub(raw: Path, boot_script: str, work: Path) -> None:
-    script, core = work / "boot.cfg", work / "core.img"
-    script.write_text(boot_script)
-    run([
-        *("grub-mkimage", "-O", "i386-pc", "-d", _GRUB, "-p", "(hd0)/boot/grub"),
-        *("-c", script, "-o", core, *_GRUB_MODULES),
-    ])  # fmt: skip
-    with raw.open("r+b") as disk:
-        disk.write((_GRUB / "boot.img").read_bytes()[:_MBR_CODE])
-        disk.seek(_SECTOR)
-        disk.write(core.read_bytes())
