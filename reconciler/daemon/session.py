@@ -140,7 +140,7 @@ class Session:
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual, is_stranger=other)
         to_ask = import_module("reconciler.planner.questions")
-        asked = to_ask.questions(desired, inventory, self._policy, everything=mobility)
+        asked = to_ask.questions(desired, inventory, known.placements, self._policy, everything=mobility)
         inventory = self._abilities.complete(inventory, asked)
         if asked:
             kinds = to_ask.missing_baselines(desired, inventory, self._policy)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from reconciler.model.abilities import CpuQuestion
 from reconciler.model.desired_state import DesiredState
@@ -16,7 +19,9 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.resource import ObjectRef
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.draft import Draft
-from reconciler.planner.world import World
+
+if TYPE_CHECKING:  # a world is made with these
+    from reconciler.planner.world import World
 
 
 def wants_baseline(vm: VirtualMachine) -> bool:
@@ -36,22 +41,28 @@ def baselines_in_use(desired: DesiredState, inventory: Inventory, fleet: str) ->
     return {kind: min(texts, key=lambda text: (-texts[text], text)) for kind, texts in found.items()}
 
 
-def with_its_cpu(world: World, baselines: Mapping[str, str], vm: VirtualMachine) -> VirtualMachine:
-    """`vm` with the CPU that it is to have; as it is where that is not known yet: then no host takes it.
+def with_their_cpus(world: World) -> World:
+    """`world` with the CPU that each VM is to have in its spec, so that whoever places one asks for the same.
 
-    A first one waits until all hosts have said what they have; one that was placed before does not wait for a host
-    that may never come back.
+    One stays as it is where that is not known yet: then no host takes it. A first one waits until all hosts have said
+    what they have; one that was placed before does not wait for a host that may never come back.
     """
-    if not wants_baseline(vm):
-        return vm
+    asking = {name: vm for name, vm in world.desired.vms.items() if wants_baseline(vm)}
+    if not asking:
+        return world
+    named = {name: found for name, vm in asking.items() if (found := _with_its_cpu(world, vm)) is not None}
+    return replace(world, desired=replace(world.desired, vms={**world.desired.vms, **named}))
+
+
+def _with_its_cpu(world: World, vm: VirtualMachine) -> VirtualMachine | None:
     kind, copies = vm.spec.domain_type, world.copies.get(vm.name, ())
-    model = baselines.get(kind)
+    model = world.baselines.get(kind)
     if model is None and (vm.name in world.ledger.placements or not silent_hosts(world)):
         model = world.inventory.baselines.get(kind)
     if model is None and copies:
         model = copies[0].domain.config.cpu_model
     if model is None:
-        return vm
+        return None
     cpu = vm.spec.cpu.model_copy(update={"model": model})
     return vm.model_copy(update={"spec": vm.spec.model_copy(update={"cpu": cpu})})
 
@@ -62,11 +73,11 @@ def silent_hosts(world: World) -> tuple[str, ...]:
     return tuple(name for name in sorted(world.desired.hosts) if name not in hosts or hosts[name].abilities is None)
 
 
-def report_weak_hosts(world: World, baselines: Mapping[str, str], draft: Draft) -> None:
+def report_weak_hosts(world: World, draft: Draft) -> None:
     """Hosts that lack what VMs with the fleet's CPU have: none of those is placed there."""
     for name in sorted(world.inventory.hosts):
         abilities = world.inventory.hosts[name].abilities
-        for kind, text in sorted(baselines.items()):
+        for kind, text in sorted(world.baselines.items()):
             lacks = abilities.lacks(CpuQuestion(cpu_of_text(text), kind)) if abilities is not None else None
             if lacks:
                 draft.wait(

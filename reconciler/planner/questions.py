@@ -10,6 +10,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.fleet_cpu import cpu_at_boot, cpu_of_text
 from reconciler.model.host import Host
 from reconciler.model.inventory import HostInventory, Inventory, ObservedDomain
+from reconciler.model.ledger import Placement
 from reconciler.model.policy import Policy
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.fleet_baseline import baselines_in_use, wants_baseline
@@ -19,14 +20,20 @@ _NONE: Mapping[str, frozenset[CpuQuestion]] = {}
 
 
 def questions(
-    desired: DesiredState, inventory: Inventory, policy: Policy, *, everything: bool = False
+    desired: DesiredState,
+    inventory: Inventory,
+    placements: Mapping[str, Placement],
+    policy: Policy,
+    *,
+    everything: bool = False,
 ) -> Mapping[str, frozenset[CpuQuestion]]:
     """By host: the CPUs of the guests that may have to move; no host where none has to.
 
     With `everything` those of all guests.
     """
     all_may_move = everything or policy.balance.enabled
-    bound = {name for name, vm in desired.vms.items() if _has_rules(vm)}
+    returning = _may_return(desired, placements) if policy.failback else frozenset()
+    bound = {name for name, vm in desired.vms.items() if _has_rules(vm)} | returning
     movers = [
         domain
         for name, observed in inventory.hosts.items()
@@ -34,7 +41,7 @@ def questions(
         for vm, domain in _ours(desired, policy.fleet, host, observed, None if all_may_move else bound)
         # What is off moves too where its host is emptied, or where it was shut down for that.
         if (domain.active or everything or host.is_drained or policy.migration.fallback == "cold")
-        and (all_may_move or host.is_drained or _may_break_a_rule(vm, host, desired, observed))
+        and (all_may_move or host.is_drained or vm.name in returning or _may_break_a_rule(vm, host, desired, observed))
     ]
     in_use = baselines_in_use(desired, inventory, policy.fleet)
     if not movers and not baseline_kinds(desired):
@@ -57,6 +64,12 @@ def _ours(
         mark = domain.config.mark
         if vm is not None and mark is not None and mark.fleet == fleet:
             yield vm, domain
+
+
+def _may_return(desired: DesiredState, placements: Mapping[str, Placement]) -> AbstractSet[str]:
+    """VMs that are away from a host that was emptied of them, and takes VMs again."""
+    homes = {name for name, host in desired.hosts.items() if host.spec.state == "active"}
+    return {name for name, placement in placements.items() if placement.drained_from in homes - {placement.host}}
 
 
 def _has_rules(vm: VirtualMachine) -> bool:

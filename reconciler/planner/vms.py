@@ -19,7 +19,7 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.fencing import Holdup
 from reconciler.planner.fitting import held_to_its_room
-from reconciler.planner.fleet_baseline import baselines_in_use, report_weak_hosts, with_its_cpu
+from reconciler.planner.fleet_baseline import report_weak_hosts
 from reconciler.planner.in_place import InPlace
 from reconciler.planner.leftovers import clear_leftovers
 from reconciler.planner.lost_hosts import decisive_home, possible_homes
@@ -326,10 +326,9 @@ def plan_vms(
 
     order = sorted(world.desired.vms.values(), key=urgency)
     wishes: list[Wish] = []
-    baselines = baselines_in_use(world.desired, world.inventory, world.fleet)
-    report_weak_hosts(world, baselines, draft)
-    for spec in order:
-        vm, ref = with_its_cpu(world, baselines, spec), ObjectRef("VirtualMachine", spec.name)
+    report_weak_hosts(world, draft)
+    for vm in order:
+        ref = ObjectRef("VirtualMachine", vm.name)
         before, to_move = draft.checkpoint(), len(wishes)
         VmPlanner(world, facilities, rooms, draft, holdups, vm, world.copies.get(vm.name, ()), wishes).decide()
         if world.is_paused(ref):

@@ -17,6 +17,7 @@ from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
 from reconciler.model.virtual_machine import Disk, VirtualMachine
 from reconciler.planner.disk_volumes import restored_volumes, volume_of
+from reconciler.planner.fleet_baseline import baselines_in_use, with_their_cpus
 from reconciler.planner.host_identity import is_stranger
 from reconciler.planner.lost_hosts import dead_hosts
 from reconciler.planner.ownership import Copy, Foreign, sort_domains
@@ -51,6 +52,8 @@ class World(Struct, frozen=True):
 
     restored: Mapping[tuple[str, str], tuple[str, ...]]
     """By VM and disk: volumes in sight that a restore has made for it, the newest first."""
+    baselines: Mapping[str, str]
+    """By domain type: the CPU of VMs that asked for that of the fleet. `desired` has it in their specs."""
 
     @property
     def fleet(self) -> str:
@@ -151,7 +154,7 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
     inventory = replace(inventory, hosts=hosts, unread={**inventory.unread, **strangers})
     copies, foreign = sort_domains(hosts, policy.fleet)
     shared = {name for name, pool in desired.pools.items() if pool.spec.shared}
-    return World(
+    world = World(
         desired=desired,
         inventory=inventory,
         ledger=ledger,
@@ -174,7 +177,9 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         strangers=frozenset(strangers),
         restored=restored_volumes(policy.fleet, hosts.values()),
         dead=dead_hosts(ledger, desired.hosts, (*hosts, *strangers)),
+        baselines=baselines_in_use(desired, inventory, policy.fleet),
     )
+    return with_their_cpus(world)
 
 
 def _strangers(inventory: Inventory, ledger: LedgerView, fleet: str) -> dict[str, UnreadHost]:

@@ -6,9 +6,14 @@ from msgspec.structs import replace
 
 from reconciler.model.abilities import CpuAnswer, CpuQuestion, HostAbilities
 from reconciler.model.fleet_cpu import cpu_of_text, cpu_text, is_cpu_text
+from reconciler.model.policy import Policy
 from reconciler.model.steps import DefineDomain, RedefineDomain
+from reconciler.planner.mobility import mobility
 from reconciler.planner.questions import missing_baselines, questions
-from tests.support.fleets import Story, host, observed_host, story, vm
+from reconciler.planner.world import make_world
+from tests.support.fleets import FLEET, Story, host, observed_host, story, vm
+from tests.unit.planner.test_drain import moves, settled
+from tests.unit.planner.test_fencing import fenced
 
 _COMMON = "EPYC,+avx2,+ibpb"
 _LESS = "EPYC,+ibpb"
@@ -84,13 +89,11 @@ def test_a_cpu_that_was_changed_by_hand_is_brought_back() -> None:
 
 
 def test_it_is_worked_out_only_where_no_vm_has_it() -> None:
-    fresh, settled = story(vm(**_WANTED)), converged()
+    fresh, there = story(vm(**_WANTED)), converged()
 
     assert missing_baselines(fresh.specs, fresh.inventory, fresh.policy) == {"kvm"}
-    assert missing_baselines(settled.specs, settled.inventory, settled.policy) == set()
-    assert questions(settled.specs, settled.inventory, settled.policy)["h2"] == {
-        CpuQuestion(cpu_of_text(_COMMON), "kvm")
-    }
+    assert missing_baselines(there.specs, there.inventory, there.policy) == set()
+    assert questions(there.specs, there.inventory, {}, there.policy)["h2"] == {CpuQuestion(cpu_of_text(_COMMON), "kvm")}
 
 
 def test_the_text_of_a_cpu_is_read_back_as_it_was() -> None:
@@ -98,3 +101,23 @@ def test_the_text_of_a_cpu_is_read_back_as_it_was() -> None:
     assert cpu_text(cpu_of_text("qemu64,")) == "qemu64,"
     assert is_cpu_text("qemu64,")
     assert not is_cpu_text("qemu64")
+
+
+def test_one_that_has_it_can_be_moved_as_any_other() -> None:
+    fleet = converged()
+    world = make_world(fleet.specs, fleet.inventory, fleet.ledger, fleet.policy, fleet.now)
+
+    assert mobility(world)[0].targets == ("h2",)
+
+
+def test_one_that_has_it_returns_to_the_host_that_was_emptied_of_it() -> None:
+    there = replace(converged(), policy=Policy(fleet=FLEET, failback=True))
+    emptied = settled(there.with_specs(host("h1", state="maintenance"), without=["Host/h1"]))
+
+    assert moves(emptied.with_specs(host("h1"), without=["Host/h1"])) == {"web": "h1"}
+
+
+def test_the_power_of_a_silent_host_is_cut_for_one_that_has_it() -> None:
+    fleet = known(story(vm(**_WANTED), vm("beside", placement={"hosts": ["h2"]}, **_WANTED), hosts=3, shared=True))
+
+    assert fenced(fleet.converged().armed("h1", "h2", "h3").lost("h1")) == ["h1"]

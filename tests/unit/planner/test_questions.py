@@ -5,8 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from reconciler.model.abilities import CpuQuestion, GuestCpu
+from reconciler.model.policy import Policy
 from reconciler.planner.questions import questions
-from tests.support.fleets import Story, host, story, vm
+from tests.support.fleets import FLEET, Story, host, story, vm
+from tests.unit.planner.test_drain import settled
 
 _CPU = GuestCpu("custom", "EPYC", check="full")
 
@@ -20,7 +22,8 @@ def running(*specs: object) -> Story:
 
 
 def asked(fleet: Story, *, everything: bool = False) -> dict[str, frozenset[CpuQuestion]]:
-    return dict(questions(fleet.specs, fleet.inventory, fleet.policy, everything=everything))
+    placements = fleet.ledger.placements
+    return dict(questions(fleet.specs, fleet.inventory, placements, fleet.policy, everything=everything))
 
 
 def test_a_fleet_at_rest_is_asked_nothing() -> None:
@@ -48,3 +51,13 @@ def test_a_vm_that_is_where_its_placement_wants_it_is_not_asked_for() -> None:
 
 def test_whoever_wants_to_know_everything_asks_for_all() -> None:
     assert set(asked(running(), everything=True)) == {"h1", "h2"}
+
+
+def test_a_vm_that_may_return_to_the_host_that_was_emptied_of_it_is_asked_for() -> None:
+    emptied = settled(running().with_specs(host("h1", state="maintenance"), without=["Host/h1"]))
+    back = replace(emptied, policy=Policy(fleet=FLEET, failback=True))
+    back = back.with_specs(host("h1"), without=["Host/h1"])
+
+    assert set(asked(back)) == {"h1", "h2"}
+    assert asked(replace(back, policy=Policy(fleet=FLEET))) == {}
+    assert asked(settled(back)) == {}
