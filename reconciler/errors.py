@@ -151,6 +151,10 @@ class HostRefused(PermanentHostError):
     """libvirt or QEMU refused."""
 
 
+class CheckpointLost(HostRefused):
+    """QEMU has not kept track of what changed since that checkpoint, or not without a gap."""
+
+
 class FencingError(ReconcilerError):
     """A host could not be proven dead."""
 

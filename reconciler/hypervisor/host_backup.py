@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from lxml import etree
 
-from reconciler.errors import HostError, ObjectNotFound
+from reconciler.errors import HostError, HostRefused, ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.libvirt_errors import NO_BACKUP, NO_CHECKPOINT, OPERATION_INVALID
@@ -44,12 +44,29 @@ class HostBackups:
         wanted = {disk.device: disk for disk in disks}
 
         def work(domain: Any) -> None:
+            self._check_sizes(domain, wanted)
             devices = _devices(domain.XMLDesc(0))
             backup = _backup_xml(devices, wanted, incremental)
             point = _checkpoint_xml(devices, wanted, checkpoint) if checkpoint else None
             domain.backupBegin(backup, point, lv.BACKUP_REUSE_EXTERNAL)
 
         self._with_domain(uuid, work)
+
+    def _check_sizes(self, domain: Any, wanted: dict[str, BackupDisk]) -> None:
+        """Refuse a file that is smaller than its disk: libvirtd 9.0 does not, and crashes.
+
+        Raises lv.LibvirtError for a file that libvirt has in no pool.
+        """
+        for device, disk in wanted.items():
+            size = int(domain.blockInfo(device)[0])
+            room = int(domain.connect().storageVolLookupByPath(disk.path).info()[1])
+            if room < size:
+                raise HostRefused(
+                    f"{disk.path} has room for {room} bytes, and disk {device} has {size}",
+                    host=self._connection.name,
+                    target=f"VirtualMachine/{domain.name()}",
+                    hint="plan again: the disk has grown",
+                )
 
     def limit(self, uuid: str, bandwidth: int) -> None:
         """Each disk's part of the job gets its share; one that is through already has nothing to limit."""

@@ -7,6 +7,7 @@ import shlex
 from typing import Final, Protocol
 
 from reconciler.errors import (
+    CheckpointLost,
     HostBusy,
     HostError,
     HostFault,
@@ -47,6 +48,8 @@ _RULES_BY_CODE: Final[dict[int, type[HostError]]] = {
     87: HostBusy,  # VIR_ERR_RESOURCE_BUSY
     90: ObjectConflict,  # VIR_ERR_STORAGE_VOL_EXIST
     97: HostBusy,  # VIR_ERR_AGENT_UNSYNCED
+    103: CheckpointLost,  # VIR_ERR_NO_DOMAIN_CHECKPOINT
+    109: CheckpointLost,  # VIR_ERR_CHECKPOINT_INCONSISTENT
 }
 NO_SUPPORT: Final = 3
 NO_DOMAIN: Final = 42
@@ -111,6 +114,7 @@ _HINTS: Final[dict[type[HostError], str]] = {
     NoSpace: "free space in the pool or enlarge it",
     ObjectNotFound: "look again with `reconciler plan`",
     HostRefused: "{refused}",
+    CheckpointLost: "nothing to do: the next copy is a full one",
 }
 
 

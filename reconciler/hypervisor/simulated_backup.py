@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reconciler.errors import HostBusy, HostRefused
+from reconciler.errors import CheckpointLost, HostBusy, HostRefused
 from reconciler.hypervisor import simulated_storage as storage
 from reconciler.hypervisor.simulated_domains import find, guest_answers
 from reconciler.hypervisor.simulated_world import BackupState, DomainEntry, FileState, HostState, World
@@ -50,7 +50,8 @@ def begin(
         text = "cannot acquire state change lock: another job is running"
         raise HostBusy(text, host=host.name, target=f"VirtualMachine/{entry.config.name}")
     if incremental and incremental not in entry.checkpoints:
-        raise _refused(host, entry, f"no domain checkpoint with matching name '{incremental}'")
+        text = f"no domain checkpoint with matching name '{incremental}'"
+        raise CheckpointLost(text, host=host.name, target=f"VirtualMachine/{entry.config.name}")
     if checkpoint in entry.checkpoints:
         raise _refused(host, entry, f"domain checkpoint {checkpoint} already exists")
     content: dict[str, bytes] = {}
@@ -60,6 +61,8 @@ def begin(
         target = _file(host, entry, disk.path)
         if list(world.writers(target)):
             raise _refused(host, entry, f'Failed to get "write" lock on {disk.path}')
+        if target.capacity < source.capacity:
+            raise _refused(host, entry, f"{disk.path} is smaller than disk {disk.device}")
         content[disk.path] = storage.data_of(host, source)
         total += source.capacity
     now = world.clock.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from reconciler.model.identity import version_volume_stamp
+from reconciler.model.identity import version_manifest, version_volume_stamp
 from reconciler.model.version import ImageVersion, instant_of, parse_version_name, seconds_of
 from reconciler.planner.retention import Dated, Reasons, kept
 from reconciler.planner.schedules import due_instant
@@ -61,7 +61,8 @@ def lacks(world: World, version: ImageVersion) -> str:
     pool = world.observed_pool(version.pool, host)
     if pool is None or pool.volumes is None:
         return ""
-    gone = next((disk.volume for disk in version.disks if disk.volume not in pool.volumes), None)
+    files = (version_manifest(world.fleet, version.image, version.stamp), *(disk.volume for disk in version.disks))
+    gone = next((name for name in files if name not in pool.volumes), None)
     return "" if gone is None else f"volume {gone} is gone from pool {version.pool}"
 
 
@@ -99,6 +100,8 @@ def _pinned(world: World, image: str, versions: tuple[ImageVersion, ...]) -> Ite
 def _referred_to(world: World, image: str) -> Iterator[tuple[str, str]]:
     """Versions whose disks a domain has, or another volume rests on; by name, as a path may have two spellings."""
     of = partial(version_volume_stamp, world.fleet)
+    on_record = {(version.image, version.stamp) for version in world.ledger.versions.get(image, ())}
+    on_record |= {(removal.image, removal.stamp) for removal in world.ledger.removals}
     for host in world.inventory.hosts.values():
         for domain in host.domains.values():
             for config in (domain.config, domain.live):
@@ -110,6 +113,6 @@ def _referred_to(world: World, image: str) -> Iterator[tuple[str, str]]:
                 if volume.backing_path is None:
                     continue
                 found = of(volume.backing_path.rpartition("/")[2])
-                # Increments are followed by what the versions say: a child that may go keeps nothing.
-                if found is not None and found[0] == image and of(volume.name) is None:
+                # Increments on record are followed by what that says: a child that may go keeps nothing.
+                if found is not None and found[0] == image and of(volume.name) not in on_record:
                     yield found[1], f"base of volume {volume.name}"

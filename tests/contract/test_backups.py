@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 from msgspec.structs import replace
 
-from reconciler.errors import HostError, HostRefused, ObjectNotFound
+from reconciler.errors import CheckpointLost, HostError, HostRefused, ObjectNotFound
 from reconciler.model.backup import BackupDisk, BackupEnd
 from reconciler.model.domain import DiskConfig
 from tests.contract.conftest import Ground
@@ -122,6 +122,27 @@ def test_what_changed_since_a_checkpoint_is_copied_alone(ground: Ground) -> None
 
     assert _finished(ground).succeeded
     assert ground.host.checkpoints(UUID) == ("first", "second")
+
+
+def test_a_copy_that_would_go_on_from_a_checkpoint_that_is_gone_is_refused_as_that(ground: Ground) -> None:
+    copies = _running(ground, "vda", disk_format="qcow2")
+
+    with pytest.raises(CheckpointLost):
+        ground.host.begin_backup(UUID, copies, checkpoint="second", incremental="first")
+
+    assert ground.host.backup_job(UUID) is None
+    assert ground.host.checkpoints(UUID) == ()
+
+
+def test_a_file_that_is_smaller_than_the_disk_is_refused_and_the_host_lives(ground: Ground) -> None:
+    """Libvirtd 9.0 crashes of it."""
+    _running(ground, "vda", disk_format="qcow2")
+    small = ground.host.create_volume("vms", "f.golden.small.qcow2", format="qcow2", capacity=SIZE // 2)
+
+    with pytest.raises(HostRefused):
+        ground.host.begin_backup(UUID, (BackupDisk("vda", small.path),))
+
+    assert ground.host.domain_state(UUID) == "running"
 
 
 def test_a_checkpoint_is_deleted_and_one_that_is_gone_is_fine(ground: Ground) -> None:

@@ -81,6 +81,16 @@ def test_a_version_that_a_domain_or_another_volume_refers_to_stays() -> None:
     assert len(gone(told)) == 3
 
 
+def test_what_an_increment_rests_on_that_is_not_on_record_stays() -> None:
+    """The ledger was lost, and the manifest of the increment has not been read yet."""
+    full, increment = version("2026-11-20T02:00Z"), version("2026-11-21T02:00Z", "2026-11-20T02:00Z")
+    known = (full, *nightly("2026-11-23T02:00Z", 2))
+
+    told = story(known, captured_image(retention={"last": 1}), now=_TODAY, extra_volumes=volumes_of([increment]))
+
+    assert gone(told) == ["2026-11-22T02:00Z"]
+
+
 def test_what_is_newer_than_a_capture_that_failed_stays() -> None:
     """People asked for one on the 21st, which fails since; whatever the rules say, what came after it stays."""
     failure = Failure(f"capture-image:{_REF}@h1", 3, "no space", permanent=False, not_before=0, inputs="")
