@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from reconciler.errors import HostError, HostFault, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor import simulated_abilities as abilities
+from reconciler.hypervisor.simulated_storage import resize
 from reconciler.hypervisor.simulated_world import DomainEntry, HostState, World
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark
 from reconciler.model.live_edit import (
@@ -168,7 +169,7 @@ def grow_disk(host: HostState, uuid: str, path: str, capacity: int) -> None:
         raise _refused(host, name, f"invalid path {path} not assigned to domain")
     if capacity < file.capacity:
         raise _refused(host, name, "shrinking a disk is not supported")
-    file.capacity = capacity
+    resize(file, capacity)
 
 
 def edit_live(world: World, host: HostState, uuid: str, edit: LiveEdit) -> None:

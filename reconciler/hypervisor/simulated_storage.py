@@ -184,8 +184,15 @@ def grow(world: World, host: HostState, pool: PoolState, volume: str, capacity: 
             host=host.name,
             target=_pool(pool.name),
         )
-    file.capacity = capacity
+    resize(file, capacity)
     pool.seen[volume] = _observed(pool, volume, file)
+
+
+def resize(file: FileState, capacity: int) -> None:
+    """Give the file another virtual size; a qcow2 says so in its header, where the next probe finds it."""
+    file.capacity = capacity
+    if file.format == "qcow2" and file.header.startswith(_QCOW2_MAGIC):
+        file.header = file.header[:24] + capacity.to_bytes(8, "big") + file.header[32:]
 
 
 def delete(world: World, host: HostState, pool: PoolState, volume: str) -> None:
