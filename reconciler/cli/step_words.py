@@ -62,14 +62,23 @@ def _is_told_by_the_planner(action: Action) -> bool:
 
 
 def _what_moving_means(action: Action, step: steps.Step) -> str:
-    """Only the planner knows what a move for balance is worth, and whether the VM may be shut down for one."""
+    """What a move for balance is worth, which only the planner knows, and what is done to a guest that writes a lot."""
     if not isinstance(step, steps.MigrateDomain) or step.begun:
         return ""
-    if action.why == "balance":
-        return f", {action.detail.partition(': ')[2]}"
-    if action.disruption != "reboot" or step.cold:
-        return ""
-    return f"; not there within {format_duration(step.rules.deadline)}, it is shut down and started there"
+    worth = f", {action.detail.partition(': ')[2]}" if action.why == "balance" else ""
+    if step.cold:
+        return worth
+    switches = ", by post-copy if its memory does not come to an end" if step.rules.post_copy else ""
+    return f"{worth}{switches}{_at_the_deadline(action, step)}"
+
+
+def _at_the_deadline(action: Action, step: steps.MigrateDomain) -> str:
+    limit = format_duration(step.rules.deadline)
+    if action.disruption == "reboot":
+        return f"; not there within {limit}, it is shut down and started there"
+    if step.rules.fallback == "pause":
+        return f"; not there within {limit}, its guest stands still until it is, for {limit} more at the most"
+    return ""
 
 
 def _create_volume(step: steps.CreateVolume, vm: str, images: DiskImages) -> str:

@@ -61,7 +61,7 @@ def what_stays(disks: MovingDisks) -> str:
     """Why it can't be moved while it is off: what is on its host alone; empty if it can."""
     if disks.copy.domain.reason == "saved":
         return f"its guest was saved to a file on {disks.copy.host}, and goes on there"
-    local = [disk.config.target for disk in disks.local()]
+    local = disks.names(disk.config for disk in disks.local())
     if local:
         those = f"its disk {local[0]} is" if len(local) == 1 else f"its disks {', '.join(local)} are"
         return f"{those} on {disks.copy.host} alone, and only copied while it runs"

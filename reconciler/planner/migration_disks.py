@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -46,9 +46,9 @@ class MovingDisks(Struct, frozen=True):
         for disk in (*live.disks, *self._seeds()):
             pool = self._pool_of(disk)
             if pool is None:
-                return f"its disk {disk.target} is {disk.path}, which is in no pool of the specs"
+                return f"its disk {self.names((disk,))[0]} is {disk.path}, which is in no pool of the specs"
             if not disk.read_only and not self.world.is_shared(pool) and self._volume(pool, disk) is None:
-                return f"its disk {disk.target} could not be read in pool {pool} on {self.copy.host}"
+                return f"its disk {self.names((disk,))[0]} could not be read in pool {pool} on {self.copy.host}"
         seed = self._local_seed()
         if seed is not None and _name(seed) != seed_name(self.world.fleet, self.vm):
             return "its local seed is of an earlier spec and can't be made again on another host"
@@ -73,6 +73,11 @@ class MovingDisks(Struct, frozen=True):
     def local(self) -> tuple[LocalDisk, ...]:
         """Those that are copied, in order."""
         return tuple(self._local())
+
+    def names(self, configs: Iterable[DiskConfig]) -> list[str]:
+        """What their spec calls them; by their device what it does not have."""
+        named = {volume: name for name, volume in self.world.disk_volumes(self.vm).items()}
+        return [named.get(_name(config), config.target) for config in configs]
 
     def _local(self) -> Iterator[LocalDisk]:
         for disk in self.copy.domain.running_config.disks:

@@ -9,6 +9,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Action, Severity, Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import MigrateDomain, StartDomain
@@ -259,14 +260,23 @@ class _Leaving(Struct, frozen=True):
         if wish.is_off and self._starts():
             return
         own = self.mover.why_stuck(wish.vm, wish.copy)
-        hint = "make room, or change what stands in the way"
-        if self.mover.goes_only_as_it_runs(wish.vm, wish.copy):
-            hint = self._how_to_have_it_run()
-        elif wish.why == "drain" and not wish.is_off:
-            hint += "; placement.onDrain: shutdown would shut it down"
+        hint = self._how_to_have_it_moved(seen)
         kept_on = self.mover.why_not_cold(wish.vm, wish.copy) if runs and self._is_due() else ""
         kept_on = kept_on and f"; it is not shut down for a move: {kept_on}"
         self._stays((own or "no other host takes it") + kept_on, hint, () if own else tuple(sorted(seen.items())))
+
+    def _how_to_have_it_moved(self, obstacles: Mapping[str, str]) -> str:
+        wish, hint = self.wish, "make room, or change what stands in the way"
+        if self.mover.goes_only_as_it_runs(wish.vm, wish.copy):
+            return self._how_to_have_it_run()
+        if wish.starts:
+            return f"nothing, as it is started then; sooner: {hint}"
+        if any(self._tries(host) for host in obstacles):
+            again = NextCommand("resume", str(wish.target))
+            hint = f"it is tried again by itself; at once, where that is mended: {again}"
+        if wish.why == "drain" and not wish.is_off:
+            hint += "; placement.onDrain: shutdown would shut it down"
+        return hint
 
     def _how_to_have_it_run(self) -> str:
         source = self.wish.copy.host

@@ -11,6 +11,7 @@ from reconciler.executor.context import ActionContext
 from reconciler.executor.handlers.migration_disks import check_disks, drop_disks, make_disks
 from reconciler.executor.handlers.migration_end import end_of
 from reconciler.executor.handlers.migration_watch import Watch
+from reconciler.executor.handlers.migration_words import WhyStayed, how_it_went, why_stayed
 from reconciler.executor.preconditions import check_ownership, find_domain
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.model.ledger import Migration
@@ -109,7 +110,7 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
     is_over = watch.is_answered or cold_moves.is_over(move, context.clock.now())
     where, is_target_unseen = end_of(step, context, is_over=is_over)
     if where == "arrived":
-        went, is_to_run_again = _how_it_went(step, context), _is_to_run_again(step, context)
+        went, is_to_run_again = _how_it_went(move, context, watch), _is_to_run_again(step, context)
         context.ledger.note_arrived(move, context.clock.now())
         if is_to_run_again:
             context.ledger.note_restart(move.vm)
@@ -119,14 +120,14 @@ def _settle(move: Migration, context: ActionContext, watch: Watch, failure: Host
         context.ledger.note_stayed(move, is_target_unseen=is_target_unseen, outran_at=outran_at)
         if not is_target_unseen:
             drop_disks(step, context)
-        why = watch.verdict or (failure.message if failure else "libvirt's job ended without it")
+        why = WhyStayed(watch.verdict, watch.hint) if watch.verdict else why_stayed(step, failure)
         is_refused = isinstance(failure, PermanentHostError) and not watch.verdict
         error = PermanentHostError if is_refused else TransientHostError
         raise error(
-            f"it stays on {step.source}: {why}",
+            f"it stays on {step.source}: {why.reason}",
             host=step.target,
             target=str(context.action.target),
-            hint=failure.hint if failure else "",
+            hint=why.hint,
         )
     if where == "gone":
         context.ledger.note_stayed(move)
@@ -171,12 +172,13 @@ def _is_to_run_again(step: MigrateDomain, context: ActionContext) -> bool:
     return False
 
 
-def _how_it_went(step: MigrateDomain, context: ActionContext) -> str:
-    if step.cold:
-        return ""  # the action says why it was off
-    job = None
+def _how_it_went(move: Migration, context: ActionContext, watch: Watch) -> str:
+    """Empty where its guest did not come through: what was left of it was ended."""
+    job, step = None, move.step
     with suppress(HostError):
-        job = context.host_named(step.target).finished_migration(step.uuid)
-    if job is None or job.downtime is None:
-        return ""
-    return f"moved in {job.elapsed:.1f} s, stood still for {job.downtime * 1000:.0f} ms"
+        target = context.host_named(move.target)
+        job = None if step.cold else target.finished_migration(step.uuid)
+        found = find_domain(target, step.uuid) if job is None else None
+        if job is None and (found is None or not found.active):
+            return ""
+    return how_it_went(step, job, context.clock.now() - move.since, is_switched=watch.is_switched)

@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.errors import HostError, PermanentHostError
 from reconciler.executor.backoff import growing_delays
 from reconciler.executor.context import ActionContext, HandedBack
+from reconciler.executor.handlers.migration_words import LATE
 from reconciler.hypervisor.interface import MigrationCall
 from reconciler.model.ledger import Migration, MigrationProgress
 from reconciler.model.migration import MigrationJob
@@ -39,6 +40,10 @@ class Watch:
         self._may_switch = move.step.rules.post_copy
         self.verdict = ""
         """Why it was stopped, if we did."""
+        self.hint = ""
+        """What would help then."""
+        self.is_switched = False
+        """Whether its guest was seen to run at the target before all of its memory was there."""
 
     @property
     def error(self) -> HostError | None:
@@ -94,19 +99,23 @@ class Watch:
 
     def _judge(self, job: MigrationJob) -> None:
         rules = self._move.step.rules
+        self.is_switched = self.is_switched or job.is_switched
         if self._is_stopped or job.is_switched:
             return
         is_late = max(job.elapsed, self._now - self._begun) > self._deadline
         is_restless = job.passes > 1 and (is_late or self._now - self._least_at > _RESTLESS)
         if self._now - self._moved > rules.stall_after:
-            self._stop(f"nothing was sent for {format_duration(rules.stall_after)}")
+            between = f"look at the network between {self._move.source} and {self._move.target}"
+            self._stop(f"nothing was sent for {format_duration(rules.stall_after)}", between)
         elif is_restless and self._may_switch:
             self._switch_over()
         elif is_late:
             if rules.fallback == "pause" and not self._is_paused:
                 self._hold_the_guest()
             else:
-                self._stop(f"it was not there within {format_duration(self._deadline)}")
+                still = f", though its guest stood still for the last {format_duration(rules.deadline)}"
+                late = f"it was not there within {format_duration(self._deadline)}"
+                self._stop(late + (still if self._is_paused else ""), LATE)
 
     def _switch_over(self) -> None:
         """Run there it writes where its memory is; where that can't be, the fallback is next."""
@@ -124,8 +133,8 @@ class Watch:
         with suppress(HostError):
             self._source.suspend_domain(self._move.step.uuid)
 
-    def _stop(self, verdict: str) -> None:
-        self.verdict = verdict
+    def _stop(self, verdict: str, hint: str) -> None:
+        self.verdict, self.hint = verdict, hint
         # Asked in vain: the job is looked at again, and where it goes on it is asked again.
         with suppress(HostError):
             self._source.abort_migration(self._move.step.uuid)

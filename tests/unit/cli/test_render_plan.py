@@ -165,3 +165,23 @@ def test_a_vm_that_a_drain_shuts_down_is_said_to_stay_off() -> None:
     assert "shut down within 2m, else force off, until h1 is active again: no other host takes it" in render_plan(
         page(drained), Terminal(width=200)
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        (
+            MigrationRules(120.0, 30.0, fallback="pause"),
+            "while it runs; not there within 2m, its guest stands still until it is, for 2m more at the most",
+        ),
+        (
+            MigrationRules(120.0, 30.0, post_copy=True),
+            "while it runs, by post-copy if its memory does not come to an end",
+        ),
+    ],
+)
+def test_what_is_done_to_a_guest_that_writes_a_lot_is_told_beforehand(rules: MigrationRules, told: str) -> None:
+    step = MigrateDomain("web-1", UUID, "h1", "h2", 2, "qemu+ssh://h2.example/system", rules)
+    move = action("VirtualMachine/web-1", step, sign="move", why="drain", host="h2", disruption="migrate")
+
+    assert told in render_plan(page(plan(move)), Terminal(width=200))

@@ -293,7 +293,8 @@ def test_a_guest_that_stood_still_for_a_move_in_vain_runs_on(bench: Bench) -> No
     slowly(bench.with_vm(running=True), MIB)
     outcome = moved(bench, replace(STEP, rules=replace(RULES, fallback="pause")))
 
-    assert "was not there within 4m" in outcome.message
+    assert "was not there within 4m, though its guest stood still for the last 2m" in outcome.message
+    assert "migration.bandwidth" in outcome.hint
     assert bench.h1.domain(UUID).state == "running"
 
 

@@ -50,6 +50,7 @@ def test_a_guest_that_does_not_come_to_rest_is_run_at_its_target(restless: Bench
 
     placement = restless.ledger.placement("web")
     assert outcome.status == "done", outcome
+    assert "by post-copy" in outcome.message
     assert len(switched(restless)) == 1
     assert restless.h2.domain(UUID).state == "running"
     assert restless.h1.domain_by_name("web") is None

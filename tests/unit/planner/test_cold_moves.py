@@ -157,7 +157,7 @@ def test_nobody_is_shut_down_for_a_move_that_has_to_wait() -> None:
 @pytest.mark.parametrize(
     ("spec", "shared", "why"),
     [
-        ({}, False, "its disk vda is on h1 alone"),
+        ({}, False, "its disk root is on h1 alone"),
         ({"firmware": "uefi"}, True, "UEFI variables"),
         ({"runStrategy": "Manual"}, True, "nothing would start it again"),
     ],

@@ -81,7 +81,7 @@ def test_a_disk_of_its_host_alone_keeps_it_there_and_is_named() -> None:
 
     assert there.plan().empty
     assert stuck.severity == "waiting"
-    assert "and off; its disk vda is on h1 alone" in stuck.detail
+    assert "and off; its disk root is on h1 alone" in stuck.detail
     assert "it is started once h1 is active" in stuck.detail
     assert of_h1(there).message == "safe to power off; 1 VM that is off on it"
 

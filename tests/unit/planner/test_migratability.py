@@ -98,7 +98,7 @@ def test_a_guest_that_does_not_run_stays(state: str, told: str) -> None:
 
 
 def test_a_vm_that_is_off_goes_where_all_its_disks_are() -> None:
-    stays = "its disk vda is on h1 alone, and only copied while it runs"
+    stays = "its disk root is on h1 alone, and only copied while it runs"
 
     assert verdicts(running(vm(runStrategy="Halted"), shared=False)) == {"h2": stays}
     assert verdicts(running(vm(runStrategy="Halted"))) == {"h2": ""}
