@@ -14,6 +14,7 @@ from msgspec import Struct
 Values = Mapping[str, Any]
 _ROOT: Final[Values] = {"name": "root", "pool": "vms", "image": "debian", "size": "10GiB"}
 _DATA: Final[Values] = {"name": "data", "pool": "vms", "size": "10GiB"}
+_VERSION: Final = "2026-11-22T02:00Z"
 _SEED: Final[Values] = {"userData": "#!/bin/sh\n", "onChange": "reseed"}
 _KEPT_SEED: Final[Values] = {**_SEED, "onChange": "ignore"}
 
@@ -116,6 +117,11 @@ SAMPLES: Final[tuple[Sample, ...]] = (
     _seed("networkConfig", "as `userData`", _SEED, {**_SEED, "networkConfig": "version: 2"}),
     _seed("onChange", "to `reseed`: another instance id", _KEPT_SEED, _SEED),
     _of("graphics", "", {}, {"graphics": "vnc"}),
+    _of("restore.image", "another value than the one that was done", {}, {"restore": {"image": "golden"}}),
+    _of("restore.version", "as `restore.image`", {}, {"restore": {"image": "golden", "version": _VERSION}}),
+    _of("restore.tombstone", "as `restore.image`", {}, {"restore": {"tombstone": "latest"}}),
+    _of("restore.disks", "as `restore.image`", {}, {"restore": {"image": "golden", "disks": ["root"]}}),
+    _of("restore.again", "as `restore.image`", {}, {"restore": {"image": "golden", "again": 1}}),
     _of("guestAgent.liveness", "", {}, {"guestAgent": {"liveness": "2m"}}),
     _of("watchdog.model", "given, or taken away", {}, {"watchdog": {"model": "i6300esb"}}),
     _of("watchdog.action", "", {"watchdog": {}}, {"watchdog": {"action": "pause"}}),

@@ -30,6 +30,8 @@ from reconciler.model.network import Network
 from reconciler.model.plan import DISRUPTIONS, Disruption, Plan
 from reconciler.model.policy import Policy
 from reconciler.model.storage_pool import StoragePool
+from reconciler.model.tombstone import Tombstone
+from reconciler.model.version import ImageVersion, VersionDisk
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.planner import plan as make_plan
 from reconciler.planner.vm_domain import PoolOnHost, desired_domain, marked, seed_name
@@ -103,8 +105,21 @@ def _plan_of(before: VirtualMachine, after: VirtualMachine) -> Plan:
     world = _desired(before)
     domain = _observed(before, world)
     placement = Placement(before.name, "h1", 1, 0.0)
-    ledger = LedgerView(placements={before.name: placement}, hosts_read=frozenset(world.hosts))
+    replaced = identity.disk_volume(_FLEET, before.name, "root", "qcow2", 1)
+    ledger = LedgerView(
+        placements={before.name: placement},
+        hosts_read=frozenset(world.hosts),
+        versions={"golden": (_version(before),)},
+        tombstones=(Tombstone(before.name, "replaced", 0.0, 1e9, "h1", (("vms", replaced),)),),
+    )
     return make_plan(_desired(after), _inventory(before, domain), ledger, Policy(fleet=_FLEET), 0.0)
+
+
+def _version(vm: VirtualMachine) -> ImageVersion:
+    """Of the VM's first disk, in the pool that it is in."""
+    stamp = "20261122t020000z"
+    disk = VersionDisk("root", identity.version_disk_volume(_FLEET, "golden", stamp, "root"), _GIB, _GIB, "")
+    return ImageVersion("golden", stamp, 0.0, vm.name, "", "vms", None, "", "", "quiesced", (disk,))
 
 
 def _vm(values: Any, metadata: Any) -> VirtualMachine:
@@ -177,6 +192,9 @@ def _inventory(vm: VirtualMachine, domain: ObservedDomain) -> Inventory:
 def _pool(name: str, vm: VirtualMachine) -> ObservedPool:
     disks = [disk for disk in vm.spec.disks if disk.pool == name]
     volumes = {identity.disk_volume(_FLEET, vm.name, disk.name, disk.format): disk.size or _GIB for disk in disks}
+    if name == "vms":
+        volumes |= {disk.volume: disk.virtual_size for disk in _version(vm).disks}
+        volumes[identity.disk_volume(_FLEET, vm.name, "root", "qcow2", 1)] = _GIB
     seed = seed_name(_FLEET, vm)
     if seed and disks:
         volumes[seed] = 1 << 20

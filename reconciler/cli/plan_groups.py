@@ -20,6 +20,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "unused": "unused",
     "incomplete": "unfinished",
     "host-lost": "host lost",
+    "restore": "restore",
     "placement-rule": "placement",
     "drain": "host to be emptied",
     "balance": "balance",

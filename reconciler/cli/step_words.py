@@ -22,6 +22,7 @@ from reconciler.model.live_edit import (
 )
 from reconciler.model.plan import Action
 from reconciler.model.quantities import approximate_size, format_duration
+from reconciler.model.restores import RestoreDisk, SwitchDisks
 from reconciler.model.version import instant_of
 
 DiskImages = Mapping[tuple[str, str], str]
@@ -58,7 +59,7 @@ def _is_told_by_the_planner(action: Action) -> bool:
     if isinstance(step, steps.DefineDomain):
         return "comes back" in action.detail
     is_expired = isinstance(step, steps.DeleteVolume) and action.why == "expired"
-    return is_expired or isinstance(step, steps.RedefineDomain | steps.UndefineDomain)
+    return is_expired or isinstance(step, steps.RedefineDomain | steps.UndefineDomain | SwitchDisks)
 
 
 def _what_moving_means(action: Action, step: steps.Step) -> str:
@@ -230,6 +231,16 @@ def _(step: steps.DeleteVersion) -> str:
 def _(step: steps.DefineDomain) -> str:
     del step
     return "define"
+
+
+@_words.register
+def _(step: RestoreDisk) -> str:
+    return f"make disk {step.disk} from {step.source.name}"
+
+
+@_words.register
+def _(step: SwitchDisks) -> str:
+    return f"restore {', '.join(swap.disk for swap in step.swaps)} from {step.source}"
 
 
 @_words.register

@@ -22,6 +22,7 @@ from reconciler.ledger.controller_lock import controller as holder_of
 from reconciler.ledger.finished import finished_volumes
 from reconciler.ledger.old_copy import is_old_copy
 from reconciler.ledger.rebuild import adopt_marks, unrecorded_placements
+from reconciler.ledger.restored_disks import unrecorded_restores, with_restores
 from reconciler.ledger.sightings import note_sightings
 from reconciler.ledger.store import Ledger
 from reconciler.ledger.wishes import unrecorded_policies
@@ -190,10 +191,14 @@ class Session:
         missing = unrecorded_placements(view, inventory, fleet, now, in_flight, never_seen)
         unknown = inventory.hosts.keys() - view.hosts_read
         finished = finished_volumes(view, inventory, desired, in_flight)
-        view = replace(view, intents=view.intents - finished)
+        restored = unrecorded_restores(view, inventory, fleet, now, in_flight)
+        view = with_restores(replace(view, intents=view.intents - finished), restored)
         if self._writer is None:
             placements = {**view.placements, **{placement.vm: placement for placement in missing}}
             return replace(view, placements=placements, hosts_read=view.hosts_read | inventory.hosts.keys())
+        if restored:
+            # Before placements: who knows where a VM is has to know which disks it has.
+            self._ledger.finish_restores((vm.done, vm.volumes) for vm in restored)
         if missing or unknown:
             # Placements first: a host counts as read only once all that was found on it is written down.
             adopt_marks(self._ledger, inventory, fleet, now, in_flight, never_seen)
@@ -203,7 +208,7 @@ class Session:
         slower = self._new_speeds(view, inventory)
         if slower:
             self._ledger.note_host_read(slower)
-        if missing or slower or is_news:
+        if missing or slower or is_news or restored:
             view = self._ledger.view()
         policies = unrecorded_policies(view, desired)
         if policies and not desired.doubt:

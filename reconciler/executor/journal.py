@@ -12,6 +12,7 @@ from reconciler.ledger.store import Ledger
 from reconciler.model.ledger import LONGEST_BACKOFF
 from reconciler.model.outcome import Outcome, action_inputs
 from reconciler.model.plan import Action
+from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import FenceHost, RedefineDomain
 
 
@@ -49,7 +50,7 @@ class Journal(Struct, frozen=True):
     def _forget_failures(self, action: Action) -> None:
         """Of the action itself; and of the start of a domain that is another one now: what was refused may do."""
         done = [action.id]
-        if isinstance(action.step, RedefineDomain):
+        if isinstance(action.step, RedefineDomain | SwitchDisks):
             done.append(f"start-domain:{action.target}@{action.host}")
         for key in done:
             if self.ledger.failure(key) is not None:

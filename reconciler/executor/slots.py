@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from reconciler.model.plan import Action
 from reconciler.model.policy import Limits, Policy
+from reconciler.model.restores import RestoreDisk
 from reconciler.model.steps import (
     CreateVolume,
     DefinePool,
@@ -62,7 +63,7 @@ def _lane(action: Action, policy: Policy) -> Iterator[Slot]:
             # Minutes long, as transfers are; what is followed after a restart counts like what begins.
             yield Slot("migrations", migration.parallel_fleet)
             yield Slot(f"migrations from {source}", migration.parallel_per_source)
-        case FetchImage() | UploadImage():
+        case FetchImage() | UploadImage() | RestoreDisk():
             # Minutes long and bound by the network: in a lane of their own they hold up nothing else.
             yield Slot("transfers", _TRANSFERS_PER_FLEET)
             yield Slot(f"transfers {action.host}", _TRANSFERS_PER_HOST)
@@ -89,6 +90,7 @@ def _locks(action: Action, shared_pools: frozenset[str]) -> Iterator[Slot]:
     match action.step:
         case (
             CreateVolume(pool=pool)
+            | RestoreDisk(pool=pool)
             | GrowVolume(pool=pool)
             | WriteSeed(pool=pool)
             | DeleteVolume(pool=pool)

@@ -34,7 +34,8 @@ def _attributes(mark: OwnershipMark) -> dict[str, str]:
         "deletionPolicy": mark.deletion_policy,
         "prune": mark.prune,
     }
-    return {**attributes, "cpu": mark.cpu_model} if mark.cpu_model else attributes
+    more = {"cpu": mark.cpu_model, "restore": mark.restore}
+    return {**attributes, **{name: value for name, value in more.items() if value}}
 
 
 def parse_mark(metadata: Node | None) -> OwnershipMark | None:
@@ -56,4 +57,5 @@ def parse_mark(metadata: Node | None) -> OwnershipMark | None:
         deletion_policy=cast("Literal['retain', 'delete']", deletion),
         prune=cast("Literal['enabled', 'disabled']", prune),
         cpu_model=said.get("cpu", ""),
+        restore=said.get("restore", ""),
     )

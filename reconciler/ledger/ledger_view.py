@@ -10,6 +10,7 @@ from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.ledger.restores import Restores
 from reconciler.ledger.retention import Schedules
 from reconciler.ledger.tombstones import Tombstones
 from reconciler.model.domain import DeletionPolicy
@@ -35,6 +36,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
     tombstones = Tombstones(connection)
     counted = tombstones.counted()
     captures = Captures(connection)
+    restores = Restores(connection)
     read = {host: float(seconds) for host, seconds in rows("SELECT host, seconds FROM host_read")}
     return LedgerView(
         placements={placement.vm: placement for placement in placements},
@@ -55,6 +57,9 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         addresses=lost.addresses(),
         migrations=moves.by_vm(),
         left_behind=moves.left_behind(),
+        disk_volumes=restores.disk_volumes(),
+        restores=restores.done(),
+        restoring=restores.under_way(),
         tombstones=tombstones.all(),
         counted=counted.seconds if counted is not None else 0.0,
         versions=captures.versions(),

@@ -15,6 +15,7 @@ from reconciler.ledger.moves import Moves
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
+from reconciler.ledger.restores import Restores, RestoresLedger
 from reconciler.ledger.retention import RetentionLedger
 from reconciler.ledger.tombstones import TombstoneLedger, Tombstones
 from reconciler.model.domain import DeletionPolicy
@@ -32,7 +33,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(TombstoneLedger, RetentionLedger):
+class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power
@@ -134,6 +135,7 @@ class Ledger(TombstoneLedger, RetentionLedger):
         """Remember that `vm` ran, and when it was started again after it had ended by itself; written before that."""
         with self._writing() as connection:
             connection.execute("UPDATE placement SET ran = 1 WHERE vm = ?", (vm,))
+            Restores(connection).started(vm)
             if again_at is not None:
                 Restarts(connection).add(vm, again_at)
 
@@ -228,7 +230,7 @@ class Ledger(TombstoneLedger, RetentionLedger):
     def finish_volume(self, pool: str, volume: str, host: str | None = None) -> None:
         """Remember that the volume is complete, or gone; on every host for None, as in a shared pool."""
         with self._writing() as connection:
-            for table in ("volume_intent", "doomed_volume", "left_volume"):
+            for table in ("volume_intent", "doomed_volume", "left_volume", "restoring"):
                 connection.execute(
                     f"DELETE FROM {table} WHERE pool = ? AND volume = ? AND host = coalesce(?, host)",  # noqa: S608  # ours
                     (pool, volume, host),

@@ -27,6 +27,8 @@ class OwnershipMark(Struct, frozen=True):
     prune: Literal["enabled", "disabled"] = "enabled"
     cpu_model: str = ""
     """What was asked for when the guest booted; the live XML tells what libvirt made of it. Empty if not known."""
+    restore: str = ""
+    """The last restore that was done (`restores.done_after`): it is never done again, whatever the ledger has lost."""
 
     def is_like(self, other: OwnershipMark | None) -> bool:
         """Whether the mark of the running domain says the same as that of its definition."""

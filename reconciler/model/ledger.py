@@ -182,6 +182,35 @@ class VersionRemoval(Struct, frozen=True):
     """What it was: it is no version any more, and something may be left of it. None where people have asked for it."""
 
 
+class RestoreDone(Struct, frozen=True):
+    """The last restore of `vm` that was done; `at` is a wall time in seconds."""
+
+    vm: str
+    done: str
+    """As its mark says."""
+    at: float
+    source: str = ""
+    """What its disks were brought back to, for people; empty where only the mark of its domain tells of it."""
+    starts: bool = False
+    """It ran before, and has not been started again since."""
+
+
+class RestoringDisk(Struct, frozen=True):
+    """A volume that is made for a disk of `vm`, which does not have it yet; written down before it is made."""
+
+    vm: str
+    disk: str
+    value: str
+    """Of the restore that it is for."""
+    source: str
+    """Name of the version that it is made from: `latest` is not looked for twice."""
+    pool: str
+    volume: str
+    host: str
+    copied: bool = False
+    """It is whole."""
+
+
 class DoomedVolume(Struct, frozen=True):
     """A volume of a removed VM whose deletion was accepted and may not have happened yet."""
 
@@ -217,6 +246,12 @@ class LedgerView(Struct, frozen=True):
     """By image: the newest instant of its schedule that had its capture. Wall time in seconds."""
     removals: frozenset[VersionRemoval] = frozenset()
     """Versions that people want to go, and those of which something may be left."""
+    disk_volumes: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """By VM and disk: the volume of a disk that was restored, as its definition had it when it was last in sight."""
+    restores: Mapping[str, RestoreDone] = field(default_factory=dict)
+    """By VM."""
+    restoring: Mapping[str, tuple[RestoringDisk, ...]] = field(default_factory=dict)
+    """By VM: volumes of a restore that is not done."""
     left_behind: frozenset[DoomedVolume] = frozenset()
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     tombstones: tuple[Tombstone, ...] = ()

@@ -29,6 +29,7 @@ Why = Literal[
     "removed",  # it left the specs
     "unused",  # nothing refers to it any more
     "incomplete",  # its making was cut off
+    "restore",  # its spec asks for disks as they were
     "host-lost",  # the host that it was on is dead, or is to be proven dead
     "placement-rule",  # the rules of its placement don't allow the host that it is on
     "drain",  # its host is to be emptied
@@ -64,6 +65,8 @@ UnmetReason = Literal[
     "expiry-held",  # what is kept of it has expired, and is not deleted now
     "prune-disabled",  # would be removed, but is protected
     "immutable",  # the field can't be changed on an existing object
+    "restore-waits",  # its disks are to be brought back, and can't be now; it stays as it is
+    "disk-damaged",  # a disk of it is gone, or is not what it was: it is not started
     "shutting-down",  # the guest was asked and has not finished
     "crash-loop",  # it ended by itself again and again: the pauses grow, and at last it is left alone for a while
     "guest-not-answering",  # it runs, and the agent in it is silent

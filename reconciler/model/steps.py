@@ -14,6 +14,7 @@ from reconciler.model.domain import DomainConfig
 from reconciler.model.image import Image, Quiesce
 from reconciler.model.live_edit import LiveEdit
 from reconciler.model.migration import DiskCopy, MigrationRules
+from reconciler.model.restores import RestoreDisk, SwitchDisks
 
 
 class PoolConfig(Struct, frozen=True):
@@ -340,6 +341,8 @@ Step = (
     | FetchImage
     | UploadImage
     | CreateVolume
+    | RestoreDisk
+    | SwitchDisks
     | GrowVolume
     | GrowDisk
     | EditLive

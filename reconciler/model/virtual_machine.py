@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Annotated, Final, Literal
 
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.model.limits import Bandwidth, IoTune
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
+from reconciler.model.version import LATEST, instant_of, parse_instant
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -111,6 +113,45 @@ class CloudInit(Model):
     """`reseed` gives a changed seed to the VM with a new instance id; `ignore` leaves the VM as it was seeded."""
 
 
+def _checked_instant(value: str) -> str:
+    return value if value == LATEST else instant_of(parse_instant(value))
+
+
+Instant = Annotated[Line, AfterValidator(_checked_instant)]
+
+
+class Restore(Model):
+    """What disks of the VM are brought back to; done once for each value that this has, however long it stands."""
+
+    image: Name | None = None
+    """Image that is captured from a VM, whose version the disks are made from."""
+    version: Instant = LATEST
+    """Instant of the version, such as `2026-11-22T02:00Z`; `latest` is the newest there is when it is begun."""
+    tombstone: Instant | None = None
+    """Instead of an image: when the disks were replaced that are to be the VM's again, as `status` tells it, or
+    `latest`. A restore is undone with that."""
+    disks: Items[Name] = ()
+    """Which of its disks; all that the version, or the tombstone, has when empty."""
+    again: Annotated[int, Field(ge=0)] = 0
+    """Counted up, it makes the value another one: the same is done once more."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Restore:
+        if (self.image is None) == (self.tombstone is None):
+            raise ValueError("name exactly one of image and tombstone")
+        if self.tombstone is not None and "version" in self.model_fields_set:
+            raise ValueError("version is of an image; a tombstone has none")
+        if len(set(self.disks)) != len(self.disks):
+            raise ValueError("a disk is named twice; name each once")
+        return self
+
+    @property
+    def value(self) -> str:
+        """Short hash of what it says: what was done is known by it."""
+        said = "|".join((self.image or "", self.version, self.tombstone or "", ",".join(self.disks), str(self.again)))
+        return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 class Placement(Model):
     """Where the VM may run."""
 
@@ -208,6 +249,8 @@ class VirtualMachineSpec(Model):
     disks; `restart` may reboot."""
     shutdown: Shutdown = Shutdown()
     """How it is shut down to be restarted or halted."""
+    restore: Restore | None = None
+    """Brings disks back to what they were at an earlier instant; name, UUID, MACs and host stay."""
     deletion_policy: Literal["retain", "delete"] = "retain"
     """What happens to the disks when the VM leaves the specs: kept for `tombstoneRetention`, or deleted with it."""
 
@@ -226,6 +269,9 @@ class VirtualMachineSpec(Model):
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
             raise ValueError(f"disk name {min(doubled)!r} is used twice")
+        unknown = set(self.restore.disks) - set(names) if self.restore else set()
+        if unknown:
+            raise ValueError(f"restore names disk {min(unknown)!r}, which the VM does not have")
         return self
 
 

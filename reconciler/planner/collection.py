@@ -12,6 +12,7 @@ from reconciler.model.inventory import ObservedDomain, ObservedVolume
 from reconciler.model.ledger import DoomedVolume
 from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
+from reconciler.model.restores import SwitchDisks, value_of
 from reconciler.model.steps import DeleteVolume
 from reconciler.planner.draft import Draft
 from reconciler.planner.image_distribution import image_digest
@@ -48,7 +49,13 @@ def _planned_volumes(draft: Draft) -> frozenset[str]:
         for action in draft.actions.values()
         for attribute in ("volume", "base", "marker")
     )
-    return frozenset(volume for volume in found if isinstance(volume, str))
+    switched = (
+        swap.new
+        for action in draft.actions.values()
+        if isinstance(action.step, SwitchDisks)
+        for swap in action.step.swaps
+    )
+    return frozenset({*switched, *(volume for volume in found if isinstance(volume, str))})
 
 
 def _wanted_bases(world: World) -> frozenset[str] | None:
@@ -106,7 +113,7 @@ class _Collection(Struct, frozen=True):
         """
         if f"VirtualMachine/{vm}" in self.world.ledger.in_flight or self._may_be_out_of_sight(vm):
             return False
-        if not seed and self._is_of_a_move(vm, name):
+        if not seed and (self._is_of_a_move(vm, name) or self._is_of_a_restore(vm, name)):
             return True
         wanted = self.world.desired.vms.get(vm)
         if seed and vm in self.world.copies:
@@ -124,6 +131,19 @@ class _Collection(Struct, frozen=True):
             there = self.world.observed_pool(self.pool, copy.host)
             return there is not None and name in (there.volumes or {}) and _has_disk(copy.domain, name)
         return self.world.is_unfinished(self.pool, name, self.host)
+
+    def _is_of_a_restore(self, vm: str, name: str) -> bool:
+        """What was made for a restore that is not wanted any more, or in passing: its VM never had it."""
+        disk, wanted = identity.parse_disk_volume(self.world.fleet, name), self.world.desired.vms.get(vm)
+        if disk is None or not disk.generation or wanted is None or vm not in self.world.copies:
+            return False
+        value = wanted.spec.restore.value if wanted.spec.restore is not None else ""
+        known = self.world.ledger.restores.get(vm)
+        last = [value_of(copy.mark.restore) for copy in self.world.copies[vm]]
+        is_due = bool(value) and value not in (*last, value_of(known.done) if known is not None else "")
+        made = next((one for one in self.world.ledger.restoring.get(vm, ()) if one.volume == name), None)
+        is_for_it = made is not None and made.value == value and (made.pool, made.host) == (self.pool, self.host)
+        return not (is_due and is_for_it) and self.world.is_unfinished(self.pool, name, self.host)
 
     def _is_elsewhere(self, vm: str) -> bool:
         """Whether the VM is on another host than this one, for certain and not on its way; no shared pool."""

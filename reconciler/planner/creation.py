@@ -147,7 +147,7 @@ class Creation(Struct, frozen=True):
         if report_disk_collision(self.world, self.draft, self.vm, config, host):
             return
         report_mac_collision(self.world, self.draft, self.vm, host)
-        disks = DiskPlanner(self.world, self.facilities, self.draft, self.vm, host, None, self._sign, self.lost)
+        disks = DiskPlanner(self.world, self.facilities, self.draft, self.vm, host, None, self._sign, lost=self.lost)
         prepared = disks.prepare(config)
         if prepared is None:
             return

@@ -6,14 +6,23 @@ from collections.abc import Iterable, Mapping
 
 from reconciler.model.identity import disk_volume, parse_disk_volume
 from reconciler.model.inventory import HostInventory
+from reconciler.model.ledger import LedgerView
 from reconciler.model.virtual_machine import Disk
 from reconciler.planner.ownership import Copy
 
 
 def volume_of(
-    fleet: str, vm: str, disk: Disk, copies: tuple[Copy, ...], restored: Mapping[tuple[str, str], tuple[str, ...]]
+    fleet: str,
+    vm: str,
+    disk: Disk,
+    copies: tuple[Copy, ...],
+    ledger: LedgerView,
+    restored: Mapping[tuple[str, str], tuple[str, ...]],
 ) -> str:
-    """The volume of `disk`: of the newest definition in sight, else the newest volume in sight, else the first one."""
+    """The volume of `disk`: that of the newest definition in sight, else the one on record.
+
+    Where nothing is on record of the VM at all, as the ledger is lost, it is the newest in sight.
+    """
     first = disk_volume(fleet, vm, disk.name, disk.format)
     prefix = f"{fleet}.{vm}.{disk.name}.r"
     for copy in copies if len(copies) < 2 else sorted(copies, key=lambda found: -found.mark.epoch):
@@ -23,8 +32,12 @@ def volume_of(
                 return first
             if name.startswith(prefix) and _is_of(fleet, name, vm, disk):
                 return name
-    found = restored.get((vm, disk.name), ()) if restored else ()
-    return next((name for name in found if name.endswith(f".{disk.format}")), first)
+    recorded = ledger.disk_volumes.get((vm, disk.name)) if ledger.disk_volumes else None
+    if recorded is not None and _is_of(fleet, recorded, vm, disk):
+        return recorded
+    if not restored or vm in ledger.placements or vm in ledger.removed:
+        return first
+    return next((name for name in restored.get((vm, disk.name), ()) if name.endswith(f".{disk.format}")), first)
 
 
 def _is_of(fleet: str, volume: str, vm: str, disk: Disk) -> bool:

@@ -14,6 +14,7 @@ from reconciler.model.quantities import approximate_size, format_size
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import CreateVolume, GrowDisk, GrowVolume
 from reconciler.model.virtual_machine import Disk, VirtualMachine
+from reconciler.planner.damaged_disks import damage_of, is_mounted, report_damaged
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.image_distribution import Base, NoBase, ensure_base, image_digest
@@ -31,6 +32,8 @@ class DiskPlanner(Struct, frozen=True):
     host: str
     domain: ObservedDomain | None
     sign: Sign
+    replaced: frozenset[str] = frozenset()
+    """Disks that get another volume, which others see to."""
     lost: str | None = None
     """The dead host that it was on: its shared disks must be there, its local ones are gone with that host."""
 
@@ -43,6 +46,8 @@ class DiskPlanner(Struct, frozen=True):
         before: list[str] = []
         usable = True
         for disk, wanted in zip(self.vm.spec.disks, config.disks, strict=True):
+            if disk.name in self.replaced:
+                continue
             made = self._disk(disk, wanted)
             if made is None:
                 usable = False
@@ -150,12 +155,14 @@ class DiskPlanner(Struct, frozen=True):
         hint = f"look whether the storage is mounted: virsh -c {self._uri(storage)} vol-list {disk.pool}"
         if self.domain is not None:
             hint += f"; to have it made anew, its data lost: {self._away_with_it()}"
-        self._wait(
-            "pool-unavailable",
-            f"disk {disk.name} is part of the VM, but its volume {volume} is not in pool {disk.pool};"
-            " an empty one is not put in its place",
-            hint=hint,
-        )
+        what = f"its volume {volume} is not in pool {disk.pool}; an empty one is not put in its place"
+        if is_mounted(self.world, self.world.observed_pool(disk.pool, self.host)):
+            self._report_damaged(disk, what, hint)
+        else:
+            self._wait("pool-unavailable", f"disk {disk.name} is part of the VM, but {what}", hint=hint)
+
+    def _report_damaged(self, disk: Disk, what: str, hint: str) -> None:
+        report_damaged(self.world, self.draft, self.vm, self.host, disk, (what, hint))
 
     def _away_with_it(self) -> str:
         """What takes the domain away, so that the VM and its disks are made anew."""
@@ -163,7 +170,13 @@ class DiskPlanner(Struct, frozen=True):
         runs = self.domain is not None and self.domain.active
         return f"{f'{virsh} destroy {self.vm.name}, then ' if runs else ''}{virsh} undefine {self.vm.name}"
 
-    def _keep(self, disk: Disk, there: ObservedVolume, storage: str) -> tuple[str, ...]:
+    def _keep(self, disk: Disk, there: ObservedVolume, storage: str) -> tuple[str, ...] | None:
+        damage = damage_of(disk, there)
+        if damage:
+            self._report_damaged(
+                disk, damage, f"virsh -c {self._uri(storage)} vol-info {there.name} --pool {disk.pool}"
+            )
+            return None
         if disk.image is not None and there.backing_path is not None:
             self._report_other_base(disk, disk.image, there.backing_path)
         if there.format != disk.format:

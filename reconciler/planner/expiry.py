@@ -10,6 +10,7 @@ from msgspec import Struct
 from reconciler.model.inventory import ObservedVolume
 from reconciler.model.next_command import NextCommand
 from reconciler.model.resource import ObjectRef
+from reconciler.model.restores import SwitchDisks
 from reconciler.model.spoken_time import span, utc
 from reconciler.model.steps import DeleteVolume
 from reconciler.model.tombstone import Tombstone
@@ -25,6 +26,12 @@ def plan_expiries(world: World, draft: Draft) -> None:
     """Delete what has been kept for its time, or say why not now."""
     for stone in world.ledger.tombstones:
         Expiry(world, stone).plan(draft)
+
+
+def _wanted_back(draft: Draft) -> frozenset[str]:
+    """Volumes that a VM is to have again by this very plan."""
+    switches = (action.step for action in draft.actions.values() if isinstance(action.step, SwitchDisks))
+    return frozenset(swap.new for switch in switches for swap in switch.swaps)
 
 
 class Expiry(Struct, frozen=True):
@@ -61,8 +68,10 @@ class Expiry(Struct, frozen=True):
             detail = f"what is kept of it ({self.parts}) has expired, and stays for now: {doubt}"
             draft.wait(self.ref, "expiry-held", detail, severity="info", host=self.stone.host)
             return
+        wanted = _wanted_back(draft)
         for pool, name in volumes:
-            self._delete(draft, pool, name)
+            if name not in wanted:
+                self._delete(draft, pool, name)
 
     def _foretell(self, draft: Draft) -> None:
         when = utc(self.world.now + self.left)

@@ -12,7 +12,8 @@ from reconciler.planner.disks import DiskPlanner
 from reconciler.planner.live_changes import plan_live, staged
 from reconciler.planner.one_copy import OneCopy
 from reconciler.planner.power import Power
-from reconciler.planner.vm_diff import diff
+from reconciler.planner.restoration import Restoration
+from reconciler.planner.vm_diff import diff, kept_machine
 from reconciler.planner.vm_domain import desired_domain, marked, spec_hash
 
 
@@ -25,6 +26,8 @@ class InPlace(OneCopy, frozen=True):
         missing = sorted({disk.pool for disk in self.vm.spec.disks} - pools.keys())
         if missing:
             self._wait_for_pools(missing)
+            return
+        if Restoration(self.world, self.facilities, self.draft, self.vm, self.copy).plan():
             return
         config = desired_domain(
             self.world.fleet,
@@ -60,8 +63,15 @@ class InPlace(OneCopy, frozen=True):
         redefine = self.draft.act(
             RedefineDomain(
                 config=replace(
-                    marked(config, self.vm, fleet=self.world.fleet, epoch=self._epoch, generation=generation),
-                    machine=self._kept_machine(config),
+                    marked(
+                        config,
+                        self.vm,
+                        fleet=self.world.fleet,
+                        epoch=self._epoch,
+                        generation=generation,
+                        restore=self.copy.mark.restore,
+                    ),
+                    machine=kept_machine(config, domain.config),
                 ),
                 expect_fingerprint=domain.fingerprint,
             ),
@@ -92,12 +102,6 @@ class InPlace(OneCopy, frozen=True):
         waits = is_staged and self.copy.domain.active and self.vm.spec.update_policy != "restart"
         words = "stage for the next boot" if waits else "redefine"
         return f"{words}; it boots from another disk then" if _rebuilds(changes) else words
-
-    def _kept_machine(self, config: DomainConfig) -> str:
-        """An unversioned machine type keeps the version that it got first."""
-        observed = self.copy.domain.config
-        machine_changed = any(change.field == "machine" for change in diff(config, observed))
-        return config.machine if machine_changed else observed.machine
 
     def _facilities_first(self, config: DomainConfig) -> tuple[str, ...]:
         """Actions that make the host's networks and pools ready for the VM."""

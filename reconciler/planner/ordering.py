@@ -11,6 +11,7 @@ from reconciler.model.next_command import NextCommand
 from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
+from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain, is_followed_up
 from reconciler.planner.cold_moves import waits_a_moment
 from reconciler.planner.disk_locks import locked_disk
@@ -30,6 +31,7 @@ _RANK: Final = {
             "fetch-image",
             "upload-image",
             "create-volume",
+            "restore-disk",
             "grow-volume",
             "grow-disk",
             "write-seed",
@@ -39,6 +41,7 @@ _RANK: Final = {
             "edit-live",
             "migrate-domain",
             "stop-domain",
+            "switch-disks",
             "start-domain",
             "undefine-domain",
             "delete-version",
@@ -165,7 +168,7 @@ def _spread_to_restarts(draft: Draft, causes: dict[str, Unmet]) -> None:
     """A guest is not shut down for a restart whose start would have to wait, nor for a move that would."""
     for action_id in sorted(causes):
         action = draft.actions[action_id]
-        if isinstance(action.step, StartDomain | MigrateDomain):
+        if isinstance(action.step, StartDomain | MigrateDomain | SwitchDisks):
             for before in action.after:
                 if before not in causes and isinstance(draft.actions[before].step, StopDomain):
                     causes[before] = causes[action_id]

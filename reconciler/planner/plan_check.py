@@ -14,6 +14,7 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.ledger import LedgerView
 from reconciler.model.plan import DISRUPTIONS, Action, Plan
 from reconciler.model.policy import Policy
+from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import (
     DefineDomain,
     RedefineDomain,
@@ -154,12 +155,12 @@ def _no_start_beside_a_copy(subject: Subject) -> Iterator[str]:
 
 
 def _only_ours_is_touched(subject: Subject) -> Iterator[str]:
-    touching = RedefineDomain | SetAutostart | StartDomain | StopDomain | UndefineDomain
+    touching = RedefineDomain | SwitchDisks | SetAutostart | StartDomain | StopDomain | UndefineDomain
     for action in subject.plan.actions:
         step = action.step
         if not isinstance(step, touching):
             continue
-        uuid = step.config.uuid if isinstance(step, RedefineDomain) else step.uuid
+        uuid = step.config.uuid if isinstance(step, RedefineDomain | SwitchDisks) else step.uuid
         domain = subject.domain(action.host, uuid)
         if domain is not None and not subject.is_ours(domain):
             yield f"{action.id} would touch {domain.name} on {action.host}, which is not managed"

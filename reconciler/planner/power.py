@@ -49,6 +49,9 @@ class Power(OneCopy, frozen=True):
     def is_to_run(self) -> bool:
         """Whether it is wanted on, wherever it is; asked of what is off."""
         strategy, domain = self.vm.spec.run_strategy, self.copy.domain
+        restored = self.world.ledger.restores.get(self.vm.name)
+        if restored is not None and restored.starts:
+            return strategy != "Halted"  # it was stopped for that alone
         if strategy == "Always" or self._start_failed():
             return strategy != "Halted"
         is_over = domain.state == "crashed" or domain.reason in _FAILED or self._is_yet_to_run()

@@ -24,6 +24,11 @@ def same_machine(desired: str, observed: str) -> bool:
     return desired == observed or (alias is not None and observed.startswith(alias))
 
 
+def kept_machine(desired: DomainConfig, observed: DomainConfig) -> str:
+    """An unversioned machine type keeps the version that it got first."""
+    return observed.machine if same_machine(desired.machine, observed.machine) else desired.machine
+
+
 _Field = tuple[str, Callable[[DomainConfig], object], Callable[[object], str]]
 
 

@@ -152,8 +152,10 @@ def spec_hash(config: DomainConfig) -> str:
     return hashlib.blake2b(repr(config).encode(), digest_size=8).hexdigest()
 
 
-def marked(config: DomainConfig, vm: VirtualMachine, *, fleet: str, epoch: int, generation: str) -> DomainConfig:
-    """`config` with the mark that says whose it is and what was applied."""
+def marked(
+    config: DomainConfig, vm: VirtualMachine, *, fleet: str, epoch: int, generation: str, restore: str = ""
+) -> DomainConfig:
+    """`config` with the mark that says whose it is, what was applied, and which restore was done last."""
     return replace(
         config,
         mark=OwnershipMark(
@@ -165,5 +167,6 @@ def marked(config: DomainConfig, vm: VirtualMachine, *, fleet: str, epoch: int, 
             deletion_policy=vm.spec.deletion_policy,
             prune="disabled" if vm.metadata.prune_disabled else "enabled",
             cpu_model=config.cpu_model,
+            restore=restore,
         ),
     )

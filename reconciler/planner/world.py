@@ -61,7 +61,7 @@ class World(Struct, frozen=True):
 
     def disk_volume(self, vm: str, disk: Disk) -> str:
         """The volume that the disk of `vm` is, or is to be."""
-        return volume_of(self.fleet, vm, disk, self.copies.get(vm, ()), self.restored)
+        return volume_of(self.fleet, vm, disk, self.copies.get(vm, ()), self.ledger, self.restored)
 
     def disk_volumes(self, vm: VirtualMachine) -> dict[str, str]:
         """The volumes of all its disks, by the disk's name."""

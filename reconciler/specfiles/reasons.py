@@ -147,6 +147,17 @@ _ALL: Final = (
         "look at its console; nothing is done to it",
     ),
     ReasonInfo(
+        "disk-damaged",
+        "a disk of it is gone from its pool, or is no image any more; it is not started, and no empty disk is put in"
+        " its place",
+        "look at the storage; `restore: {image: NAME}` in its spec brings the disk back from its newest version",
+    ),
+    ReasonInfo(
+        "restore-waits",
+        "its spec asks for a restore that can't be done now; it stays as it is",
+        "mend what the text names, or take `restore` out of its spec",
+    ),
+    ReasonInfo(
         "disk-disguised",
         "something in the guest wrote the header of a disk image to the start of its raw disk, so that its host tells"
         " a wrong format and size of it; it is used as what it is, and neither grown nor copied",

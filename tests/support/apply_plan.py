@@ -26,23 +26,13 @@ from reconciler.model.inventory import (
 from reconciler.model.ledger import DoomedVolume, LedgerView, Placement, RemovedVm, VersionRemoval, VolumeIntent
 from reconciler.model.live_edit import edited, is_done
 from reconciler.model.plan import Action, Plan
+from reconciler.model.restores import RestoreDisk, SwitchDisks
 from reconciler.model.tombstone import Tombstone
 from reconciler.model.version import ImageVersion
-from tests.support.defined import domain_as_defined, fingerprint_of
+from tests.support.apply_restores import Restores
+from tests.support.defined import at_target, domain_as_defined, fingerprint_of
 
 _SEED_SIZE: Final = 1 << 19
-
-
-def _at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
-    paths = {**dict(step.paths), **{disk.device: disk.target_path for disk in step.disks}}
-    assert config.mark is not None
-    return replace(
-        config,
-        disks=tuple(replace(disk, path=paths.get(disk.target, disk.path)) for disk in config.disks),
-        seed=config.seed and replace(config.seed, path=paths.get(config.seed.target, config.seed.path)),
-        mark=replace(config.mark, epoch=step.epoch),
-        autostart=False,
-    )
 
 
 def apply_plan(
@@ -61,6 +51,7 @@ def apply_plan(
         counted=ledger.counted,
         versions=dict(ledger.versions),
         removals=set(ledger.removals),
+        restores=Restores.of(ledger),
         now=now,
         shared={name for name, pool in specs.pools.items() if pool.spec.shared},
     )
@@ -78,6 +69,7 @@ def apply_plan(
             intents=frozenset(world.intents),
             proofs=world.proofs,
             left_behind=frozenset(world.left_behind),
+            **world.restores.on_record,
             tombstones=tuple(world.tombstones),
             versions=world.versions,
             removals=frozenset(world.removals),
@@ -105,6 +97,7 @@ class _World:
     left_behind: set[DoomedVolume]
     tombstones: list[Tombstone]
     counted: float
+    restores: Restores
     now: float
 
     def perform(self, action: Action) -> None:
@@ -124,6 +117,9 @@ class _World:
                 self._network_step(host, step)
             case steps.DefineDomain():
                 self._define(host, step)
+            case SwitchDisks():
+                self.tombstones = self.restores.switch(step, self.tombstones, self.now)
+                self._switch(host, step)
             case steps.RedefineDomain() | steps.SetAutostart() | steps.StartDomain() | steps.StopDomain():
                 self._domain_step(host, step)
             case steps.UndefineDomain():
@@ -149,6 +145,12 @@ class _World:
                 self._put(host, step.pool, step.marker, "raw", 0)
             case steps.CreateVolume():
                 self._create(host, step)
+            case RestoreDisk():
+                there = self._volumes(step.source.host, step.source.pool)
+                assert all(link.volume in there for link in step.source.chain)
+                assert (step.volume in self._volumes(host, step.pool)) == step.replace_partial
+                self._put(host, step.pool, step.volume, step.format, step.capacity)
+                self.intents |= self.restores.make(host, step)
             case steps.WriteSeed():
                 self._put(host, step.pool, step.volume, "raw", _SEED_SIZE)
             case steps.GrowVolume():
@@ -187,6 +189,13 @@ class _World:
             assert step.capacity >= volumes[step.base].capacity
             backing = volumes[step.base].path if step.clone == "linked" else None
         self._put(host, step.pool, step.volume, step.format, step.capacity, backing)
+
+    def _switch(self, host: str, step: SwitchDisks) -> None:
+        domain, new = self._find(host, step.config.uuid), {swap.new for swap in step.swaps}
+        assert (domain.active, domain.fingerprint) == (False, step.expect_fingerprint)
+        self._check_disks(host, step.config)
+        self._set(host, domain_as_defined(step.config))
+        self.intents = {intent for intent in self.intents if intent.volume not in new}
 
     def _delete(self, host: str, step: steps.DeleteVolume) -> None:
         volumes = self._volumes(host, step.pool)
@@ -308,6 +317,7 @@ class _World:
             copies = [other for other in known.domains.values() if other.uuid == domain.uuid and other.active]
             assert not copies, f"{domain.name} runs on {name} already"
         self._check_disks(host, domain.config)
+        self.restores.start(domain.name)
         for nic in domain.config.nics:
             assert self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, state="running", live=domain.config, reason="booted"))
@@ -338,7 +348,7 @@ class _World:
         domain = self._find(step.source, step.uuid)
         assert domain.state == ("shutoff" if step.cold else "running")
         assert all(known.uuid != step.uuid for known in self.hosts[step.target].domains.values())
-        config, live = (_at_target(found, step) for found in (domain.config, domain.live or domain.config))
+        config, live = (at_target(found, step) for found in (domain.config, domain.live or domain.config))
         for disk in step.disks:
             assert disk.volume not in self._volumes(step.target, disk.pool)
             backing = None if disk.base is None else self._volumes(step.target, disk.pool)[disk.base].path

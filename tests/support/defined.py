@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from reconciler.model import steps
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
 
@@ -30,3 +31,15 @@ def domain_as_defined(config: DomainConfig, state: DomainState = "shutoff", **fi
 def fingerprint_of(config: DomainConfig) -> str:
     """Stands for the hash of the XML, which does not tell autostart."""
     return repr(replace(config, autostart=False))
+
+
+def at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
+    paths = {**dict(step.paths), **{disk.device: disk.target_path for disk in step.disks}}
+    assert config.mark is not None
+    return replace(
+        config,
+        disks=tuple(replace(disk, path=paths.get(disk.target, disk.path)) for disk in config.disks),
+        seed=config.seed and replace(config.seed, path=paths.get(config.seed.target, config.seed.path)),
+        mark=replace(config.mark, epoch=step.epoch),
+        autostart=False,
+    )

@@ -12,11 +12,13 @@ from reconciler.executor.handlers import (
     live,
     migration,
     power,
+    restore,
     transfers,
     versions,
     volumes,
 )
 from reconciler.model import steps
+from reconciler.model.restores import RestoreDisk, SwitchDisks
 
 
 def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a step is the point of it
@@ -46,6 +48,10 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a
             facilities.start_network(step, context, context.host())
         case steps.CreateVolume() as step:
             volumes.create_volume(step, context, context.host())
+        case RestoreDisk() as step:
+            restore.restore_disk(step, context, context.host())
+        case SwitchDisks() as step:
+            restore.switch_disks(step, context, context.host())
         case steps.GrowVolume() as step:
             volumes.grow_volume(step, context, context.host())
         case steps.DeleteVolume() as step:

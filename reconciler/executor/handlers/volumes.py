@@ -25,7 +25,7 @@ def create_volume(step: CreateVolume, context: ActionContext, host: Hypervisor) 
     base = _complete_base(step, context, host)
     existing = find_volume(context, host, step.pool, step.volume)
     if existing is not None:
-        _drop_partial(step, context, host, existing)
+        drop_partial(step.pool, step.volume, context, host, existing, may=step.replace_partial)
     context.ledger.begin_volume(step.pool, step.volume, host.name)
     context.patiently(lambda: _create(step, host, base))
     made = find_volume(context, host, step.pool, step.volume)
@@ -85,15 +85,21 @@ def _complete_base(step: CreateVolume, context: ActionContext, host: Hypervisor)
     return base
 
 
-def _drop_partial(step: CreateVolume, context: ActionContext, host: Hypervisor, existing: ObservedVolume) -> None:
-    begun = context.ledger.has_volume_intent(step.pool, step.volume, context.intent_host(step.pool))
-    if not (step.replace_partial and begun):
-        raise context.refuse(f"volume {step.volume} is there already")
-    check_unused(context, host, step.pool, existing)
+def drop_partial(
+    pool: str, volume: str, context: ActionContext, host: Hypervisor, existing: ObservedVolume, *, may: bool
+) -> None:
+    """Delete what was begun under that name and never finished, where the plan says so (`may`).
+
+    Raises PreconditionFailed for anything else that is there.
+    """
+    shared = (spec := context.desired.pools.get(pool)) is not None and spec.spec.shared
+    if not (may and context.ledger.has_volume_intent(pool, volume, None if shared else host.name)):
+        raise context.refuse(f"volume {volume} is there already")
+    check_unused(context, host, pool, existing)
     try:
-        context.patiently(lambda: host.delete_volume(step.pool, step.volume))
+        context.patiently(lambda: host.delete_volume(pool, volume))
     except HostTimeout:
-        if find_volume(context, host, step.pool, step.volume) is not None:
+        if find_volume(context, host, pool, volume) is not None:
             raise
 
 

@@ -50,6 +50,7 @@ from reconciler.model.steps import (
     WriteSeed,
 )
 from tests.support.domains import domain_config
+from tests.unit.cli.restore_steps import KEPT_REASONS, RESTORING
 
 GIB: Final = 1 << 30
 NOW: Final = 1_795_400_000.0
@@ -173,6 +174,7 @@ EVERY_ACTION: Final = (
         why="spec-change",
         changes=(FieldChange("disks[data].size", "10GiB", "20GiB", "none"),),
     ),
+    *(action("VirtualMachine/web-6", step, **words) for step, words in RESTORING),
     action(
         "VirtualMachine/web-1",
         RedefineDomain(domain_config("web-1"), "f00"),
@@ -304,8 +306,7 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/a9", "paused", "held; changes wait", hint=NextCommand("resume", "VirtualMachine/a9")),
     unmet("VirtualMachine/b1", "backoff", "define failed 3 times; next try in 40s", host="h1"),
     unmet("VirtualMachine/b2", "failed", "unsupported machine type 'q36'", severity="blocked", host="h1"),
-    unmet("VirtualMachine/b3", "expires-soon", "what is kept of it is deleted for good in 23 h", severity="info"),
-    unmet("VirtualMachine/b3", "expiry-held", "what is kept of it has expired, and stays for now", severity="info"),
+    *(unmet("VirtualMachine/b3", why, said, severity=how) for why, said, how in KEPT_REASONS),
     unmet("VirtualMachine/b3", "removal-held", "would be removed, but vms.yaml could not be read", host="h1"),
     unmet(
         "VirtualMachine/b3b",

@@ -144,14 +144,14 @@ def test_a_volume_that_vanished_under_a_running_vm_is_not_replaced_by_an_empty_o
     fleet = running().with_volumes(without=[ROOT])
 
     assert fleet.kinds("VirtualMachine/web") == []
-    assert ROOT in fleet.unmet()["pool-unavailable"].detail
+    assert ROOT in fleet.unmet()["disk-damaged"].detail
 
 
 def test_a_volume_that_vanished_under_a_vm_that_is_off_is_not_replaced_by_an_empty_one() -> None:
     fleet = off(running()).with_volumes(without=[ROOT])
 
     assert fleet.kinds("VirtualMachine/web") == []
-    assert "is not in pool vms" in fleet.unmet()["pool-unavailable"].detail
+    assert "is not in pool vms" in fleet.unmet()["disk-damaged"].detail
 
 
 def test_a_vm_waits_for_its_pool_to_be_started_and_its_disks_are_kept() -> None:
@@ -252,3 +252,12 @@ def test_an_existing_pool_of_block_devices_is_known_by_what_is_observed() -> Non
     fleet = story(vm(disks=[disk(format="raw")]), pool(type="existing"), hosts=1).with_pool(theirs).converged()
 
     assert fleet.domain().config.disks[0].block_device
+
+
+def test_a_disk_whose_file_is_no_image_any_more_is_told_and_the_vm_is_not_started() -> None:
+    before = story(vm(), hosts=1).converged()
+    off = before.with_domain(replace(before.domain(), state="shutoff", live=None, reason="destroyed"))
+    broken = off.with_volumes(volume(ROOT, format="raw", capacity=0))
+
+    assert broken.kinds() == []
+    assert "is no qcow2 image any more" in broken.unmet()["disk-damaged"].detail

@@ -129,7 +129,7 @@ def test_a_disk_that_is_not_in_the_shared_pool_is_not_made_anew() -> None:
     fleet = running().with_volumes(without=[ROOT]).lost("h1").proven("h1")
 
     assert fleet.plan().empty
-    assert "an empty one is not put in its place" in fleet.unmet()["pool-unavailable"].detail
+    assert "an empty one is not put in its place" in fleet.unmet()["disk-damaged"].detail
 
 
 def test_the_dead_host_is_not_the_one_through_which_the_shared_pool_is_handled() -> None:
