@@ -323,6 +323,17 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
             ),
         ],
     ),
+    command(
+        "accept-deletions",
+        "accept_deletions:run",
+        "Say that all of a mass deletion is meant, by the fingerprint that plan tells. It is for these very deletions;"
+        " more of them are held again. Works beside a running daemon.\n\nExit: 0 accepted, 1 not.",
+        [
+            click.Argument(["fingerprint"], metavar="FINGERPRINT"),
+            _directory(),
+            click.Option(["--yes", "-y"], is_flag=True, help="Do not ask."),
+        ],
+    ),
     _FENCE,
     _TOMBSTONE,
     _IMAGE,

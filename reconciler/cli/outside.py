@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +18,7 @@ from reconciler.ledger.records import LedgerEvent
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest
 from reconciler.model.ledger import LedgerView
+from reconciler.model.mass_deletion import Deletion
 
 if TYPE_CHECKING:  # brings libvirt along, which validate and pause can do without
     from reconciler.daemon.view import Converged, ConvergeObserver, View
@@ -61,6 +62,7 @@ class LedgerBook(Protocol):
     def clear_failure(self, key: str) -> None: ...
     def keep_tombstones(self, vm: str, until: float) -> int: ...
     def purge_tombstones(self, vm: str) -> int: ...
+    def accept_deletions(self, deletions: Iterable[Deletion]) -> None: ...
     def led_specs(self) -> LedSpecs | None: ...
     def request_removal(self, image: str, stamp: str, at: float) -> None: ...
     def accept_specs(self, generation: str) -> None: ...

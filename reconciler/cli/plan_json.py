@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.errors import UsageError
 from reconciler.model.inventory import UnreadHost
+from reconciler.model.mass_deletion import MassDeletion
 from reconciler.model.plan import Action, FieldChange, Plan, Unmet
 
 _VERSION = 1
@@ -36,6 +37,16 @@ def plan_json(plan: Plan, unread: Mapping[str, UnreadHost]) -> dict[str, Any]:
         "actions": [_action(action) for action in plan.actions],
         "unmet": [unmet_json(item) for item in plan.unmet],
         "unseen": [_unseen(name, unread.get(name)) for name in plan.unseen],
+        "massDeletion": None if plan.mass_deletion is None else _mass_deletion(plan.mass_deletion),
+    }
+
+
+def _mass_deletion(mass: MassDeletion) -> dict[str, Any]:
+    return {
+        "fingerprint": mass.fingerprint,
+        "deletions": [{"vm": deletion.vm, "what": deletion.what} for deletion in mass.deletions],
+        "limit": mass.limit,
+        "managed": mass.managed,
     }
 
 

@@ -154,6 +154,10 @@ class Session:
         now = self._clock.now()
         plan, status = decide(desired, inventory, ledger, self._policy, now, mobility=mobility)
         self._newest = plan
+        if self._writer is not None and not (desired.removal_hold or desired.doubt):
+            over = ledger.accepted_deletions - plan.deletions
+            if over:
+                self._ledger.forget_accepted_deletions(over)
         controller = str(self._controller() or "") if not self._writer else ""
         status = replace(status, controller=controller, problems=(*status.problems, *self._problems()))
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)

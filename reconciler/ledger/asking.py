@@ -22,6 +22,7 @@ from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import FLEET_TARGET, Ledger
 from reconciler.model.health import FenceAttempt, FenceProof, FenceTest
 from reconciler.model.ledger import LedgerView
+from reconciler.model.mass_deletion import Deletion, fingerprint_of
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -72,6 +73,12 @@ class PurgeTombstones(Struct, frozen=True, tag=True):
     vm: str
 
 
+class AcceptDeletions(Struct, frozen=True, tag=True):
+    """Let these go, though they are many."""
+
+    deletions: tuple[Deletion, ...]
+
+
 class RecordEvent(Struct, frozen=True, tag=True):
     """Add to the history."""
 
@@ -105,6 +112,7 @@ Question = (
     | AcceptSpecs
     | KeepTombstones
     | PurgeTombstones
+    | AcceptDeletions
     | RecordEvent
     | RecordProof
     | RecordFenceTest
@@ -138,7 +146,7 @@ def ask(question: Question, store: Store, keys: Keys, asker: str) -> tuple[str, 
     return key, lease
 
 
-def obey(question: Question, ledger: Ledger) -> bool | None:  # noqa: C901  one line a question
+def obey(question: Question, ledger: Ledger) -> bool | None:
     """Write what was asked for; raises what the ledger raises. Asked twice, it is the same."""
     match question:
         case Pause(target):
@@ -149,10 +157,8 @@ def obey(question: Question, ledger: Ledger) -> bool | None:  # noqa: C901  one 
             ledger.clear_failure(key)
         case AcceptSpecs(generation):
             ledger.accept_specs(generation)
-        case KeepTombstones(vm, until):
-            ledger.keep_tombstones(vm, until)
-        case PurgeTombstones(vm):
-            ledger.purge_tombstones(vm)
+        case KeepTombstones() | PurgeTombstones() | AcceptDeletions():
+            _obey_about_deletions(question, ledger)
         case RecordEvent(event):
             ledger.record_event(event)
         case RecordProof(proof):
@@ -166,13 +172,30 @@ def obey(question: Question, ledger: Ledger) -> bool | None:  # noqa: C901  one 
     return None
 
 
+def _obey_about_deletions(question: KeepTombstones | PurgeTombstones | AcceptDeletions, ledger: Ledger) -> None:
+    match question:
+        case KeepTombstones(vm, until):
+            ledger.keep_tombstones(vm, until)
+        case PurgeTombstones(vm):
+            ledger.purge_tombstones(vm)
+        case AcceptDeletions(deletions):
+            ledger.accept_deletions(deletions)
+
+
 def _object_of(question: Question) -> str:
     """What it is about, for people."""
     match question:
-        case Pause(named) | Resume(named) | ClearFailure(named) | AcceptSpecs(named):
+        case (
+            Pause(named)
+            | Resume(named)
+            | ClearFailure(named)
+            | AcceptSpecs(named)
+            | KeepTombstones(named)
+            | PurgeTombstones(named)
+        ):
             return named
-        case KeepTombstones(vm) | PurgeTombstones(vm):
-            return f"VirtualMachine/{vm}"
+        case AcceptDeletions(deletions):
+            return fingerprint_of(deletions)
         case RecordEvent(event):
             return event.target
         case RecordProof(proof):
@@ -270,6 +293,9 @@ class AskingLedger:
 
     def request_removal(self, image: str, stamp: str, at: float) -> None:
         self._ask(RequestRemoval(image, stamp, at))
+
+    def accept_deletions(self, deletions: Iterable[Deletion]) -> None:
+        self._ask(AcceptDeletions(tuple(deletions)))
 
     def record_event(self, event: LedgerEvent) -> None:
         self._ask(RecordEvent(event))

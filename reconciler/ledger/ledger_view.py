@@ -61,6 +61,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         restores=restores.done(),
         restoring=restores.under_way(),
         tombstones=tombstones.all(),
+        accepted_deletions=tombstones.accepted(),
         counted=counted.seconds if counted is not None else 0.0,
         versions=captures.versions(),
         captures=captures.under_way(),

@@ -7,8 +7,11 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final
 
+from msgspec.structs import astuple
+
 from reconciler.ledger.led_specs import SpecsLedger
 from reconciler.model.counted_time import CountedTime, Instant
+from reconciler.model.mass_deletion import Deletion
 from reconciler.model.tombstone import Tombstone, TombstoneKind
 
 _COLUMNS: Final = "vm, kind, since, expires_at, host, uuid, macs, nvram, restore, counted_from, purged"
@@ -72,6 +75,10 @@ class Tombstones:
         """How many there are of it."""
         return self._connection.execute("UPDATE tombstone SET purged = 1 WHERE vm = ?", (vm,)).rowcount
 
+    def accepted(self) -> frozenset[Deletion]:
+        rows = self._connection.execute("SELECT vm, what FROM accepted_deletion")
+        return frozenset(Deletion(*row) for row in rows)
+
     def counted(self) -> CountedTime | None:
         """None where nobody has counted yet."""
         row = self._connection.execute("SELECT seconds, wall, monotonic, boot FROM counted_time").fetchone()
@@ -114,6 +121,18 @@ class TombstoneLedger(SpecsLedger):
         """Have all that is kept of `vm` be deleted as soon as that is safe; return how many there are."""
         with self._writing() as connection:
             return Tombstones(connection).purge(vm)
+
+    def accept_deletions(self, deletions: Iterable[Deletion]) -> None:
+        """Remember that a human means these: they are not held for being many."""
+        with self._writing() as connection:
+            rows = [astuple(deletion) for deletion in deletions]
+            connection.executemany("INSERT OR IGNORE INTO accepted_deletion VALUES (?, ?)", rows)
+
+    def forget_accepted_deletions(self, deletions: Iterable[Deletion]) -> None:
+        """Forget that these were meant: they are done, or nobody wants them any more."""
+        with self._writing() as connection:
+            rows = [astuple(deletion) for deletion in deletions]
+            connection.executemany("DELETE FROM accepted_deletion WHERE vm = ? AND what = ?", rows)
 
     def counted_time(self) -> CountedTime | None:
         """The time that was counted up to when somebody last wrote it down; None where nobody has."""

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
+from reconciler.model.mass_deletion import Deletion
 from reconciler.model.plan import Why
 from reconciler.model.steps import CaptureImage, MigrateDomain
 from reconciler.model.tombstone import Tombstone
@@ -256,6 +257,8 @@ class LedgerView(Struct, frozen=True):
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     tombstones: tuple[Tombstone, ...] = ()
     """Volumes that are kept of what was removed or replaced, oldest first."""
+    accepted_deletions: frozenset[Deletion] = frozenset()
+    """Of a mass deletion: those that a human has accepted, and that are not done yet."""
     counted: float = 0.0
     """Seconds that were counted since this ledger began, see CountedTime."""
     in_flight: frozenset[str] = frozenset()

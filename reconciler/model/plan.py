@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from reconciler.model.mass_deletion import Deletion, MassDeletion
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import Step
 
@@ -61,6 +62,7 @@ UnmetReason = Literal[
     "removal-held",  # would be removed, but the specs are not certain
     "removal-waits",  # it left the specs on its way to another host, and is removed once it is there
     "specs-doubted",  # the specs may be older than those that the fleet was led by: only what keeps it running is done
+    "mass-deletion",  # would be removed with more others than anybody is likely to mean
     "expires-soon",  # what is kept of it is about to be deleted
     "expiry-held",  # what is kept of it has expired, and is not deleted now
     "prune-disabled",  # would be removed, but is protected
@@ -164,6 +166,10 @@ class Plan(Struct, frozen=True):
     """Hosts that could not be read."""
     dead: tuple[str, ...] = ()
     """Hosts that this plan takes for proven dead: what is done elsewhere on that account rests on it."""
+    deletions: frozenset[Deletion] = frozenset()
+    """All that the specs, and the time that is over, want deleted: now or once it can be."""
+    mass_deletion: MassDeletion | None = None
+    """Those of them that wait for a human's word."""
     held: tuple[str, ...] = ()
     """Ids of actions that would be here, had they not failed before, been under way, or been held by a brake."""
 

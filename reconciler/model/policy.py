@@ -211,6 +211,15 @@ class Capture(Model):
     """VMs of one host that are captured at once."""
 
 
+class MassDeletionRule(Model):
+    """How many VMs may be deleted at once without a human's word."""
+
+    share: Annotated[float, Field(gt=0, le=1, strict=False)] = 0.1
+    """More than this share of the VMs that there are is held until `accept-deletions`; a single VM never is."""
+    count: int = Field(default=5, ge=1)
+    """So are more than this many, whichever is fewer."""
+
+
 class Policy(Model):
     """Decisions that hold for the whole fleet."""
 
@@ -242,5 +251,7 @@ class Policy(Model):
     tombstone_retention: Annotated[Duration, AfterValidator(_lasts_a_minute)] = 7 * 86400.0
     """How long disks of removed VMs, and replaced ones, are kept before they are deleted; a minute at the least. Until
     then a VM whose spec is put back has them again."""
+    mass_deletion: MassDeletionRule = MassDeletionRule()
+    """How many VMs may be deleted at once without a human's word: removed, or what was kept of them expired."""
     balance: Balance = Balance()
     """Whether VMs are moved only to even out what hosts have promised."""

@@ -8,9 +8,9 @@ from typing import Final
 _UNITS: Final = (("day", 86400), ("h", 3600), ("min", 60))
 
 
-def utc(at: float) -> str:
-    """`2026-11-30 21:00Z` of a wall time in seconds."""
-    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%MZ")
+def utc(at: float, *, seconds: bool = False) -> str:
+    """`2026-11-30 21:00Z`, or `2026-11-30 21:00:05Z`, of a wall time in seconds."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).strftime("%Y-%m-%d %H:%M:%SZ" if seconds else "%Y-%m-%d %H:%MZ")
 
 
 def span(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -22,10 +22,12 @@ FORETOLD: Final = 86400.0
 """Seconds before its end in which everybody is told."""
 
 
-def plan_expiries(world: World, draft: Draft) -> None:
-    """Delete what has been kept for its time, or say why not now."""
+def plan_expiries(world: World, draft: Draft, is_held: Callable[[Tombstone], bool] = lambda _stone: False) -> None:
+    """Delete what has been kept for its time, or say why not now; `is_held` says so itself."""
     for stone in world.ledger.tombstones:
-        Expiry(world, stone).plan(draft)
+        expiry = Expiry(world, stone)
+        if expiry.left > 0 or not is_held(stone):
+            expiry.plan(draft)
 
 
 def _wanted_back(draft: Draft) -> frozenset[str]:

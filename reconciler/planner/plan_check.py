@@ -24,6 +24,7 @@ from reconciler.model.steps import (
     UndefineDomain,
     is_followed_up,
 )
+from reconciler.planner.plan_check_deletions import many_go_only_where_accepted
 from reconciler.planner.plan_check_limits import few_are_on_their_way, moves_go_where_the_vm_may_be
 from reconciler.planner.plan_check_lost import (
     capacity_is_kept,
@@ -223,6 +224,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     _doubtful_specs_only_keep,
     data_goes_only_where_asked,
     finished_disks_stay,
+    many_go_only_where_accepted,
     _held_is_held,
     one_host_is_fenced_and_under_no_brake,
     only_old_copies_are_cleared,

@@ -15,6 +15,7 @@ from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
 from reconciler.planner.collection import plan_collection
+from reconciler.planner.deletion_guard import expiry_of, guard_of
 from reconciler.planner.draft import Draft
 from reconciler.planner.expiry import plan_expiries
 from reconciler.planner.facilities import Facilities
@@ -47,8 +48,9 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
     holdups = plan_fencing(world, facilities, rooms, draft)
     wishes = plan_vms(world, facilities, rooms, holdups, draft)
     report_risks(world, facilities, rooms, draft)
-    plan_removals(world, draft)
-    plan_expiries(world, draft)
+    guard = guard_of(world)
+    plan_removals(world, guard, draft)
+    plan_expiries(world, draft, lambda stone: guard.holds(draft, expiry_of(stone), stone.host))
     plan_collection(world, draft)
     plan_pruning(world, draft)
     plan_moves(Mover(world, facilities, rooms, draft), wishes)
@@ -62,6 +64,8 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
         unmet=unmet,
         summary=_summary(world, actions, unmet),
         fingerprint=_fingerprint(actions),
+        deletions=guard.wished,
+        mass_deletion=guard.held if guard.held.deletions else None,
         held=tuple(sorted({*held, *(draft.remembered - draft.actions.keys())})),
         dead=tuple(sorted(world.dead)),
         unseen=tuple(sorted(name for name in world.inventory.unread if name in world.desired.hosts)),

@@ -15,6 +15,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.model.spoken_time import span, utc
 from reconciler.model.steps import DeleteVolume, KeptParts, StopDomain, UndefineDomain
 from reconciler.model.volume_names import owner_of
+from reconciler.planner.deletion_guard import DeletionGuard, removal_of
 from reconciler.planner.draft import Draft
 from reconciler.planner.leftovers import leftovers
 from reconciler.planner.lost_vms import clear_stale_copies
@@ -24,7 +25,7 @@ from reconciler.planner.specs_doubt import SHORT
 from reconciler.planner.world import World
 
 
-def plan_removals(world: World, draft: Draft) -> None:
+def plan_removals(world: World, guard: DeletionGuard, draft: Draft) -> None:
     """Managed VMs that the specs no longer name."""
     known = world.copies.keys() | world.foreign.impostors.keys() | world.ledger.placements.keys()
     for name in sorted(known - world.desired.vms.keys()):
@@ -39,7 +40,7 @@ def plan_removals(world: World, draft: Draft) -> None:
             # Old copies on hosts that came back go first.
             if world.is_paused(ref) or not clear_stale_copies(world, draft, ref):
                 for copy in world.copies.get(name, ()):
-                    _Removal(world, draft, ref, copy).plan()
+                    _Removal(world, guard, draft, ref, copy).plan()
 
 
 def _foretell(world: World, draft: Draft, ref: ObjectRef, move: Migration) -> None:
@@ -91,6 +92,7 @@ def _report_unseen(world: World, draft: Draft, ref: ObjectRef) -> None:
 
 class _Removal(Struct, frozen=True):
     world: World
+    guard: DeletionGuard
     draft: Draft
     ref: ObjectRef
     copy: Copy
@@ -111,7 +113,7 @@ class _Removal(Struct, frozen=True):
             )
         elif self.world.is_paused(self.ref):
             self._hold("paused", "not in the specs, and held", NextCommand("resume", str(self.ref)))
-        else:
+        elif self._old or not self.guard.holds(self.draft, removal_of(self.world, self.ref.name), self.copy.host):
             self._unless_in_doubt()
 
     def _unless_in_doubt(self) -> None:

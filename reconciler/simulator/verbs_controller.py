@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from reconciler.ledger.asking import KeepTombstones, Pause, PurgeTombstones, Resume
+from reconciler.ledger.asking import AcceptDeletions, KeepTombstones, Pause, PurgeTombstones, Resume
 from reconciler.ledger.database import LEDGER_FILE
 from reconciler.simulator.command import Verb
 from reconciler.simulator.stage import Stage
@@ -87,6 +87,15 @@ def _pause(stage: Stage, target: str = "fleet") -> None:
     stage.specs_changed()
 
 
+def _accept_deletions(stage: Stage) -> None:
+    """Raises KeyError, which is told, where none is held."""
+    held = stage.last_view.plan.mass_deletion if stage.last_view is not None else None
+    if held is None:
+        raise KeyError("mass deletion")
+    stage.write(AcceptDeletions(held.deletions))
+    stage.nudge("command")
+
+
 def _tombstone(stage: Stage, vm: str, how: str) -> None:
     if how == "purge":
         stage.wishes.purged.add(vm)
@@ -118,6 +127,7 @@ CONTROLLER_VERBS: Final = (
     Verb("remove FILE", "a file of the specs is removed", _remove),
     Verb("specs unmounted|gone|back", "the directory of the specs is empty, missing, or back", _specs),
     Verb("pause [TARGET]", "a user holds all changes, or those of one object", _pause),
+    Verb("accept-deletions", "a user means all of a mass deletion that is held", _accept_deletions),
     Verb("tombstone VM keep|purge", "a user keeps what is kept of a removed VM for longer, or gives it up", _tombstone),
     Verb("unpause [TARGET]", "and lets them go on", _unpause),
     Verb(

@@ -112,6 +112,11 @@ _ALL: Final = (
         "bring the specs to what the text names; if these are right: `reconciler leader --accept-specs`",
     ),
     ReasonInfo(
+        "mass-deletion",
+        "more VMs would be removed, or what is kept of them deleted, at once than `massDeletion` allows",
+        "put the specs back; if all of it is meant: `reconciler accept-deletions FINGERPRINT`, as told",
+    ),
+    ReasonInfo(
         "expires-soon",
         "its VM was removed, or the disk replaced: what is kept of it is deleted within a day, as told",
         "put its spec back, or `reconciler tombstone keep VM`",

@@ -22,6 +22,13 @@ CREATE TABLE tombstone_volume (
     PRIMARY KEY (pool, volume, host)
 ) STRICT, WITHOUT ROWID;
 
+-- Of deletions that were held for being many: those that a human accepted.
+CREATE TABLE accepted_deletion (
+    vm TEXT NOT NULL,
+    what TEXT NOT NULL,
+    PRIMARY KEY (vm, what)
+) STRICT, WITHOUT ROWID;
+
 -- Time that surely passed since this ledger began: a wall clock that is set forward makes nothing older.
 CREATE TABLE counted_time (
     one INTEGER PRIMARY KEY CHECK (one = 1),
