@@ -15,6 +15,7 @@ Values = Mapping[str, Any]
 _ROOT: Final[Values] = {"name": "root", "pool": "vms", "image": "debian", "size": "10GiB"}
 _DATA: Final[Values] = {"name": "data", "pool": "vms", "size": "10GiB"}
 _VERSION: Final = "2026-11-22T02:00Z"
+_VERSIONED: Final[Values] = {"image": "golden@latest"}
 _SEED: Final[Values] = {"userData": "#!/bin/sh\n", "onChange": "reseed"}
 _KEPT_SEED: Final[Values] = {**_SEED, "onChange": "ignore"}
 
@@ -96,6 +97,7 @@ SAMPLES: Final[tuple[Sample, ...]] = (
     _of("disks.name", "of the first", {}, {"disks": [{**_ROOT, "name": "other"}]}),
     _data("pool", "", {}, {"pool": "slow"}),
     _data("image", "for disks that are not made yet", {"image": "debian"}, {"image": "other"}),
+    _data("imageDisk", "for disks that are not made yet", _VERSIONED, {**_VERSIONED, "imageDisk": "root"}),
     _data("size", "larger", {}, {"size": "20GiB"}),
     _data("size", "smaller", {}, {"size": "5GiB"}),
     _data("format", "", {}, {"format": "raw"}),

@@ -193,7 +193,9 @@ def _pool(name: str, vm: VirtualMachine) -> ObservedPool:
     disks = [disk for disk in vm.spec.disks if disk.pool == name]
     volumes = {identity.disk_volume(_FLEET, vm.name, disk.name, disk.format): disk.size or _GIB for disk in disks}
     if name == "vms":
-        volumes |= {disk.volume: disk.virtual_size for disk in _version(vm).disks}
+        version = _version(vm)
+        volumes |= {disk.volume: disk.virtual_size for disk in version.disks}
+        volumes[identity.version_manifest(_FLEET, version.image, version.stamp)] = _GIB
         volumes[identity.disk_volume(_FLEET, vm.name, "root", "qcow2", 1)] = _GIB
     seed = seed_name(_FLEET, vm)
     if seed and disks:

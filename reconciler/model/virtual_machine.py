@@ -11,8 +11,9 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.model.limits import Bandwidth, IoTune
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
-from reconciler.model.version import LATEST, instant_of, parse_instant
+from reconciler.model.version import LATEST, instant_of, parse_instant, parse_version_name
 
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 RunStrategy = Literal["Always", "RerunOnFailure", "Manual", "Halted"]
@@ -58,6 +59,17 @@ class Cpu(Model):
         return self
 
 
+def _checked_image(value: str) -> str:
+    if "@" in value:
+        parse_version_name(value)
+    elif not _NAME.fullmatch(value):
+        raise ValueError(f"{value!r} is no name of an image; names are lower case letters, digits and dashes")
+    return value
+
+
+DiskImage = Annotated[Line, AfterValidator(_checked_image)]
+
+
 class Disk(Model):
     """One disk of a VM."""
 
@@ -65,8 +77,11 @@ class Disk(Model):
     """Unique within the VM; part of the volume's name."""
     pool: Name
     """StoragePool that holds the volume."""
-    image: Name | None = None
-    """Image that the disk starts as; an empty disk when absent."""
+    image: DiskImage | None = None
+    """Image that the disk starts as; an empty disk when absent. Of one that is captured from a VM, the version too:
+    `NAME@latest`, which is the newest there is when the disk is made, or `NAME@2026-11-22T02:00Z`."""
+    image_disk: Name | None = None
+    """Which disk of the version it starts as; that of the same name, or the only one, when absent."""
     size: Size | None = None
     """Size that the guest sees; the image's own when absent. It can grow, never shrink."""
     format: Literal["qcow2", "raw"] = "qcow2"
@@ -78,11 +93,19 @@ class Disk(Model):
     io_tune: IoTune | None = None
     """I/O limits; unlimited when absent."""
 
+    @property
+    def image_name(self) -> str | None:
+        """The image alone, without a version."""
+        return self.image.partition("@")[0] if self.image is not None else None
+
     @model_validator(mode="after")
     def _makeable(self) -> Disk:
+        if self.image_disk is not None and (self.image is None or "@" not in self.image):
+            raise ValueError("imageDisk is for an image with a version, such as image: web-1-golden@latest")
         if self.image is None and self.size is None:
             raise ValueError("an empty disk needs a size, such as size: 20GiB")
-        if self.format == "raw" and self.image is not None and self.clone == "linked":
+        is_overlay = self.image is not None and "@" not in self.image and self.clone == "linked"
+        if self.format == "raw" and is_overlay:
             raise ValueError("a linked clone is an overlay and must be qcow2; write clone: full for a raw disk")
         return self
 

@@ -19,6 +19,8 @@ from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.image_distribution import Base, NoBase, ensure_base, image_digest
 from reconciler.planner.seeds import SeedPlanner
+from reconciler.planner.version_disks import Held, held_for
+from reconciler.planner.version_sources import NoVersion
 from reconciler.planner.world import World
 
 
@@ -253,7 +255,36 @@ class DiskPlanner(Struct, frozen=True):
         )
 
     # -- what is made ----------------------------------------------------------------------------------------------
+    def _create_from(self, held: Held, disk: Disk, volume: str, storage: str, *, partial: bool) -> tuple[str, ...]:
+        """A copy of a version, which is its own from then on: a later version changes nothing."""
+        ready = self.facilities.pool_actions.get((disk.pool, storage))
+        old = held.age(self.world.now)
+        lost = (
+            ()
+            if self.lost is None
+            else (FieldChange(f"disks[{disk.name}]", f"on {self.lost}", f"{held.version.name}, {old}", "data-loss"),)
+        )
+        create = self.draft.act(
+            held.step(disk, volume, storage, partial=partial),
+            target=self.target,
+            host=storage,
+            sign=self.sign,
+            why="incomplete" if partial else "host-lost" if self.lost else "missing",
+            detail=f"make disk {disk.name} from {held.version.name}, {old}",
+            disruption="data-loss" if self.lost else "none",
+            changes=lost,
+            after=(ready,) if ready else (),
+            part=disk.name,
+        )
+        return (create,)
+
     def _create(self, disk: Disk, volume: str, storage: str, *, partial: bool = False) -> tuple[str, ...] | None:
+        held = held_for(self.world, self.vm, disk, lost=self.lost is not None)
+        if isinstance(held, NoVersion):
+            self._wait("image-unavailable", f"disk {disk.name}: {held.reason}", held.hint)
+            return None
+        if held is not None:
+            return self._create_from(held, disk, volume, storage, partial=partial)
         found = self._base(disk)
         if isinstance(found, NoBase):
             self._wait("image-unavailable", found.reason, found.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from reconciler.model.identity import version_manifest
 from reconciler.model.inventory import ObservedPool
 from reconciler.model.next_command import NextCommand
 from reconciler.model.restores import ChainLink, VersionSource
@@ -34,13 +35,18 @@ def find_version(world: World, image: str, wanted: str) -> ImageVersion | NoVers
 
 def newest_of_vm(world: World, vm: str, disk: str) -> ImageVersion | None:
     """The newest version, of any image, that has `disk` of `vm`."""
+    return next(reversed(versions_of_vm(world, vm, disk)), None)
+
+
+def versions_of_vm(world: World, vm: str, disk: str) -> list[ImageVersion]:
+    """All versions that have `disk` of `vm`, oldest first."""
     found = [
         version
         for versions in world.ledger.versions.values()
         for version in versions
         if version.vm == vm and version.disk(disk) is not None
     ]
-    return max(found, key=lambda version: (version.taken_at, version.name), default=None)
+    return sorted(found, key=lambda version: (version.taken_at, version.name))
 
 
 def source_of(world: World, version: ImageVersion, disk: str) -> VersionSource | NoVersion:
@@ -57,7 +63,8 @@ def source_of(world: World, version: ImageVersion, disk: str) -> VersionSource |
             NextCommand("why", f"StoragePool/{version.pool}"),
         )
     links = _links(world, version, disk)
-    doubt = _doubt(pool, links)
+    manifest = version_manifest(world.fleet, version.image, version.stamp)
+    doubt = _doubt(pool, links) if manifest in pool.volumes else f"its manifest {manifest} is gone"
     if doubt:
         return NoVersion(f"{version.name} is not as it was captured: {doubt}", "take another version")
     return VersionSource(version.name, version.pool, host, links)

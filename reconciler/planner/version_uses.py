@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from reconciler.model.identity import version_manifest, version_volume_stamp
-from reconciler.model.version import ImageVersion, instant_of, parse_version_name, seconds_of
+from reconciler.model.version import LATEST, ImageVersion, instant_of, parse_version_name, seconds_of
 from reconciler.planner.retention import Dated, Reasons, kept
 from reconciler.planner.schedules import due_instant
 from reconciler.planner.world import World
@@ -89,6 +89,14 @@ def _newer_than_a_failure(world: World, image: str, versions: tuple[ImageVersion
 def _pinned(world: World, image: str, versions: tuple[ImageVersion, ...]) -> Iterator[tuple[str, str]]:
     """Versions that specs name."""
     for name, vm in sorted(world.desired.vms.items()):
+        begun = [made.source.partition("@") for made in world.ledger.restoring.get(name, ())]
+        for version in versions:
+            if (image, "@", instant_of(version.stamp)) in begun:
+                yield version.stamp, f"VirtualMachine/{name} is being restored from it"
+        restore = vm.spec.restore
+        if restore is not None and restore.image == image and versions:
+            wanted = [found.stamp for found in versions if restore.version in (LATEST, instant_of(found.stamp))]
+            yield from ((stamp, f"VirtualMachine/{name} is to be restored from it") for stamp in wanted[-1:])
         for disk in vm.spec.disks:
             text = disk.image or ""
             if text.startswith(f"{image}@"):

@@ -54,11 +54,25 @@ def references(catalog: Catalog) -> Found:
             path = ("spec", "disks", index)
             yield from _refer(catalog, item, "StoragePool", disk.pool, (*path, "pool"))
             if disk.image is not None:
-                yield from _refer(catalog, item, "Image", disk.image, (*path, "image"))
+                yield from _refer(catalog, item, "Image", disk.image_name or "", (*path, "image"))
+                yield from _version_of(catalog, item, disk.image, (*path, "image"))
         for index, nic in enumerate(vm.spec.networks):
             yield from _refer(catalog, item, "Network", nic.network, ("spec", "networks", index, "network"))
         for index, host in enumerate(vm.spec.placement.hosts):
             yield from _refer(catalog, item, "Host", host, ("spec", "placement", "hosts", index))
+
+
+def _version_of(catalog: Catalog, item: SpecObject, image: str, path: Path) -> Found:
+    """A captured image has versions, one of which has to be named; others have none."""
+    name, _, version = image.partition("@")
+    known = next((found for _, found in catalog.images if found.name == name), None)
+    if known is not None and known.spec.is_captured != bool(version):
+        way = (
+            f"Image/{name} is captured from a VM and has versions; write {name}@latest or {name}@2026-11-22T02:00Z"
+            if known.spec.is_captured
+            else f"Image/{name} is not captured from a VM and has no versions; write {name}"
+        )
+        yield item, Finding("S032", path, way)
 
 
 def small_disks(catalog: Catalog) -> Found:

@@ -8,12 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.ledger.restored_disks import unrecorded_restores, with_restores
+from reconciler.model.identity import version_manifest
 from reconciler.model.ledger import Failure, LedgerView
 from reconciler.model.outcome import action_inputs
 from reconciler.model.restores import RestoreDisk, SwitchDisks
 from reconciler.model.version import ImageVersion, VersionDisk
 from tests.support.apply_plan import apply_plan
-from tests.support.fleets import FLEET, GIB, NOW, Story, observed_pool, pool, story, vm, volume
+from tests.support.fleets import FLEET, GIB, NOW, Story, image, observed_pool, pool, story, vm, volume
 
 _STAMP = "20260101t000000z"
 _ROOT, _RESTORED = f"{FLEET}.web.root.qcow2", f"{FLEET}.web.root.r1.qcow2"
@@ -29,6 +30,7 @@ def version(stamp: str = _STAMP, host: str | None = "h1", **fields: Any) -> Imag
 def kept(before: Story, *versions: ImageVersion, on: str = "h1") -> Story:
     """The versions are on record, and their files there."""
     files = [volume(disk.volume, found.pool) for found in versions for disk in found.disks]
+    files += [volume(version_manifest(FLEET, found.image, found.stamp), found.pool) for found in versions]
     there = before.inventory.hosts[on].pools[versions[0].pool]
     volumes = {**(there.volumes or {}), **{file.name: file for file in files}}
     return before.with_pool(replace(there, volumes=volumes), on).with_ledger(versions={"golden": versions})
@@ -164,6 +166,13 @@ def test_a_version_that_is_not_as_on_record_is_not_read(changes: dict[str, Any],
     assert found.plan().empty
 
 
+def test_what_has_lost_its_manifest_is_no_version() -> None:
+    manifest = version_manifest(FLEET, "golden", _STAMP)
+    found = asked(kept(running(), version()).with_volumes(without=[manifest]), image="golden")
+
+    assert f"its manifest {manifest} is gone" in found.unmet()["restore-waits"].detail
+
+
 def test_a_difference_is_restored_with_all_that_it_stands_on() -> None:
     low, high = version(), version("20260102t000000z")
     high = replace(high, parent=_STAMP, disks=(replace(high.disks[0], parent_volume=_VERSION_DISK),))
@@ -233,3 +242,44 @@ def test_the_mark_says_the_restore_that_was_done_and_keeps_it() -> None:
     found = changed.domain().config.mark
     assert found is not None
     assert found.restore == switch.done
+
+
+def from_version(**disk: Any) -> Story:
+    """A new VM whose disk is to start as a version."""
+    full = {"name": "root", "pool": "vms", "image": "golden@latest", **disk}
+    bare = story(vm("clone", disks=[full], placement={"hosts": ["h1"]}), pool(), hosts=1)
+    return kept(
+        bare.with_pool(observed_pool()).with_specs(image("golden", source={"vm": "web"}, pool="vms")), version()
+    )
+
+
+def test_a_disk_of_a_new_vm_is_a_copy_of_the_version_and_stays_what_it_is() -> None:
+    made = from_version().converged()
+    later = kept(made, version(), version("20260102t000000z", taken_at=NOW))
+
+    assert made.domain("clone").config.disks[0].path == f"/srv/vms/{FLEET}.clone.root.qcow2"
+    assert later.plan().empty
+
+
+def test_the_only_disk_of_a_version_is_meant_whatever_it_is_called_unless_another_is_named() -> None:
+    only = from_version(name="system")
+    wrong = from_version(imageDisk="data")
+
+    assert "restore-disk" in only.kinds()
+    assert "has no disk data (it has root)" in wrong.unmet("VirtualMachine/clone")["image-unavailable"].detail
+
+
+def test_local_disks_that_died_with_their_host_are_made_from_the_newest_version_that_can_be_read() -> None:
+    spec = vm(ha={"onHostLoss": "rebuild"}, placement={})
+    two = story(spec, pool("backups"), hosts=2).converged()
+    home = next(name for name, host in two.inventory.hosts.items() if "web" in host.domains)
+    other = "h2" if home == "h1" else "h1"
+    unreadable = version("20260103t000000z", host=home, pool="backups", taken_at=NOW)
+    two = two.with_pool(observed_pool("backups"), other)
+    there = kept(two, version(host=other, pool="backups"), on=other)
+    there = there.with_ledger(versions={"golden": (version(host=other, pool="backups"), unreadable)})
+    action = there.lost(home).proven(home).action("restore-disk")
+
+    assert "golden@2026-01-01T00:00Z, 3 h 12 min old" in action.detail
+    assert (action.host, action.disruption) == (other, "data-loss")
+    assert action.changes[0].new == "golden@2026-01-01T00:00Z, 3 h 12 min old"

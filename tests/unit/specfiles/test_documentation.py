@@ -167,7 +167,7 @@ def test_explain_says_type_unit_default_meaning_and_example() -> None:
 
 def test_explain_lists_the_fields_of_a_mapping_and_of_the_items_of_a_list() -> None:
     assert "\n  * memory " in explain("vm.spec")
-    assert "\n    clone   one of `linked`, `full` (default linked)" in explain("VirtualMachine.spec.disks")
+    assert "\n    clone      one of `linked`, `full` (default linked)" in explain("VirtualMachine.spec.disks")
     assert explain("VirtualMachine.spec.disks[0].size") == explain("VirtualMachine.spec.disks.size")
 
 
