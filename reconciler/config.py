@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -16,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from reconciler.errors import UsageError
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.policy import Balance, HighAvailability, Limits, Migration, Policy
+from reconciler.setting_errors import refused
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
 LogFormat = Literal["console", "json"]
@@ -32,6 +32,8 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "balance": Balance,
     "ledger.etcd": EtcdLedger,
 }
+_SECRET: Final = ("ledger.etcd.password",)
+"""Keys whose values are never shown."""
 _MAPPINGS: Final = frozenset(section.partition(".")[0] for section in _SECTIONS)
 
 
@@ -258,16 +260,11 @@ def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> _Option
         # Not strict: a flag or variable is text, and pydantic reads `true` and `64` out of it.
         return _Options.model_validate(merged, strict=False)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        where = next((sources[place] for place in _outwards(key) if place in sources), "configuration")
-        if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(key, setting_keys(), n=1)
-            advice = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(setting_keys())}"
-            raise UsageError(f"{where}: {key} is no setting", hint=advice) from error
-        raise UsageError(
-            f"{where}: {key}: {first['msg'].removeprefix('Value error, ')}", hint="correct it and run again"
-        ) from error
+
+        def place(key: str) -> str:
+            return next((sources[outer] for outer in _outwards(key) if outer in sources), "configuration")
+
+        raise refused(error.errors(include_url=False), place, setting_keys(), _SECRET) from error
 
 
 def _outwards(key: str) -> Iterator[str]:

@@ -47,6 +47,11 @@ def outcome_line(action: Action, outcome: Outcome, images: DiskImages, terminal:
     )
 
 
+def specs_changed(plan: Plan) -> str:
+    """What is told where they were edited while they were being applied: this plan was shown to nobody."""
+    return f"the specs have changed, they are {plan.generation} now: "
+
+
 class LineProgress:
     """Plain lines, for logs and pipes."""
 
@@ -65,6 +70,7 @@ class LineProgress:
         self._quiet = quiet
         self._now = now
         self._lock = threading.Lock()
+        self._is_begun = False
 
     def __enter__(self) -> Self:
         return self
@@ -73,8 +79,9 @@ class LineProgress:
         return None
 
     def planned(self, plan: Plan) -> None:
-        if not self._quiet:
-            self._write(f"{count(len(plan.actions), 'action')} to do")
+        changed, self._is_begun = specs_changed(plan) if self._is_begun else "", True
+        if changed or not self._quiet:
+            self._write(changed + f"{count(len(plan.actions), 'action')} to do")
 
     def action_started(self, action: Action) -> None:
         del action  # a line at its end says it all; two for everything would hide what matters

@@ -21,9 +21,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from reconciler.cli.progress import outcome_line
+from reconciler.cli.progress import outcome_line, specs_changed
 from reconciler.cli.step_words import DiskImages, phrase
 from reconciler.cli.terminal import Terminal
+from reconciler.cli.words import count
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action, Plan
 
@@ -50,6 +51,7 @@ class BarProgress:
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
         self._counted: set[str] = set()
+        self._is_begun = False
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -71,6 +73,9 @@ class BarProgress:
 
     def planned(self, plan: Plan) -> None:
         with self._lock:
+            if self._is_begun:
+                self._progress.console.print(f"{specs_changed(plan)}{count(len(plan.actions), 'action')} to do")
+            self._is_begun = True
             self._counted |= {action.id for action in plan.actions}
             self._progress.update(self._whole, total=len(self._counted))
 

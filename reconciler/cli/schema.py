@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from reconciler.cli.change_table import changes_of
+from reconciler.cli.explain_setting import setting_text
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.references import parse_kind
 from reconciler.cli.tables import json_text
@@ -25,6 +26,9 @@ def run_explain(_invocation: Invocation, *, path: str | None) -> int:
 
 
 def _explained(path: str) -> str:
+    of_configuration = setting_text(path)
+    if of_configuration:
+        return of_configuration
     meaning = look_up(path)
     return f"{meaning.text}{_what_a_change_does(meaning)}"
 

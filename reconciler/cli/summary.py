@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -19,6 +20,9 @@ from reconciler.model.plan import Unmet
 CONVERGED: Final = 0
 FAILED: Final = 1
 WAITING: Final = 3
+
+_MOVE: Final = re.compile(r"migrate-domain:(?P<object>[^:@]+)")
+"""The id of an action that moves a VM."""
 
 
 class Verdict(Struct, frozen=True):
@@ -83,13 +87,19 @@ def verdict_of(
 
 
 def _failures(view: View, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """What failed for good: the last try of an action that is still wanted."""
+    """What failed: the last try of an action that is still wanted, now or once it was waited for."""
     last = {outcome.action_id: outcome for outcome in outcomes}
     wanted = {action.id: action for action in view.plan.actions}
     told = [
         f"{wanted[name].target}: {outcome.message}"
         for name, outcome in last.items()
         if outcome.status == "failed" and name in wanted
+    ]
+    # A move that failed waits for its next try, and is in no plan until then.
+    told += [
+        f"{found['object']}: {outcome.message}"
+        for name, outcome in last.items()
+        if outcome.status == "failed" and name in view.plan.held and (found := _MOVE.match(name))
     ]
     told += [f"{item.target}: {item.detail}" for item in view.plan.unmet if item.reason in {"failed", "backoff"}]
     return tuple(dict.fromkeys(told))

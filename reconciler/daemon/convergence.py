@@ -34,16 +34,20 @@ def converge(
     or the specs moved since, and what turns out to be left afterwards is left.
     """
     outcomes: list[Outcome] = []
-    patience = _Patience()
+    patience, generation = _Patience(), ""
     for number in range(MAX_PASSES):
         view = first if number == 0 and first is not None else session.look()
         pass_id = session.note_input(view)
         if number == 0:
             _require_expected(view.plan, expect)
             observer.planned(view.plan)
+            generation = view.plan.generation
         done_enough = number > 0 and expect is not None
         if stop.is_set() or done_enough or patience.is_at_its_end:
             break
+        if view.plan.generation != generation:
+            generation = view.plan.generation
+            observer.planned(view.plan)
         if view.plan.empty:
             pause = session.until_retry(view)
             if pause is None or not patience.allows(pause):

@@ -38,6 +38,23 @@ def _lasts_a_minute(seconds: float) -> float:
     return seconds
 
 
+def _in_a_second(value: object) -> object:
+    """`100MiB/s` is what `100MiB` is here."""
+    return value.removesuffix("/s") if isinstance(value, str) else value
+
+
+def _a_mebibyte(value: int | None) -> int | None:
+    if value is not None and value < 1 << 20:
+        raise ValueError("libvirt counts in MiB a second; write 1MiB/s or more, such as 100MiB/s")
+    return value
+
+
+def _moves_at_all(seconds: float) -> float:
+    if seconds < 1:
+        raise ValueError("every move would be given up at once; write 1s or longer")
+    return seconds
+
+
 def _absolute(value: str) -> str:
     if value.startswith("/"):
         return value
@@ -130,8 +147,8 @@ class Migration(Model):
     """VMs that are on their way at once in the fleet."""
     parallel_per_source: int = Field(default=2, ge=1)
     """VMs that leave one host at once."""
-    bandwidth: Size | None = None
-    """Bytes that one migration may send in a second, such as `100MiB`; as many as there is room for when absent."""
+    bandwidth: Annotated[Size | None, AfterValidator(_a_mebibyte), BeforeValidator(_in_a_second)] = None
+    """What one migration may send in a second, such as `100MiB/s`; as much as there is room for when absent."""
     parallel_connections: int = Field(default=1, ge=1, le=64)
     """TCP connections of one migration; more than one helps above 10 Gbit/s."""
     auto_converge: bool = True
@@ -147,9 +164,9 @@ class Migration(Model):
     if one of them is lost so is the guest, as by a power cut: see OPERATIONS."""
     deadline_per_gib: Duration = 60.0
     """How long a migration may take for each GiB of memory and of local disks."""
-    deadline_floor: Duration = 120.0
+    deadline_floor: Annotated[Duration, AfterValidator(_moves_at_all)] = 120.0
     """How long it may take at the least."""
-    stall_after: Duration = 30.0
+    stall_after: Annotated[Duration, AfterValidator(_moves_at_all)] = 30.0
     """Time without a byte sent after which it is given up."""
     fallback: Fallback = "abort"
     """What is done at the deadline: `abort` leaves the VM where it is and tries again later; `pause` has the guest

@@ -64,6 +64,7 @@ def overview() -> str:
         ("kinds", (*KINDS,), "explain VirtualMachine, explain VirtualMachine.spec.disks"),
         ("codes", (f"{min(CODES)} to {max(CODES)}",), f"explain {min(CODES)}"),
         ("reasons", (*REASONS,), "explain no-host-fits"),
+        ("config", ("keys of the configuration",), "explain migration, explain migration.fallback"),
     )
     lines = [
         textwrap.fill(
@@ -102,6 +103,8 @@ def _no_such_field(kind: str, names: list[str], missing: str) -> UsageError:
     owner = ".".join([kind, *names])
     known = fields_of(kind, property_at(kind, tuple(names)) or {})
     suggestion = closest(missing, known)
+    if not names and missing in fields_of(kind, property_at(kind, ("spec",)) or {}):
+        suggestion = f"spec.{missing}"
     listed = f"its fields are {', '.join(known)}" if known else "it has no fields of its own"
     hint = f"reconciler explain {owner}{f'.{suggestion}' if suggestion else ''}"
     return UsageError(f"{owner} has no field {missing!r}{did_you_mean(suggestion, listed)}", hint=hint)

@@ -80,6 +80,13 @@ def test_every_key_has_a_variable_of_its_own() -> None:
         ("fleet: Lab Two\n", "is not a name"),
         ("fleet: lab\nshutdownTimeout: 0s\n", ":2: shutdownTimeout: guests would be forced off without being asked"),
         ("imageDirectories: [images]\n", "is not an absolute path"),
+        ("migration: {fallback: colld}\n", "'colld' is not possible here; did you mean `cold`? The possible values"),
+        ("migration: {parallelConnections: 0}\n", "0 is too small; the least is 1"),
+        ("migration: cold\n", "'cold' is not a mapping; write its keys below it, such as migration: {autoConverge: …}"),
+        ("migration: {tls: maybe}\n", "'maybe' is neither true nor false"),
+        ("migration: {bandwidth: 1KiB/s}\n", "write 1MiB/s or more"),
+        ("migration: {stallAfter: 0s}\n", "every move would be given up at once"),
+        ("balance: {threshold: 20%}\n", "'20%' is not a number"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path, text: str, told: str) -> None:
@@ -91,6 +98,45 @@ def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path, text: str
 
     assert told in caught.value.message
     assert str(file) in caught.value.message
+
+
+def refused(folder: Path, text: str) -> UsageError:
+    file = folder / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_settings(environ={}, config_file=file)
+    return caught.value
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    error = refused(tmp_path, "fleeet: lab\nmigration:\n  fallback: colld\n  postcopy: true\n")
+
+    assert [place in error.message for place in (":1: fleeet", ":3: migration.fallback", ":4: migration.postcopy")]
+    assert "did you mean migration.postCopy?" in error.message
+    assert error.hint == "correct these 3 and run again"
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("policy: {failback: true}\n", "did you mean failback?"),
+        ("migration: {colour: red}\n", "keys of migration: autoConverge, bandwidth,"),
+        ("moves: {}\n", "known keys: allowHttp,"),
+    ],
+)
+def test_a_key_that_is_no_setting_leads_to_those_that_are(tmp_path: Path, text: str, hint: str) -> None:
+    assert refused(tmp_path, text).hint.startswith(hint)
+
+
+def test_the_bandwidth_of_moves_is_a_rate_or_a_size(tmp_path: Path) -> None:
+    for text in ("100MiB/s", "100MiB"):
+        file = tmp_path / "config.yaml"
+        file.write_text(f"migration: {{bandwidth: {text}}}\n")
+        assert load_settings(environ={}, config_file=file).policy.migration.bandwidth == 100 << 20
+
+
+def test_a_password_that_was_written_into_the_file_is_not_shown(tmp_path: Path) -> None:
+    assert "hunter2" not in refused(tmp_path, "ledger: {etcd: {username: c, password: hunter2}}\n").message
 
 
 def test_a_named_file_that_is_not_there_is_an_error() -> None:

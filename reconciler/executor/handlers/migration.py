@@ -174,11 +174,12 @@ def _is_to_run_again(step: MigrateDomain, context: ActionContext) -> bool:
 
 def _how_it_went(move: Migration, context: ActionContext, watch: Watch) -> str:
     """Empty where its guest did not come through: what was left of it was ended."""
-    job, step = None, move.step
+    job, step, is_seen = None, move.step, False
     with suppress(HostError):
         target = context.host_named(move.target)
         job = None if step.cold else target.finished_migration(step.uuid)
-        found = find_domain(target, step.uuid) if job is None else None
-        if job is None and (found is None or not found.active):
-            return ""
+        found = find_domain(target, step.uuid)
+        is_seen = found is not None and found.active
+    if job is None and not is_seen:
+        return ""
     return how_it_went(step, job, context.clock.now() - move.since, is_switched=watch.is_switched)

@@ -179,6 +179,22 @@ def test_explain_of_nothing_lists_what_can_be_explained() -> None:
     assert "no-host-fits" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("migration.fallback", "RECONCILER_MIGRATION_FALLBACK"),
+        ("migration.fallback", "default  abort"),
+        ("failback", "once it is `active` again"),
+        ("balance", "balance.threshold"),
+    ],
+)
+def test_explain_says_what_a_key_of_the_configuration_means(key: str, told: str) -> None:
+    result = invoke("explain", key)
+
+    assert result.exit_code == 0
+    assert told in " ".join(result.stdout.split("\n  "))
+
+
 def test_validate_is_quiet_about_warnings_where_asked_to_be(specs: Path) -> None:
     (specs / "h.yaml").write_text(
         "apiVersion: reconciler/v1\nkind: Host\nmetadata: {name: h1}\nspec: {uri: 'qemu+tcp://h1/system'}\n"

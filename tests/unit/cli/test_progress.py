@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.progress import LineProgress, progress_for
 from reconciler.cli.progress_bars import BarProgress
@@ -83,3 +84,13 @@ def test_bars_tell_of_each_action_that_ended(capsys: pytest.CaptureFixture[str])
     captured = capsys.readouterr()
     assert "disk root 4GiB from debian-12 … done 0.2s" in " ".join(captured.err.split())
     assert captured.out == ""
+
+
+def test_a_later_plan_is_told_with_the_specs_that_it_is_made_of() -> None:
+    lines: list[str] = []
+
+    with LineProgress(_IMAGES, Terminal(), lines.append, now=lambda: NOW) as progress:
+        progress.planned(plan(_ACTION))
+        progress.planned(replace(plan(_ACTION), generation="content-2da0930"))
+
+    assert lines == ["1 action to do", "the specs have changed, they are content-2da0930 now: 1 action to do"]

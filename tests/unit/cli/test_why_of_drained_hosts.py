@@ -10,10 +10,11 @@ from reconciler.cli.render_plan import render_plan
 from reconciler.cli.render_status import render_status
 from reconciler.cli.render_why import Story as Asked
 from reconciler.cli.render_why import render_why
-from reconciler.cli.summary import WAITING, verdict_of
+from reconciler.cli.summary import FAILED, WAITING, verdict_of
 from reconciler.cli.terminal import Terminal
 from reconciler.daemon.view import View
 from reconciler.model.health import Incident
+from reconciler.model.outcome import Outcome
 from reconciler.planner.fleet_status import fleet_status
 from tests.support.fleets import Story, ref, vm
 from tests.unit.planner.test_drain import fleet, settled
@@ -86,3 +87,13 @@ def test_a_host_that_left_the_specs_before_it_was_empty_tells_what_is_placed_the
 
     assert "these are still placed there: web" in text
     assert "put Host/h1 back until they are elsewhere" in text
+
+
+def test_a_move_that_failed_counts_as_failed_while_it_waits_for_its_next_try() -> None:
+    now = view(fleet(vm()))
+    key = "migrate-domain:VirtualMachine/web@h2"
+    waiting = replace(now, plan=replace(now.plan, actions=(), held=(key,)))
+
+    verdict = verdict_of(waiting, (Outcome(key, "failed", "it stays on h1"),), settled=False)
+
+    assert (verdict.code, verdict.sentence) == (FAILED, "not converged: 0 actions done, 1 failed")

@@ -196,6 +196,7 @@ def test_explain_tells_what_a_code_means() -> None:
     ("path", "message"),
     [
         ("VirtualMachine.spec.memroy", "VirtualMachine.spec has no field 'memroy'; did you mean `memory`?"),
+        ("Host.state", "Host has no field 'state'; did you mean `spec.state`?"),
         ("VirtualMachin", "there is no kind 'VirtualMachin'; did you mean `VirtualMachine`?"),
         ("", "there is no kind ''; the kinds are Host, StoragePool, Network, Image, VirtualMachine"),
         ("Host.spec.uri.x", "Host.spec.uri has no field 'x'; it has no fields of its own"),
