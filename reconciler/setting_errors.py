@@ -31,7 +31,7 @@ _NEAR: Final = 5
 def refused(
     errors: Sequence[ErrorDetails], place_of: Callable[[str], str], keys: Collection[str], secret: Collection[str]
 ) -> UsageError:
-    """One error that tells of all of them, in order of their places; values of `secret` keys are not shown."""
+    """One error that tells of all of them, in one line; values of `secret` keys are not shown."""
     told = []
     for error in errors:
         key = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
@@ -40,7 +40,7 @@ def refused(
     if len(told) == 1:
         return UsageError(told[0][0], hint=told[0][1] or "correct it and run again")
     lines = [f"{text}; {hint}" if hint else text for text, hint in told]
-    return UsageError("\n       ".join(lines), hint=f"correct these {len(lines)} and run again")
+    return UsageError(" · ".join(lines), hint=f"correct these {len(lines)} and run again")
 
 
 def _words(key: str, error: ErrorDetails, keys: Collection[str], *, is_secret: bool) -> tuple[str, str]:

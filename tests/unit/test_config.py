@@ -111,8 +111,9 @@ def refused(folder: Path, text: str) -> UsageError:
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     error = refused(tmp_path, "fleeet: lab\nmigration:\n  fallback: colld\n  postcopy: true\n")
 
-    assert [place in error.message for place in (":1: fleeet", ":3: migration.fallback", ":4: migration.postcopy")]
+    assert all(place in error.message for place in (":1: fleeet", ":3: migration.fallback", ":4: migration.postcopy"))
     assert "did you mean migration.postCopy?" in error.message
+    assert error.message.count(" · ") == 2
     assert error.hint == "correct these 3 and run again"
 
 
