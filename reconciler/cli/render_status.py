@@ -11,6 +11,7 @@ from reconciler.cli.render_tombstones import tombstone_columns
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, names, revision
+from reconciler.model.drill import DrillResult
 from reconciler.model.health import DEVICE_DOUBTFUL
 from reconciler.model.next_command import NextCommand
 from reconciler.model.quantities import approximate_size
@@ -68,7 +69,7 @@ def render_status(status: FleetStatus, terminal: Terminal, commands: CommandLine
         if facilities:
             blocks.append(table(sorted_facilities(facilities), facility_columns(noun), terminal))
     if status.images:
-        blocks.append(table(sorted_images(status), image_columns(), terminal))
+        blocks.append(table(sorted_images(status), image_columns(status), terminal))
     if status.tombstones:
         blocks.append(table(status.tombstones, tombstone_columns(), terminal))
     hints = _hints(status, terminal, commands)
@@ -242,13 +243,30 @@ def _columns_worth_showing(status: FleetStatus) -> tuple[Column[HostStatus], ...
     return tuple(column for column in host_columns(status.at) if has_devices or column.key != "armed")
 
 
-def image_columns() -> tuple[Column[ImageStatus], ...]:
-    """Images and where they are."""
+def image_columns(status: FleetStatus) -> tuple[Column[ImageStatus], ...]:
+    """Images and where they are; where any was tried by a drill, how old the last verified restore of each is."""
+    has_drills = any(image.drill is not None for image in status.images)
+    columns = _image_columns(status.at)
+    return tuple(column for column in columns if has_drills or column.key != "verified restore")
+
+
+def _last_verified(drill: DrillResult | None, at: float) -> str:
+    if drill is None:
+        return ""
+    return f"{age(at - drill.passed_at)} ago" if drill.passed_stamp else "never"
+
+
+def _image_columns(at: float) -> tuple[Column[ImageStatus], ...]:
     return (
         Column("name", lambda image: image.name, lambda _: ("bold",), "image"),
         Column("sync", lambda image: image.sync, lambda image: (_SYNC_STYLE[image.sync],)),
         Column("size", lambda image: "" if image.virtual_size is None else approximate_size(image.virtual_size)),
         Column("pools", lambda image: ",".join(image.pools)),
+        Column(
+            "verified restore",
+            lambda image: _last_verified(image.drill, at),
+            lambda image: () if image.drill is None else ("good",) if image.drill.passed else ("bad",),
+        ),
         Column("digest", lambda image: "" if image.digest is None else image.digest[:19], lambda _: ("dim",)),
         Column("message", lambda image: image.message),
     )

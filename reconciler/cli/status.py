@@ -129,7 +129,7 @@ def _section(status: FleetStatus, section: Section, *, bars: bool) -> _List[Any]
         "vms": _List(sorted_vms(status), vm_columns(status.at), status_data.vm_data),
         "pools": _List(sorted_facilities(facilities), facility, status_data.facility_data),
         "networks": _List(sorted_facilities(facilities), facility, status_data.facility_data),
-        "images": _List(sorted_images(status), image_columns(), status_data.image_data),
+        "images": _List(sorted_images(status), image_columns(status), status_data.image_data),
         "tombstones": _List(status.tombstones, tombstone_columns(), status_data.tombstone_data),
         "mobility": _List(status.mobility, mobility_columns(), status_data.mobility_data),
     }
@@ -149,7 +149,7 @@ def _whole(status: FleetStatus, format: TableFormat, terminal: Terminal, command
                 ("VMs", markdown_table(sorted_vms(status), vm_columns(status.at))),
                 ("Pools", markdown_table(sorted_facilities(status.pools), facility_columns("pool"))),
                 ("Networks", markdown_table(sorted_facilities(status.networks), facility_columns("network"))),
-                ("Images", markdown_table(sorted_images(status), image_columns())),
+                ("Images", markdown_table(sorted_images(status), image_columns(status))),
                 ("Kept", markdown_table(status.tombstones, tombstone_columns()) if status.tombstones else ""),
             )
             if text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
+from reconciler.model.drill import DrillResult
 from reconciler.model.ledger import Migration
 from reconciler.model.status import (
     Drain,
@@ -16,6 +17,7 @@ from reconciler.model.status import (
     VmMobility,
     VmStatus,
 )
+from reconciler.model.version import instant_of
 
 
 def status_data(status: FleetStatus) -> dict[str, Any]:
@@ -155,4 +157,18 @@ def image_data(image: ImageStatus) -> dict[str, Any]:
         "virtualSize": image.virtual_size,
         "pools": list(image.pools),
         "message": image.message,
+        "drill": None if image.drill is None else _drill_data(image.drill),
+    }
+
+
+def _drill_data(drill: DrillResult) -> dict[str, Any]:
+    """How the last drill ended, and what was last seen to work. Instants in seconds since 1970, or null."""
+    return {
+        "version": instant_of(drill.stamp),
+        "at": drill.at,
+        "passed": drill.passed,
+        "detail": drill.detail,
+        "seconds": drill.seconds,
+        "lastVerifiedVersion": instant_of(drill.passed_stamp) or None,
+        "lastVerifiedAt": drill.passed_at or None,
     }

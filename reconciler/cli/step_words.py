@@ -179,6 +179,16 @@ def _(step: steps.GrowDisk) -> str:
 
 
 @_words.register
+def _(step: steps.DrillImage) -> str:
+    return f"boot {step.image}@{instant_of(step.stamp)} as a throw-away VM"
+
+
+@_words.register
+def _(_step: steps.EndDrill) -> str:
+    return "remove what is left of a drill"
+
+
+@_words.register
 def _(step: steps.EditLive) -> str:
     match step.edit:
         case SetMemory(memory):

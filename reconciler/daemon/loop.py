@@ -94,6 +94,7 @@ def _metrics(settings: Settings, ledger: Ledger) -> Iterator[Callable[[Action], 
         yield None
         return
     metrics = import_module("reconciler.daemon.metrics").RecoveryMetrics(ledger.events)
+    metrics.watch_drills(ledger.drills)
     with ExitStack() as stack:
         stack.callback(metrics.serve(settings.metrics_listen))
         yield metrics.action_done

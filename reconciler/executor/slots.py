@@ -13,6 +13,7 @@ from reconciler.model.steps import (
     DefinePool,
     DeleteVersion,
     DeleteVolume,
+    DrillImage,
     FenceHost,
     FetchImage,
     GrowVolume,
@@ -24,6 +25,7 @@ from reconciler.model.steps import (
     WriteSeed,
 )
 
+_DRILLS_PER_FLEET: Final = 1
 _FENCINGS_PER_FLEET: Final = 1
 _TRANSFERS_PER_FLEET: Final = 8
 _TRANSFERS_PER_HOST: Final = 2
@@ -47,7 +49,13 @@ def workers_for(policy: Policy) -> int:
     limits = policy.limits
     if limits.actions_per_fleet == 1:
         return 1
-    return 2 * limits.actions_per_fleet + policy.migration.parallel_fleet + _TRANSFERS_PER_FLEET + _FENCINGS_PER_FLEET
+    return (
+        2 * limits.actions_per_fleet
+        + policy.migration.parallel_fleet
+        + _TRANSFERS_PER_FLEET
+        + _FENCINGS_PER_FLEET
+        + _DRILLS_PER_FLEET
+    )
 
 
 def _lane(action: Action, policy: Policy) -> Iterator[Slot]:
@@ -63,6 +71,9 @@ def _lane(action: Action, policy: Policy) -> Iterator[Slot]:
             # Minutes long, as transfers are; what is followed after a restart counts like what begins.
             yield Slot("migrations", migration.parallel_fleet)
             yield Slot(f"migrations from {source}", migration.parallel_per_source)
+        case DrillImage():
+            # As long as a guest takes to boot, or to fail to: one at a time, and in nobody's way.
+            yield Slot("drills", _DRILLS_PER_FLEET)
         case FetchImage() | UploadImage() | RestoreDisk():
             # Minutes long and bound by the network: in a lane of their own they hold up nothing else.
             yield Slot("transfers", _TRANSFERS_PER_FLEET)

@@ -58,6 +58,17 @@ class HostNetworks:
 
         self._connection.call(work, f"Network/{name}", pace="slow")
 
+    def undefine(self, name: str) -> None:
+        def work(connection: lv.Connection) -> None:
+            network = _lookup(connection, name)
+            if network is None:
+                return
+            if network.isActive():
+                network.destroy()
+            network.undefine()
+
+        self._connection.call(work, f"Network/{name}", pace="slow")
+
     def set_autostart(self, name: str, *, autostart: bool) -> None:
         self._connection.call(
             lambda connection: connection.networkLookupByName(name).setAutostart(int(autostart)), f"Network/{name}"

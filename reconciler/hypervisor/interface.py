@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 from msgspec import Struct
 
 from reconciler.errors import HostError
+from reconciler.hypervisor.console import Console
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.backup import BackupDisk, BackupEnd, BackupJob
 from reconciler.model.domain import DomainConfig, DomainState
@@ -179,6 +180,10 @@ class Hypervisor(Protocol):
         """Stop a network; one that is inactive already is fine."""
         ...
 
+    def undefine_network(self, name: str) -> None:
+        """Stop a network and forget it; one that is gone already is fine."""
+        ...
+
     def set_network_autostart(self, name: str, *, autostart: bool) -> None: ...
 
     # -- volumes ---------------------------------------------------------------------------------------------------
@@ -248,6 +253,10 @@ class Hypervisor(Protocol):
 
     def guest_answers(self, uuid: str) -> bool:
         """Whether the agent in the running guest answers within 5 s; not so where there is none."""
+        ...
+
+    def open_console(self, uuid: str) -> Console:
+        """Listen to the first serial console of a running domain; who listens already is cut off."""
         ...
 
     def destroy_domain(self, uuid: str) -> None:

@@ -9,6 +9,7 @@ from reconciler.clock import Clock
 from reconciler.hypervisor.connection import HostConnection, Limits
 from reconciler.hypervisor.host_abilities import HostCpus
 from reconciler.hypervisor.host_backup import HostBackups
+from reconciler.hypervisor.host_console import HostConsole
 from reconciler.hypervisor.host_domains import HostDomains
 from reconciler.hypervisor.host_migration import HostMigrations
 from reconciler.hypervisor.host_networks import HostNetworks
@@ -113,6 +114,9 @@ class LibvirtHost:
     def stop_network(self, name: str) -> None:
         self._networks.stop(name)
 
+    def undefine_network(self, name: str) -> None:
+        self._networks.undefine(name)
+
     def set_network_autostart(self, name: str, *, autostart: bool) -> None:
         self._networks.set_autostart(name, autostart=autostart)
 
@@ -171,6 +175,9 @@ class LibvirtHost:
 
     def guest_answers(self, uuid: str) -> bool:
         return self._domains.guest_answers(uuid)
+
+    def open_console(self, uuid: str) -> HostConsole:
+        return HostConsole(self._connection, uuid)
 
     def destroy_domain(self, uuid: str) -> None:
         self._domains.destroy(uuid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from msgspec.structs import replace
@@ -129,11 +130,37 @@ def request_shutdown(world: World, host: HostState, uuid: str) -> None:
         entry.off_at = world.clock.monotonic() + host.shutdown_seconds
 
 
-def guest_answers(host: HostState, uuid: str) -> bool:
-    """Deaf guests neither feel the button nor answer."""
+class SimulatedConsole:
+    """What a guest prints once it is up; a deaf one never comes so far."""
+
+    def __init__(self, entry: DomainEntry, deaf: Container[str]) -> None:
+        self._entry: Final = entry
+        self._deaf: Final = deaf
+        self._is_read = False
+
+    def read(self) -> bytes:
+        """What was printed since."""
+        entry, was_read = self._entry, self._is_read
+        if was_read or entry.state != "running" or entry.config.name in self._deaf:
+            return b""
+        self._is_read = True
+        return f"Booting\r\n{entry.config.name} login: ".encode()
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def running(host: HostState, uuid: str) -> DomainEntry:
+    """The domain; raises HostRefused for one that is off."""
     entry = find(host, uuid)
     if not entry.active:
         raise _refused(host, entry.config.name, "domain is not running")
+    return entry
+
+
+def guest_answers(host: HostState, uuid: str) -> bool:
+    """Deaf guests neither feel the button nor answer."""
+    entry = running(host, uuid)
     return entry.state == "running" and entry.config.agent_channel and entry.config.name not in host.deaf_guests
 
 

@@ -14,6 +14,7 @@ from reconciler.hypervisor import simulated_migration as migration
 from reconciler.hypervisor import simulated_storage as storage
 from reconciler.hypervisor.interface import DomainSummary, MigrationCall, Progress, Pulse, Sink
 from reconciler.hypervisor.simulated_backups import SimulatedBackups
+from reconciler.hypervisor.simulated_domains import SimulatedConsole
 from reconciler.hypervisor.simulated_world import FileState, MutatingCall
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
@@ -169,6 +170,10 @@ class SimulatedHost(SimulatedBackups):
         with self._mutation("stop_network", name):
             self._state.networks[name] = replace(self._network(name), active=False)
 
+    def undefine_network(self, name: str) -> None:
+        with self._mutation("undefine_network", name):
+            self._state.networks.pop(name, None)
+
     def set_network_autostart(self, name: str, *, autostart: bool) -> None:
         with self._mutation("set_network_autostart", name):
             self._state.networks[name] = replace(self._network(name), autostart=autostart)
@@ -271,6 +276,10 @@ class SimulatedHost(SimulatedBackups):
     def guest_answers(self, uuid: str) -> bool:
         with self._call("guest_answers", uuid):
             return domains.guest_answers(self._state, uuid)
+
+    def open_console(self, uuid: str) -> SimulatedConsole:
+        with self._call("open_console", uuid):
+            return SimulatedConsole(domains.running(self._state, uuid), self._state.deaf_guests)
 
     def destroy_domain(self, uuid: str) -> None:
         with self._mutation("destroy_domain", uuid):

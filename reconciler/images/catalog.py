@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.errors import ChecksumMismatch, ImageError, SpecError
@@ -30,8 +29,6 @@ from reconciler.model.steps import SeedContent
 
 if TYPE_CHECKING:
     import ssl
-
-_READ_AHEAD: Final = 1 << 20
 
 
 class ImageStore:
@@ -122,7 +119,7 @@ class ImageStore:
         with self._opened(path, _subject(image), ours=path.parent == self._cache.directory) as file:
             length = os.fstat(file.fileno()).st_size
             content = VerifiedContent(path, os.dup(file.fileno()), length, facts.digest, _subject(image))
-        return io.BufferedReader(content, _READ_AHEAD), length
+        return cast("BinaryIO", content), length
 
     def seed_iso(self, content: SeedContent) -> bytes:
         """The NoCloud seed; the same bytes for the same content."""

@@ -30,6 +30,11 @@ from reconciler.private_files import make_private_folder, open_private
 ExportFormat = Literal["qcow2", "raw"]
 _HEAD: Final = 1 << 16
 _QEMU_IMG: Final = "qemu-img"
+_MEMORY: Final = 2 << 30
+"""Bytes of address space that qemu-img may take, whatever tables a disk has; it needs some tens of MiB."""
+_CPU_SECONDS: Final = 600
+_BYTES_A_CPU_SECOND: Final = 4 << 20
+"""Far slower than any machine; a disk that is made to cost more is not converted."""
 
 
 Download = Callable[[str, Sink, Callable[[int], None], int], None]
@@ -147,13 +152,15 @@ def _convert(parts: Sequence[Path], made: Path, format: ExportFormat) -> None:
     node: dict[str, object] = {}
     for path in reversed(parts):
         node = {"driver": "qcow2", "file": {"driver": "file", "filename": str(path)}, "backing": node or None}
-    command = [_QEMU_IMG, "convert", "-O", format, f"json:{json.dumps(node)}", str(made)]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    except FileNotFoundError as error:
+    seconds = _CPU_SECONDS + sum(path.stat().st_size for path in parts) // _BYTES_A_CPU_SECOND
+    limits = ["prlimit", f"--as={_MEMORY}", f"--cpu={seconds}", "--"]
+    command = [*limits, _QEMU_IMG, "convert", "-O", format, f"json:{json.dumps(node)}", str(made)]
+    missing = next((program for program in (_QEMU_IMG, limits[0]) if shutil.which(program) is None), None)
+    if missing is not None:
         raise ImageError(
-            "there is no qemu-img on this machine, which puts increments together and converts",
-            hint="install it (Debian: qemu-utils), or export a full version as qcow2",
-        ) from error
+            f"there is no {missing} on this machine, which putting increments together and converting takes",
+            hint="install it (Debian: qemu-utils, util-linux), or export a full version as qcow2",
+        )
+    done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise ImageError(f"qemu-img could not put it together: {done.stderr.strip() or done.returncode}")

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Final
 
 from reconciler.ledger.captures import Captures
+from reconciler.ledger.drills import read_drills
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
@@ -68,6 +69,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         capture_requests=captures.requests(),
         scheduled=Schedules(connection).scheduled(),
         removals=Schedules(connection).removals(),
+        drills=read_drills(connection),
     )
 
 

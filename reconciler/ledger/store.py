@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.structs import astuple
 
 from reconciler.errors import PreconditionFailed
+from reconciler.ledger.drills import DrillsLedger
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
@@ -33,7 +34,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger):
+class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger, DrillsLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power

@@ -15,6 +15,7 @@ _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 _LOCAL_UNICAST: Final = "52"
 _DISK: Final = re.compile(r"([^.]+)\.([^.]+)\.(?!\d{8}t\d{6}z\.)([^.]+)\.(?:r([1-9]\d*)\.)?(qcow2|raw)")
 """Where a disk has its name, a version of an image has its instant."""
+_DRILL_VOLUME: Final = re.compile(r"([^.]+)\.([^.]+)\.\d{8}t\d{6}z\.[^.]+\.drill\.qcow2")
 _STAMP: Final = re.compile(r"\d{8}t\d{6}z")
 
 
@@ -114,6 +115,38 @@ def version_volume_stamp(fleet: str, volume: str) -> tuple[str, str] | None:
     _, image, stamp, disk, kind = parts
     is_ours = _STAMP.fullmatch(stamp) is not None and (kind == "qcow2" or (disk, kind) == ("version", "json"))
     return (image, stamp) if is_ours else None
+
+
+def drill_name(fleet: str, image: str) -> str:
+    """Name of the throw-away VM of an image, and of the network that it is alone on; no VM's or network's has a dot."""
+    return f"{fleet}.drill.{image}"
+
+
+def drilled_image(fleet: str, name: str) -> str | None:
+    """The image whose throw-away VM or network has that name; None for any other."""
+    image = name.removeprefix(f"{fleet}.drill.")
+    return image if image != name and image and "." not in image else None
+
+
+def drill_uuid(fleet: str, image: str, kind: Literal["VirtualMachine", "Network"] = "VirtualMachine") -> str:
+    """UUID of the throw-away VM of an image, or of its network: never one of a VM or network of the specs."""
+    return _uuid5(f"{fleet}/Drill/{kind}/{image}")
+
+
+def drill_mac(fleet: str, image: str, index: int) -> str:
+    """MAC of NIC `index` of the throw-away VM of an image: none of the VM's own."""
+    return nic_mac(fleet, f"{image}@drill", index)
+
+
+def drill_volume(fleet: str, image: str, stamp: str, disk: str) -> str:
+    """Volume name of the overlay that stands for one disk of a version while that is tried."""
+    return f"{fleet}.{image}.{stamp}.{disk}.drill.qcow2"
+
+
+def drill_volume_image(fleet: str, volume: str) -> str | None:
+    """The image that an overlay of a drill is of, going by its name; None for any other volume."""
+    found = _DRILL_VOLUME.fullmatch(volume)
+    return found[2] if found is not None and found[1] == fleet else None
 
 
 def is_version_manifest(volume: str) -> bool:

@@ -10,12 +10,15 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from reconciler.model.cron import Cron
+from reconciler.model.drill import Drill
 from reconciler.model.quantities import Size
 from reconciler.model.resource import Items, Line, Model, Name, Resource
 from reconciler.model.retention import Retention
 
 _OTHER_SOURCES: Final = 2
-_OF_CAPTURES: Final = frozenset({"pool", "quiesce", "bandwidth", "compression", "schedule", "retention", "full_every"})
+_OF_CAPTURES: Final = frozenset(
+    {"pool", "quiesce", "bandwidth", "compression", "schedule", "retention", "full_every", "drill"}
+)
 _CHECKSUM: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 
 
@@ -90,6 +93,8 @@ class ImageSpec(Model):
     """Of so many versions in a row one is a full copy, and the others hold the difference to the one before them, where
     QEMU keeps track of that: `7` with a schedule of every night is one a week. A version goes only after those that
     rest on it; restoring reads all of them. `1` makes each a full copy."""
+    drill: Drill | None = None
+    """Boots the newest version now and then, as a throw-away VM that can reach nobody, to see that it works."""
 
     @model_validator(mode="after")
     def _checksum_for_url(self) -> ImageSpec:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from msgspec import Struct, field
 
 from reconciler.model.domain import DeletionPolicy
+from reconciler.model.drill import DrillResult
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.mass_deletion import Deletion
 from reconciler.model.plan import Why
@@ -253,6 +254,8 @@ class LedgerView(Struct, frozen=True):
     """By VM."""
     restoring: Mapping[str, tuple[RestoringDisk, ...]] = field(default_factory=dict)
     """By VM: volumes of a restore that is not done."""
+    drills: Mapping[str, DrillResult] = field(default_factory=dict)
+    """By image: how the last drill ended."""
     left_behind: frozenset[DoomedVolume] = frozenset()
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     tombstones: tuple[Tombstone, ...] = ()

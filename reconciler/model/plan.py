@@ -72,6 +72,8 @@ UnmetReason = Literal[
     "shutting-down",  # the guest was asked and has not finished
     "crash-loop",  # it ended by itself again and again: the pauses grow, and at last it is left alone for a while
     "guest-not-answering",  # it runs, and the agent in it is silent
+    "drill-waits",  # its newest version is to be tried, and can't be now
+    "drill-failed",  # its newest version was tried, and did not do what it should
     "disk-disguised",  # what the guest wrote into its disk passes for another format
     "guest-paused",  # paused by somebody or by an I/O error; never resumed blindly
     "end-unknown",  # off, and whether it failed is not known any more

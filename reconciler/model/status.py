@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reconciler.model.drill import DrillResult
 from reconciler.model.health import DEVICE_DOUBTFUL, HostState
 from reconciler.model.ledger import Migration
 from reconciler.model.plan import Unmet
@@ -144,6 +145,8 @@ class ImageStatus(Struct, frozen=True):
     pools: tuple[str, ...]
     """Pools that hold a complete base."""
     message: str
+    drill: DrillResult | None = None
+    """How the last drill of a captured image ended."""
 
 
 class FacilityStatus(Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reconciler.model.domain import DomainConfig
+from reconciler.model.drill import DrillDisk
 from reconciler.model.image import Image, Quiesce
 from reconciler.model.live_edit import LiveEdit
 from reconciler.model.migration import DiskCopy, MigrationRules
@@ -321,6 +322,39 @@ class DeleteVersion(Struct, frozen=True):
     """Its disks."""
 
 
+class DrillImage(Struct, frozen=True):
+    """Boot a version as a throw-away VM on a network of its own, see whether it does what it should, and remove it all.
+
+    Expects the disks of the version in the pool, on exactly the recorded ones. Whatever is left of an earlier drill of
+    the image is removed first.
+    """
+
+    image: str
+    stamp: str
+    pool: str
+    config: DomainConfig
+    network: NetworkConfig
+    pool_host: str
+    """Host by which the volumes of the pool are handled."""
+    disks: tuple[DrillDisk, ...]
+    timeout: float
+    """Seconds that the guest has, from its start."""
+    console: str = ""
+    """Regular expression that its console has to match; empty where its agent has to answer."""
+
+
+class EndDrill(Struct, frozen=True):
+    """Remove what is left of a drill that did not come to its end."""
+
+    image: str
+    domain: str
+    uuid: str
+    network: str
+    network_uuid: str
+    volumes: tuple[tuple[str, str], ...]
+    """Pool and name of each overlay."""
+
+
 class FenceHost(Struct, frozen=True):
     """Have the host's power cut and confirmed off; expects that `incident` is open, unproven, and the host silent."""
 
@@ -353,6 +387,8 @@ Step = (
     | SetAutostart
     | StartDomain
     | StopDomain
+    | DrillImage
+    | EndDrill
     | UndefineDomain
     | MigrateDomain
     | DeleteVersion

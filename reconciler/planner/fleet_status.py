@@ -291,6 +291,7 @@ def _image(world: World, name: str, actions: list[Action]) -> ImageStatus:
         virtual_size=facts.virtual_size if facts else None,
         pools=pools,
         message=error or ", ".join(action.detail for action in actions) or ("" if pools else _why_nowhere(world, name)),
+        drill=world.ledger.drills.get(name),
     )
 
 

@@ -46,6 +46,8 @@ _RANK: Final = {
             "undefine-domain",
             "delete-version",
             "delete-volume",
+            "end-drill",
+            "drill-image",
         )
     )
 }

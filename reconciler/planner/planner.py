@@ -17,6 +17,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.planner.collection import plan_collection
 from reconciler.planner.deletion_guard import expiry_of, guard_of
 from reconciler.planner.draft import Draft
+from reconciler.planner.drills import plan_drills
 from reconciler.planner.expiry import plan_expiries
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.failures import report_risks
@@ -54,6 +55,7 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
     plan_collection(world, draft)
     plan_pruning(world, draft)
     plan_moves(Mover(world, facilities, rooms, draft), wishes)
+    plan_drills(world, facilities, rooms, draft)
     held = hold_back(world, draft, doubted)
     _report_unusable(world, draft)
     actions = ordered(draft.actions)

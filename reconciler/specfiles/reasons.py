@@ -163,6 +163,16 @@ _ALL: Final = (
         "mend what the text names, or take `restore` out of its spec",
     ),
     ReasonInfo(
+        "drill-waits",
+        "the newest version of the image is to be tried, and can't be now: no room, or others go first",
+        "make room; it begins by itself",
+    ),
+    ReasonInfo(
+        "drill-failed",
+        "the newest version of the image was booted as a throw-away VM, and did not do what `drill.expect` says",
+        "boot a VM from it and look (`disks[].image: NAME@latest`); the next drill is when its schedule says so",
+    ),
+    ReasonInfo(
         "disk-disguised",
         "something in the guest wrote the header of a disk image to the start of its raw disk, so that its host tells"
         " a wrong format and size of it; it is used as what it is, and neither grown nor copied",

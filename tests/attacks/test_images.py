@@ -5,8 +5,8 @@ Every file is a real one, made by qemu-img or byte by byte, and goes in by the d
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +15,12 @@ import pytest
 
 import reconciler.images
 from reconciler.errors import ChecksumMismatch, DisguisedVolume, ImageError
+from reconciler.hypervisor.interface import Sink
 from reconciler.images import refusals
 from reconciler.images.catalog import ImageStore
+from reconciler.images.export import Export
 from reconciler.model.policy import Policy
+from reconciler.model.version import VersionDisk
 from tests.attacks.conftest import SECRET, Door
 from tests.contract.conftest import Ground
 from tests.contract.objects import MIB, pool_config
@@ -147,19 +150,30 @@ def test_07_absurd_sizes_and_compression_bombs(
     door.refuses(path, "qcow2", error)
 
 
-def test_07_no_program_opens_an_image_on_the_controller() -> None:
-    """What runs no qemu-img needs no limits of CPU and memory for it: the code that handles images starts nothing."""
+def test_07_a_program_that_opens_a_disk_has_limits_of_cpu_and_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only an export has one opened, after its content was found to be what was recorded; what comes in has none."""
     folder = Path(reconciler.images.__file__ or "").parent
-    imported = {
-        alias.name.partition(".")[0]
-        for module in folder.glob("*.py")
-        for node in ast.walk(ast.parse(module.read_text()))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for alias in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
-    }
+    assert [path.name for path in folder.glob("*.py") if "import subprocess" in path.read_text()] == ["export.py"]
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    fake, told = programs / "qemu-img", tmp_path / "limits"
+    fake.write_text(f"#!/bin/sh\n(ulimit -v; ulimit -t) > {told}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    content = b"QFI\xfb" + (3).to_bytes(4, "big") + bytes(96) + (104).to_bytes(4, "big") + bytes(408)
+    disk = VersionDisk("root", "v", MIB, len(content), "sha256:" + hashlib.sha256(content).hexdigest())
 
-    assert not imported & {"subprocess", "multiprocessing", "pty", "asyncio", "ctypes"}
-    assert len(imported) > 10
+    Export([disk], tmp_path / "disk.raw", "raw").write(lambda _v, sink, _p, _o: _write(sink, content), lambda _: None)
+
+    memory, seconds = told.read_text().split()
+    assert int(memory) <= 2 << 20  # KiB
+    assert int(seconds) <= 600
+
+
+def _write(sink: Sink, content: bytes) -> None:
+    sink.write(content)
 
 
 @pytest.mark.parametrize(

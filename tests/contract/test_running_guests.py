@@ -207,3 +207,21 @@ def test_a_domain_that_is_off_has_no_guest_to_be_changed(host: Hypervisor) -> No
 
     with pytest.raises(HostRefused):
         host.edit_live(uuid_of("web-1"), SetVcpus(2))
+
+
+def test_a_console_is_listened_to_without_waiting_and_let_go_of(ground: Ground) -> None:
+    config = _running(ground)
+
+    console = ground.host.open_console(config.uuid)
+
+    assert isinstance(console.read(), bytes)
+    ground.host.destroy_domain(config.uuid)
+    console.close()
+
+
+def test_the_console_of_a_guest_that_is_off_is_refused(ground: Ground) -> None:
+    config = _running(ground)
+    ground.host.destroy_domain(config.uuid)
+
+    with pytest.raises(HostRefused):
+        ground.host.open_console(config.uuid)

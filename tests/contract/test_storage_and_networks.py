@@ -210,3 +210,12 @@ def test_a_network_that_is_off_is_brought_to_a_new_configuration(host: Hyperviso
 
     seen = host.read().networks["lan"]
     assert (seen.subnet, seen.dhcp, seen.active) == ("192.168.218.0/24", False, True)
+
+
+def test_a_network_is_undefined_as_often_as_one_likes(host: Hypervisor) -> None:
+    host.define_network(network_config())
+
+    host.undefine_network("lan")
+    host.undefine_network("lan")
+
+    assert "lan" not in host.read().networks

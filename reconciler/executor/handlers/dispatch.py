@@ -7,6 +7,7 @@ from typing import assert_never
 from reconciler.executor.context import ActionContext
 from reconciler.executor.handlers import (
     domains,
+    drills,
     facilities,
     fencing,
     live,
@@ -21,7 +22,7 @@ from reconciler.model import steps
 from reconciler.model.restores import RestoreDisk, SwitchDisks
 
 
-def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a step is the point of it
+def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912, PLR0915  # one line a step is the point of it
     """Do the action's step; returns once the host is as the step wants it, with what was done where only that tells.
 
     Raises ReconcilerError for what could not be done, PreconditionFailed where the world moved, HandedBack when asked
@@ -32,6 +33,10 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912  # one line a
             return fencing.fence_host(step, context)
         case steps.MigrateDomain() as step:
             return migration.migrate_domain(step, context)
+        case steps.DrillImage() as step:
+            return drills.drill_image(step, context, context.host())
+        case steps.EndDrill() as step:
+            drills.end_drill(step, context, context.host())
         case steps.FetchImage() as step:
             transfers.fetch_image(step, context)
         case steps.UploadImage() as step:

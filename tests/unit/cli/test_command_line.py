@@ -16,7 +16,8 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Summary
 from tests.unit.cli.calling import invoke
-from tests.unit.cli.plans import plan, unmet
+from tests.unit.cli.plans import plan
+from tests.unit.cli.reasons import unmet
 from tests.unit.cli.worlds import TROUBLED, FakeSession, look
 
 pytestmark = pytest.mark.usefixtures("_own_environment")

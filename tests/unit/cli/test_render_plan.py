@@ -16,7 +16,8 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
 from reconciler.model.steps import MigrateDomain, MigrationRules, Step, StopDomain
 from tests.conftest import Golden
-from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, SECRET, UNREAD, UUID, action, plan, unmet
+from tests.unit.cli.plans import EVERY_ACTION, NOW, SECRET, UNREAD, UUID, action, plan
+from tests.unit.cli.reasons import EVERY_REASON, unmet
 
 _PLAIN = Terminal()
 _IMAGES = {("web-3", "root"): "debian-12"}

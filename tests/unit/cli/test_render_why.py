@@ -14,7 +14,8 @@ from reconciler.model.ledger import Placement
 from reconciler.model.status import ImageStatus
 from tests.conftest import Golden
 from tests.support.fleets import image, observed_host, observed_pool, volume
-from tests.unit.cli.plans import EVERY_ACTION, EVERY_REASON, NOW, plan, ref
+from tests.unit.cli.plans import EVERY_ACTION, NOW, plan, ref
+from tests.unit.cli.reasons import EVERY_REASON
 from tests.unit.cli.worlds import TROUBLED, look
 
 _PLAIN = Terminal()

@@ -24,7 +24,8 @@ from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Plan
 from reconciler.model.status import FacilityStatus, FleetStatus, HostStatus, ImageStatus, VmStatus
 from reconciler.specfiles.loader import load
-from tests.unit.cli.plans import EVERY_REASON, GENERATION, GIB, NOW, UNREAD, plan, ref
+from tests.unit.cli.plans import GENERATION, GIB, NOW, UNREAD, plan, ref
+from tests.unit.cli.reasons import EVERY_REASON
 
 OLDER: Final = "a1b2c3d4e5f60718293a4b5c6d7e8f9001122334"
 

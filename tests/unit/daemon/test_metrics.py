@@ -7,11 +7,13 @@ import urllib.request
 from collections.abc import Sequence
 
 import pytest
+from prometheus_client import generate_latest
 
 from reconciler.daemon.metrics import RecoveryMetrics
 from reconciler.errors import UsageError
 from reconciler.ledger import records
 from reconciler.ledger.records import LedgerEvent
+from reconciler.model.drill import DrillResult
 from reconciler.model.plan import Action
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StartDomain
@@ -79,3 +81,19 @@ def test_an_address_that_is_taken_is_an_error_that_names_it() -> None:
 
         with pytest.raises(UsageError, match=f"metricsListen 127.0.0.1:{port}: address already in use"):
             RecoveryMetrics(_events).serve(f"127.0.0.1:{port}")
+
+
+def test_drills_are_told_as_they_are_on_record_when_somebody_asks() -> None:
+    metrics = RecoveryMetrics(_events)
+    metrics.watch_drills(
+        lambda: {
+            "gold": DrillResult("20261121t020000z", 300.0, False, "", 5.0, "20261114t020000z", 200.0),
+            "new": DrillResult("20261121t020000z", 300.0, False, "", 5.0),
+        }
+    )
+
+    told = generate_latest(metrics.registry).decode()
+
+    assert 'reconciler_image_drill_passed{image="gold"} 0.0' in told
+    assert 'reconciler_image_last_verified_restore_timestamp_seconds{image="gold"} 200.0' in told
+    assert 'reconciler_image_last_verified_restore_timestamp_seconds{image="new"}' not in told

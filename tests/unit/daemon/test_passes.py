@@ -8,7 +8,8 @@ from structlog.testing import capture_logs
 
 from reconciler.daemon.passes import PassLog
 from reconciler.model.plan import UnmetReason
-from tests.unit.cli.plans import plan, unmet
+from tests.unit.cli.plans import plan
+from tests.unit.cli.reasons import unmet
 from tests.unit.cli.worlds import look
 
 WEB = "VirtualMachine/web"

@@ -9,7 +9,8 @@ from reconciler.daemon.retries import seconds_until_retry
 from reconciler.daemon.view import View
 from reconciler.model.ledger import Failure, LedgerView
 from reconciler.model.plan import Unmet
-from tests.unit.cli.plans import plan, unmet
+from tests.unit.cli.plans import plan
+from tests.unit.cli.reasons import unmet
 from tests.unit.cli.worlds import look
 
 KEY = "edit-live:VirtualMachine/web@h1"
