@@ -12,7 +12,7 @@ from reconciler.cli.invocation import Invocation
 from reconciler.model.next_command import NextCommand
 
 _OPTIONS: Final = {"specs": "--specs", "stateDir": "--state-dir"}
-_WITHOUT_SPECS: Final = frozenset({"pause", "resume"})
+_WITHOUT_SPECS: Final = frozenset({"pause", "resume", "tombstone"})
 _WITHOUT_DIR: Final = frozenset({"fence"})
 """Commands that take the specs by their option only."""
 

@@ -24,6 +24,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "placement-rule": "placement",
     "drain": "host to be emptied",
     "balance": "balance",
+    "expired": "kept for its time",
     "failback": "failback",
     "first-version": "first version",
     "requested": "asked for",

@@ -136,7 +136,7 @@ def test_what_is_not_managed_is_left_alone(fresh_lab: Lab, tmp_path: Path) -> No
 
 
 def test_a_removed_vm_keeps_its_disk_and_comes_back_with_it(fresh_lab: Lab, tmp_path: Path) -> None:
-    """Removing the spec undefines the VM and keeps its disk; putting it back boots the same disk again."""
+    """Removing the spec undefines the VM and keeps its disk; put back, it boots that disk again. Purged, it is gone."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"])
     controller.apply()
     spec = controller.specs / "vms" / "web-1.yaml"
@@ -147,12 +147,23 @@ def test_a_removed_vm_keeps_its_disk_and_comes_back_with_it(fresh_lab: Lab, tmp_
     removal = controller.plan()
     controller.apply()
     gone = homes(fresh_lab, "web-1")
+    kept = json.loads(controller.run("status", "--only", "tombstones", "--json").out)
     spec.write_text(text)
+    back = controller.plan()
     controller.apply()
 
     assert {action["disruption"] for action in removal["actions"]} == {"destroy"}
+    assert any("its disks are kept until" in action["detail"] for action in removal["actions"])
     assert gone == []
+    assert [(stone["vm"], stone["disks"]) for stone in kept] == [("web-1", ["root"])]
+    assert any("it comes back with its disk root" in action["detail"] for action in back["actions"])
     wait_for(lambda: "boot-count 2" in _console(fresh_lab, "web-1"), 120, "web-1 has not booted its old disk")
+
+    spec.unlink()
+    controller.apply()
+    assert controller.ask("tombstone", "purge", "web-1", "--yes").code == 0
+    controller.apply()
+    assert not list((fresh_lab.shared / POOL).glob("*web-1*"))
 
 
 def test_deletion_policy_delete_takes_the_disk_too(fresh_lab: Lab, tmp_path: Path) -> None:
