@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
@@ -122,6 +124,7 @@ def test_what_was_shut_down_for_a_move_that_is_refused_is_started_where_it_is_in
     moment = refused(was_shut_down(fleet()), 1)
 
     assert [(action.kind, action.host) for action in moment.plan().actions] == [("start-domain", "h1")]
+    assert moment.unmet() == {}
 
 
 def test_what_may_be_shut_down_for_maintenance_is_not_started_there() -> None:
@@ -140,18 +143,66 @@ def test_a_guest_is_shut_down_again_for_a_move_that_is_refused_after_pauses_that
     assert moment.plan().held or goes
 
 
+def without_network(of: Story) -> Story:
+    """The one other host lacks the network of the VM, and is about to get it."""
+    return of.with_host("h2", networks={})
+
+
+def network_failed(of: Story) -> Story:
+    action = of.action("define-network")
+    failure = Failure(action.id, 1, "no such bridge", False, NOW + 60, action_inputs(action))
+    return of.with_ledger(failures={failure.key: failure})
+
+
+def network_under_way(of: Story) -> Story:
+    return of.with_ledger(in_flight=frozenset({"Network/lan"}))
+
+
+def acts(of: Story) -> list[tuple[str, str | None]]:
+    return [(action.kind, action.host) for action in of.plan().actions]
+
+
+def test_a_move_waits_for_what_its_vm_needs_there() -> None:
+    there = without_network(was_shut_down(fleet(hosts=2)))
+
+    assert acts(there) == [("define-network", "h2"), ("migrate-domain", "h2")]
+
+
 def test_a_move_that_has_to_wait_has_its_vm_started_where_it_is() -> None:
-    moment = was_shut_down(fleet())
-    held = moment.with_ledger(paused=frozenset({"Host/h2", "Host/h3"}))
+    there = network_failed(without_network(was_shut_down(fleet(hosts=2))))
 
-    assert [(action.kind, action.host) for action in held.plan().actions] == [("start-domain", "h1")]
+    assert acts(there) == [("start-domain", "h1")]
 
 
-def test_nobody_is_shut_down_for_a_move_that_has_to_wait() -> None:
-    moment = outran(fleet())
-    held = moment.with_ledger(paused=frozenset({"Host/h2", "Host/h3"}))
+def test_a_move_that_waits_but_for_what_is_under_way_has_its_vm_wait_with_it() -> None:
+    there = network_under_way(without_network(was_shut_down(fleet(hosts=2))))
 
-    assert held.plan().empty
+    assert there.plan().empty
+
+
+@pytest.mark.parametrize("waits", [network_failed, network_under_way])
+def test_nobody_is_shut_down_for_a_move_that_has_to_wait(waits: Callable[[Story], Story]) -> None:
+    there = without_network(outran(fleet(hosts=2)))
+    assert "stop-domain" in there.kinds()
+
+    assert waits(there).plan().empty
+
+
+def test_no_host_that_is_held_is_moved_to() -> None:
+    held = frozenset({"Host/h2", "Host/h3"})
+
+    assert acts(was_shut_down(fleet()).with_ledger(paused=held)) == [("start-domain", "h1")]
+    assert outran(fleet()).with_ledger(paused=held).plan().empty
+
+
+def test_what_was_shut_down_is_started_where_it_is_while_others_leave_before_it() -> None:
+    one = Policy(fleet=FLEET, migration=Rules(fallback="cold", parallel_per_source=1))
+    there = replace(was_shut_down(fleet()), policy=one)
+    other = Migration("db", NOW, replace(step_of(there), domain="db", uuid="other", begun=True), "drain")
+    there = there.with_ledger(migrations={"db": other}, in_flight=frozenset({"VirtualMachine/db"}))
+
+    assert acts(there) == [("start-domain", "h1")]
+    assert "move-waits" in there.unmet()
 
 
 @pytest.mark.parametrize(
