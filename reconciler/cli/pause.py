@@ -13,7 +13,7 @@ from reconciler.cli.references import parse_reference
 from reconciler.cli.sayings import who
 from reconciler.cli.words import count
 from reconciler.errors import UsageError
-from reconciler.ledger.records import LedgerEvent
+from reconciler.ledger.records import RESUMED, LedgerEvent
 
 _FLEET = "fleet"
 
@@ -52,10 +52,11 @@ def run_resume(invocation: Invocation, *, target: str | None) -> int:
         for key in failures:
             ledger.clear_failure(key)
         was_held = ledger.resume(held)
-        if was_held or failures:
-            ledger.record_event(_event(held, "resumed"))
+        ran_twice = held.partition("/")[2] in ledger.view().ran_twice and held.startswith("VirtualMachine/")
+        if was_held or failures or ran_twice:
+            ledger.record_event(_event(held, RESUMED))
         others = sorted(ledger.view().paused)
-    click.echo(_resumed(held, was_held=was_held, failures=len(failures)))
+    click.echo(_resumed(held, was_held=was_held, failures=len(failures), ran_twice=ran_twice))
     if others:
         click.echo(f"  still held: {', '.join(_words(other) for other in others)}", err=True)
     return 0
@@ -70,7 +71,9 @@ def _concerns(failure: str, held: str) -> bool:
     return held in (of, f"Host/{on}") or of.startswith(f"{held}:")
 
 
-def _resumed(held: str, *, was_held: bool, failures: int) -> str:
+def _resumed(held: str, *, was_held: bool, failures: int, ran_twice: bool) -> str:
+    if ran_twice and not was_held and not failures:
+        return f"{_words(held)}: that it ran twice is told no more"
     again = f"{count(failures, 'action')} that failed {'is' if failures == 1 else 'are'} tried again at once"
     if was_held:
         return f"{_words(held)} goes on{f'; {again}' if failures else ''}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from reconciler.ledger.records import LedgerEvent, PassRecord
+from reconciler.ledger.records import RAN_TWICE, RESUMED, LedgerEvent, PassRecord
 
 EVENTS_KEPT: Final = 10_000
 PASSES_KEPT: Final = 1_000
@@ -39,6 +39,15 @@ class History:
             (pass_id, generation, fingerprint, at, at),
         )
         self._connection.execute("DELETE FROM pass WHERE id <= ?", ((cursor.lastrowid or 0) - PASSES_KEPT,))
+
+    def ran_twice(self) -> dict[str, str]:
+        """By VM: what is told of its having run twice, until a human resumes it."""
+        rows = self._connection.execute(
+            "SELECT target, message FROM event told WHERE event = :twice AND NOT EXISTS (SELECT 1 FROM event later"
+            " WHERE later.target = told.target AND later.id > told.id AND later.event = :resumed) ORDER BY id",
+            {"twice": RAN_TWICE, "resumed": RESUMED},
+        )
+        return {target.partition("/")[2]: message for target, message in rows}
 
     def events(self, target: str | None, limit: int) -> tuple[LedgerEvent, ...]:
         rows = self._connection.execute(

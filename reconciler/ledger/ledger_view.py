@@ -7,6 +7,7 @@ from typing import Final
 
 from reconciler.ledger.captures import Captures
 from reconciler.ledger.drills import read_drills
+from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
@@ -61,6 +62,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         disk_volumes=restores.disk_volumes(),
         restores=restores.done(),
         restoring=restores.under_way(),
+        ran_twice=History(connection).ran_twice(),
         tombstones=tombstones.all(),
         accepted_deletions=tombstones.accepted(),
         counted=counted.seconds if counted is not None else 0.0,

@@ -22,6 +22,10 @@ SPECS_ACCEPTED: Final = "specs-accepted"
 """Of the whole fleet too: a leader with other specs than the last one's, and a human's word for them."""
 VM_DEFINED: Final = "vm-defined"
 VM_RUNNING: Final = "vm-running"
+RAN_TWICE: Final = "ran-twice"
+"""Of a VM: its old copy ran beside the true one, and was forced off."""
+RESUMED: Final = "resumed"
+"""Of anything: a human let it go on, and has seen what was told of it."""
 
 
 class LedgerEvent(Struct, frozen=True):

@@ -264,6 +264,8 @@ class LedgerView(Struct, frozen=True):
     """Of a mass deletion: those that a human has accepted, and that are not done yet."""
     counted: float = 0.0
     """Seconds that were counted since this ledger began, see CountedTime."""
+    ran_twice: Mapping[str, str] = field(default_factory=dict)
+    """By VM: that its old copy ran beside the true one, until a human has resumed it."""
     in_flight: frozenset[str] = frozenset()
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()

@@ -88,6 +88,11 @@ def _problems(world: World) -> tuple[str, ...]:
     if "fleet" in world.ledger.paused:
         found.append("the fleet is paused: nothing is changed, and nobody is fenced (reconciler resume)")
     found += (f"{held} is held, and is in no spec and on no host (reconciler resume {held})" for held in _idle(world))
+    found += (
+        f"{told} (then: reconciler resume VirtualMachine/{name})"
+        for name, told in sorted(world.ledger.ran_twice.items())
+        if name in world.desired.vms
+    )
     errors = world.desired.errors
     if errors:
         mistakes = "mistake" if len(errors) == 1 else "mistakes"

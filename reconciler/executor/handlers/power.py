@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Final
 
-from reconciler.errors import HostRefused, HostTimeout, ObjectNotFound, TransientHostError
+from reconciler.errors import HostError, HostRefused, HostTimeout, ObjectNotFound, TransientHostError
 from reconciler.executor.backoff import growing_delays
 from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.preconditions import (
@@ -16,6 +16,7 @@ from reconciler.executor.preconditions import (
     own_domain,
 )
 from reconciler.hypervisor.interface import Hypervisor
+from reconciler.ledger.records import RAN_TWICE, LedgerEvent
 from reconciler.model.domain import ACTIVE_STATES, DomainState
 from reconciler.model.ledger import Failure
 from reconciler.model.outcome import action_inputs
@@ -90,11 +91,28 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
             target=str(context.action.target),
             hint=f"look at its console, or force it off: virsh destroy {step.domain}",
         )
+    _note_second_guest(step, context, host)
     context.settle(
         lambda: host.destroy_domain(step.uuid),
         lambda: not _is_active(host, step.uuid),
         "the guest was forced off and runs again",
     )
+
+
+def _note_second_guest(step: StopDomain, context: ActionContext, host: Hypervisor) -> None:
+    """Of two guests that ran at once both may have written to the disks: people have to know, for as long as it takes.
+
+    Where the host of the true one is silent, that may have been so.
+    """
+    vm = context.action.target
+    placement = context.ledger.placement(vm.name)
+    if context.action.why != "host-lost" or placement is None or placement.host == host.name:
+        return
+    with suppress(HostError):
+        if not _is_active(context.host_named(placement.host), step.uuid):
+            return
+    message = f"{vm} ran on {host.name} and on {placement.host} at once, so check its disks"
+    context.ledger.record_event(LedgerEvent(context.clock.now(), "", str(vm), host.name, RAN_TWICE, message))
 
 
 def _shut_down(step: StopDomain, context: ActionContext, host: Hypervisor) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.ledger.records import LedgerEvent
+from reconciler.ledger.records import RAN_TWICE, LedgerEvent
 from reconciler.ledger.store import Ledger
 from reconciler.model.ledger import Failure
 from tests.unit.cli.calling import EMPTY, invoke
@@ -179,3 +179,15 @@ def test_the_history_tells_who_has_held_it(tmp_path: Path, monkeypatch: pytest.M
 
     with Ledger(tmp_path / "state") as ledger:
         assert ledger.events("fleet")[0].message == "by ann"
+
+
+def test_resume_is_the_end_of_what_is_told_of_a_vm_that_ran_twice(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "state") as ledger:
+        for name in ("web-1", "web-2"):
+            ledger.record_event(LedgerEvent(NOW, "", f"VirtualMachine/{name}", "h1", RAN_TWICE, "check its disks"))
+
+    result = invoke("resume", "vm/web-1")
+
+    assert "VirtualMachine/web-1: that it ran twice is told no more" in result.stdout
+    with Ledger(tmp_path / "state") as ledger:
+        assert ledger.view().ran_twice == {"web-2": "check its disks"}

@@ -208,3 +208,10 @@ def test_half_of_a_guest_whose_post_copy_was_cut_does_not_count_as_running() -> 
 
     assert web(broken).health == "crashed"
     assert "its post-copy was cut" in web(broken).message
+
+
+def test_a_vm_that_ran_twice_is_told_of_for_as_long_as_nobody_has_seen_to_it() -> None:
+    told = fleet().with_ledger(ran_twice={"web": "it ran twice, so check its disks", "gone": "it too"})
+
+    assert status(told).problems == ("it ran twice, so check its disks (then: reconciler resume VirtualMachine/web)",)
+    assert not status(told).healthy
