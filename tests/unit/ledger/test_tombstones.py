@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from reconciler.ledger.asking import AcceptDeletions, KeepTombstones, PurgeTombstones, obey
 from reconciler.ledger.store import Ledger
 from reconciler.model.counted_time import CountedTime, Instant
+from reconciler.model.mass_deletion import Deletion
 from reconciler.model.tombstone import Tombstone
 
 DAY = 86400.0
@@ -119,3 +121,28 @@ def test_never_more_time_is_counted_than_has_passed(steps: list[tuple[float, flo
         counted = counted.at(Instant(wall, passed - started, str(boot)))
 
         assert counted.seconds <= passed + 1e-6
+
+
+def test_deletions_are_accepted_one_by_one_and_forgotten_once_they_are_done(tmp_path: Path) -> None:
+    web, data = Deletion("web", "removed"), Deletion("db", "removed with its disks")
+    with Ledger(tmp_path) as ledger:
+        ledger.accept_deletions([web, data])
+        ledger.accept_deletions([web])
+
+        ledger.forget_accepted_deletions([data])
+
+        assert ledger.view().accepted_deletions == {web}
+
+
+def test_a_leader_does_what_commands_beside_it_ask_for(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.bury(WEB, _at(0.0))
+
+        obey(PurgeTombstones("web"), ledger)
+        assert ledger.view().tombstones[0].purged
+
+        obey(KeepTombstones("web", 1000.0 + 30 * DAY), ledger)
+        assert ledger.view().tombstones[0].left(1000.0, 0.0) == 30 * DAY
+
+        obey(AcceptDeletions((Deletion("web", "removed"),)), ledger)
+        assert ledger.view().accepted_deletions == {Deletion("web", "removed")}
