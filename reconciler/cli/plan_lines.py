@@ -56,12 +56,15 @@ def worth_telling(changes: Sequence[FieldChange], detail: Detail = "normal") -> 
     return changes if detail == "verbose" or not told else told
 
 
-def field_lines(changes: Sequence[FieldChange], terminal: Terminal, indent: str = INDENT) -> list[str]:
-    """`memory: 2GiB → 4GiB  (reboot)`, disruptions below one another."""
+def field_lines(
+    changes: Sequence[FieldChange], terminal: Terminal, indent: str = INDENT, *, is_refused: bool = False
+) -> list[str]:
+    """`memory: 2GiB → 4GiB  (reboot)`, disruptions below one another; what is never done costs nobody anything."""
     pairs = [printable(f"{change.field}: {change.old or '(none)'} → {change.new or '(none)'}") for change in changes]
     width = min(max(map(len, pairs), default=0), _WIDEST_FIELD)
     return [
-        f"{indent}{pair:<{width}}  " + terminal.paint(f"({change.disruption})", DISRUPTION_STYLE[change.disruption])
+        f"{indent}{pair:<{width}}  "
+        + ("(refused)" if is_refused else terminal.paint(f"({change.disruption})", DISRUPTION_STYLE[change.disruption]))
         for pair, change in zip(pairs, changes, strict=True)
     ]
 

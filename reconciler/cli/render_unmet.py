@@ -85,7 +85,8 @@ def unmet_details(
     item: Unmet, terminal: Terminal, commands: CommandLine, detail: Detail = "normal", indent: str = INDENT
 ) -> list[str]:
     """What waits, field by field, and the next step."""
-    lines = field_lines(item.changes, terminal, indent)
+    is_refused = item.reason == "immutable" and item.severity == "blocked"
+    lines = field_lines(item.changes, terminal, indent, is_refused=is_refused)
     if item.per_host and item.detail and detail == "verbose":
         lines += wrapped(item.detail, terminal.width, indent)
     if item.hint:

@@ -13,6 +13,7 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "target": "/srv/vms",
         "dir": "/export/vms",
         "host": "nfs.example",
+        "hosts": "[h1, h2]",
         "volumeGroup": "vg0",
         "bridge": "br0",
         "subnet": "192.168.150.0/24",

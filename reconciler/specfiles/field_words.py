@@ -64,7 +64,7 @@ def example(name: str, field: Schema) -> str:
     kind = field.get("type")
     if kind == "array":
         inner = example(name.removesuffix("s"), field.get("items", {}))
-        return f"[{inner}]" if inner else ""
+        return EXAMPLES.get(name, f"[{inner}]") if inner else ""
     if kind == "object":
         more = field.get("additionalProperties")
         return "{app: web}" if isinstance(more, dict) and more.get("type") == "string" else ""

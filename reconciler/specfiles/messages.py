@@ -17,6 +17,8 @@ from reconciler.specfiles.problem_codes import Code
 PRIVATE: Final = frozenset({"cloudInit", "parameters", "secrets"})
 """Fields whose values are never shown."""
 
+_SAME: Final = {"on": "up", "off": "down"}
+"""Words for the same that no likeness of letters leads to."""
 _DNS_LABEL: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -43,6 +45,9 @@ def closest(name: str, candidates: Iterable[str]) -> str:
     exact = lowered.get(name.lower().replace("_", "").replace("-", ""))
     if exact is not None and exact != name:
         return exact
+    same = _SAME.get(name.lower(), "")
+    if same in known:
+        return same
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return found[0] if found else ""
 

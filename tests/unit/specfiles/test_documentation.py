@@ -165,6 +165,10 @@ def test_explain_says_type_unit_default_meaning_and_example() -> None:
     ]
 
 
+def test_explain_names_hosts_where_hosts_are_listed() -> None:
+    assert "example  hosts: [h1, h2]" in explain("vm.spec.placement.hosts")
+
+
 def test_explain_lists_the_fields_of_a_mapping_and_of_the_items_of_a_list() -> None:
     assert "\n  * memory " in explain("vm.spec")
     assert "\n    clone      one of `linked`, `full` (default linked)" in explain("VirtualMachine.spec.disks")

@@ -32,6 +32,9 @@ VM_MISTAKES = {
         "S017 spec.firmware: 'uefy' is not possible here; did you mean `uefi`?"
         " The possible values are bios, uefi, uefi-secure"
     ),
+    "memory: 1GiB, networks: [{network: lan, link: on}]": (
+        "S017 spec.networks[0].link: 'on' is not possible here; did you mean `up`? The possible values are up, down"
+    ),
     "memory: 1GiB, networks: lan": (
         "S016 spec.networks: 'lan' is not a list; begin each item with '- ', or write [A, B]"
     ),
