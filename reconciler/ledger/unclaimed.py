@@ -26,6 +26,7 @@ from reconciler.model.inventory import HostInventory, Inventory, ObservedVolume
 from reconciler.model.ledger import LedgerView
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
+from reconciler.model.restores import number_of
 from reconciler.model.tombstone import Tombstone
 from reconciler.model.volume_names import owner_of
 
@@ -162,11 +163,23 @@ class _Search(Struct, frozen=True):
 
     def _over(self) -> Iterator[tuple[str, str, str]]:
         for stone in self.view.tombstones:
-            if str(ObjectRef("VirtualMachine", stone.vm)) in self.view.in_flight:
+            if str(ObjectRef("VirtualMachine", stone.vm)) in self.view.in_flight or self._is_of_before(stone):
                 continue
             for pool, name in stone.volumes:
                 if pool in self.desired.pools and self._is_over(pool, name, stone.host):
                     yield pool, name, stone.host
+
+    def _is_of_before(self, stone: Tombstone) -> bool:
+        """Whether its VM was read before the restore that replaced the disk: its definition tells nothing of that."""
+        known = self.view.restores.get(stone.vm)
+        if known is None or stone.kind != "replaced":
+            return False
+        marks = (
+            domain.config.mark
+            for host in self.inventory.hosts.values()
+            if (domain := host.domains.get(stone.vm)) is not None
+        )
+        return any(mark is not None and number_of(mark.restore) < number_of(known.done) for mark in marks)
 
     def _is_over(self, pool: str, name: str, host: str) -> bool:
         through = storage_host(self.desired, self.inventory.hosts, pool) if self._is_shared(pool) else host

@@ -12,6 +12,7 @@ from reconciler.simulator.verbs_hosts import HOST_VERBS
 from reconciler.simulator.verbs_migration import MIGRATION_VERBS
 from reconciler.simulator.verbs_people import PEOPLE_VERBS
 from reconciler.simulator.verbs_sharing import SHARING_VERBS
+from reconciler.simulator.verbs_versions import VERSION_VERBS
 
 VERBS: Final[Mapping[str, Verb]] = {
     verb.name: verb
@@ -22,5 +23,6 @@ VERBS: Final[Mapping[str, Verb]] = {
         *CONTROLLER_VERBS,
         *FENCING_VERBS,
         *SHARING_VERBS,
+        *VERSION_VERBS,
     )
 }
