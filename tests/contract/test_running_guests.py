@@ -25,12 +25,13 @@ from tests.contract.objects import MIB, SLOW, domain_config, network_config, poo
 
 
 def _running(ground: Ground, **changes: object) -> DomainConfig:
-    """A guest that runs, on a host with a pool, the networks `lan` and `dmz`, and a volume that nobody uses."""
+    """A guest that runs, on a host with a pool, the networks `lan` and `dmz`, and two volumes that nobody uses."""
     host = ground.host
     host.define_pool(pool_config(ground.pool_path))
     host.define_network(network_config("isolated"))
     host.define_network(replace(network_config("isolated"), name="dmz", uuid=uuid_of("dmz")))
-    host.create_volume("vms", "f.web-1.data.qcow2", format="qcow2", capacity=MIB)
+    for name in ("data", "root"):
+        host.create_volume("vms", f"f.web-1.{name}.qcow2", format="qcow2", capacity=MIB)
     config = replace(domain_config(), nics=(NicConfig("52:54:00:00:00:01", "lan"),), **changes)
     host.define_domain(config)
     host.start_domain(config.uuid)
@@ -189,8 +190,11 @@ def test_what_a_running_guest_has_no_room_for_is_refused_and_nothing_changes(gro
 
 
 def test_what_a_guest_ignores_stays_as_it_is_and_may_be_asked_for_again(ground: Ground) -> None:
-    """Disk, card and memory; a CPU is not given up under emulation, which real hosts are tried with here."""
-    config = _running(ground)
+    """Disk, card and memory; a CPU is not given up under emulation, which real hosts are tried with here.
+
+    It has a disk to boot from, a blank one: without it it would be busy with its network for as long as it runs.
+    """
+    config = _running(ground, disks=(DiskConfig("vda", f"{ground.pool_path}/f.web-1.root.qcow2", "qcow2"),))
     disk = DiskConfig("vdb", f"{ground.pool_path}/f.web-1.data.qcow2", "qcow2")
     ground.host.edit_live(config.uuid, Plug(disk))
     before = _live(ground.host, config)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 BASE = "debian:bookworm-slim"
 REPOSITORY = Path(__file__).parents[2]
-_CACHE = REPOSITORY / ".cache" / "container"
 _PIP_SETTINGS = {"index-url", "extra-index-url", "trusted-host", "proxy", "default-timeout"}
 _CERTIFICATES = "/run/certificates.crt"
 
@@ -46,7 +45,8 @@ class Buildah:
 
     def _lent(self) -> list[str]:
         """Where packages come from on this machine, as bind mounts ``outside:inside:options``."""
-        pip_cache = _CACHE / "pip"
+        # Where .venv's own libvirt-python was kept as it was compiled: the same one is not compiled twice.
+        pip_cache = Path(run(sys.executable, "-m", "pip", "cache", "dir").strip())
         pip_cache.mkdir(parents=True, exist_ok=True)
         volumes = ["/etc/apt:/etc/apt:ro", f"{pip_cache}:/root/.cache/pip"]
         settings = _pip_settings()

@@ -19,16 +19,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.lab
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Iterator[Machine]:
-    """The tiny image, booted as far as its third tick."""
-    with boot(tiny_image(), tmp_path) as machine:
-        yield _ticking(machine)
-
-
 @pytest.fixture(scope="module")
 def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    """One such guest for all tests that leave it running."""
+    """The tiny image, booted as far as its third tick; the last test ends it."""
     with boot(tiny_image(), tmp_path_factory.mktemp("tiny")) as machine:
         yield _ticking(machine)
 
@@ -49,18 +42,6 @@ def test_tiny_guest_prints_its_boot_id_and_then_monotone_ticks(lasting: Machine)
     assert uptimes == sorted(set(uptimes))
 
 
-def test_tiny_guest_keeps_files_over_a_reboot_and_powers_off_through_its_agent(tiny: Machine) -> None:
-    tiny.run_in_guest("echo kept >/root/file")
-    tiny.agent_shutdown("reboot")
-    tiny.wait_for_line("tick 1 ", times=2, seconds=120)
-    first, second = (line for line in tiny.console() if line.startswith("lab-guest boot "))
-    assert first != second
-    assert tiny.wait_for_line("lab-guest boot-count", times=2) == "lab-guest boot-count 2"
-    assert tiny.run_in_guest("cat /root/file") == "kept\n"
-    tiny.agent_shutdown()
-    assert tiny.wait_for_exit() == 0
-
-
 def test_tiny_guest_ticks_on_while_its_file_system_is_frozen(lasting: Machine) -> None:
     frozen = lasting.agent("guest-fsfreeze-freeze")
     count = sum(line.startswith("tick ") for line in lasting.console())
@@ -78,7 +59,12 @@ def test_tiny_guest_brings_up_a_plugged_in_cpu_and_nic(lasting: Machine) -> None
     assert lasting.run_in_guest(f"set -- /sys/devices/system/cpu/online; {waiting}") == "0-1\n"
 
 
-def test_tiny_guest_takes_its_hostname_from_a_seed_disk_and_powers_off_at_the_button(tmp_path: Path) -> None:
+def test_tiny_guest_powers_off_through_its_agent(lasting: Machine) -> None:
+    lasting.agent_shutdown()
+    assert lasting.wait_for_exit() == 0
+
+
+def test_tiny_guest_has_its_name_from_a_seed_keeps_files_over_a_reboot_and_ends_at_the_button(tmp_path: Path) -> None:
     user_data = "#cloud-config\n{}\n"
     seed = write_seed(tmp_path / "seed.iso", hostname="web-1", instance_id="i-1", user_data=user_data)
     drive = ["-drive", f"file={seed},format=raw,if=virtio,readonly=on"]
@@ -88,6 +74,15 @@ def test_tiny_guest_takes_its_hostname_from_a_seed_disk_and_powers_off_at_the_bu
         assert "lab-guest instance-id i-1" in machine.console()
         assert f"lab-guest user-data {hashlib.sha256(user_data.encode()).hexdigest()}" in machine.console()
         assert machine.run_in_guest("hostname") == "web-1\n"
+
+        machine.run_in_guest("echo kept >/root/file")
+        machine.agent_shutdown("reboot")
+        machine.wait_for_line("tick 1 ", times=2, seconds=120)
+        first, second = (line for line in machine.console() if line.startswith("lab-guest boot "))
+        assert first != second
+        assert machine.wait_for_line("lab-guest boot-count", times=2) == "lab-guest boot-count 2"
+        assert machine.run_in_guest("cat /root/file") == "kept\n"
+
         machine.monitor("system_powerdown")
         assert machine.wait_for_exit() == 0
         assert "lab-guest poweroff" in machine.console()
