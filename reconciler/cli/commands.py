@@ -28,7 +28,8 @@ def _object(*, required: bool, metavar: str = "KIND/NAME") -> click.Argument:
 
 
 def _image(*, required: bool) -> click.Argument:
-    return click.Argument(["name"], required=required, metavar="[NAME]", shell_complete=complete_image)
+    metavar = "NAME" if required else "[NAME]"
+    return click.Argument(["name"], required=required, metavar=metavar, shell_complete=complete_image)
 
 
 def _host(*, required: bool) -> click.Argument:
@@ -129,6 +130,20 @@ _IMAGE: Final = PlainGroup(
     name="image",
     help="Versions of images that are captured from VMs.",
     commands={
+        "capture": command(
+            "capture",
+            "image_capture:run_capture",
+            "Have a version made now of the VM that the image NAME is captured from. Works beside a running daemon;"
+            " else the next apply makes it.",
+            [_image(required=True)],
+        ),
+        "cancel": command(
+            "cancel",
+            "image_capture:run_cancel",
+            "Have no version made after all: what is being made is given up, and nothing is left of it. Works beside a"
+            " running daemon.\n\nExit: 0 cancelled, 1 there was nothing to cancel.",
+            [_image(required=True)],
+        ),
         "versions": command(
             "versions",
             "image_versions:run",

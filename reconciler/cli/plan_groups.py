@@ -27,6 +27,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "expired": "kept for its time",
     "failback": "failback",
     "first-version": "first version",
+    "unrecorded": "not on record",
     "requested": "asked for",
     "retention": "retention",
     "schedule": "schedule",

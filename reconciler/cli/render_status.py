@@ -247,7 +247,9 @@ def image_columns(status: FleetStatus) -> tuple[Column[ImageStatus], ...]:
     """Images and where they are; where any was tried by a drill, how old the last verified restore of each is."""
     has_drills = any(image.drill is not None for image in status.images)
     columns = _image_columns(status.at)
-    return tuple(column for column in columns if has_drills or column.key != "verified restore")
+    has_versions = any(image.versions is not None for image in status.images)
+    hidden = {"verified restore": not has_drills, "versions": not has_versions}
+    return tuple(column for column in columns if not hidden.get(column.key, False))
 
 
 def _last_verified(drill: DrillResult | None, at: float) -> str:
@@ -262,6 +264,7 @@ def _image_columns(at: float) -> tuple[Column[ImageStatus], ...]:
         Column("sync", lambda image: image.sync, lambda image: (_SYNC_STYLE[image.sync],)),
         Column("size", lambda image: "" if image.virtual_size is None else approximate_size(image.virtual_size)),
         Column("pools", lambda image: ",".join(image.pools)),
+        Column("versions", lambda image: _versions(image, at)),
         Column(
             "verified restore",
             lambda image: _last_verified(image.drill, at),
@@ -270,6 +273,12 @@ def _image_columns(at: float) -> tuple[Column[ImageStatus], ...]:
         Column("digest", lambda image: "" if image.digest is None else image.digest[:19], lambda _: ("dim",)),
         Column("message", lambda image: image.message),
     )
+
+
+def _versions(image: ImageStatus, at: float) -> str:
+    if not image.versions or image.newest_at is None:
+        return "" if image.versions is None else "none"
+    return f"{image.versions} ({approximate_size(image.stored)}), newest {age(max(0.0, at - image.newest_at))} ago"
 
 
 def facility_columns(noun: str) -> tuple[Column[FacilityStatus], ...]:

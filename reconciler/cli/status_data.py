@@ -158,6 +158,10 @@ def image_data(image: ImageStatus) -> dict[str, Any]:
         "pools": list(image.pools),
         "message": image.message,
         "drill": None if image.drill is None else _drill_data(image.drill),
+        "versions": image.versions,
+        "newest": image.newest or None,
+        "newestAt": image.newest_at,
+        "stored": image.stored if image.versions is not None else None,
     }
 
 

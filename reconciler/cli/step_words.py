@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import singledispatch
 from urllib.parse import urlsplit
 
-from reconciler.model import steps
+from reconciler.model import capture_steps, steps
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DiskConfig, NicConfig
 from reconciler.model.live_edit import (
@@ -123,6 +123,22 @@ def _(step: steps.MigrateDomain) -> str:
 def _disk_words(step: steps.MigrateDomain) -> str:
     size = approximate_size(sum(disk.capacity for disk in step.disks))
     return f"its local disk{'s' if len(step.disks) > 1 else ''} ({size})"
+
+
+@_words.register
+def _(step: capture_steps.CaptureImage) -> str:
+    if step.give_up:
+        return f"give up its capture of {step.domain}, as {step.give_up}"
+    how = "is off" if step.is_off else "runs"
+    disks = ", ".join(disk.name for disk in step.disks)
+    size = approximate_size(sum(disk.capacity for disk in step.disks))
+    return f"{'follow its capture' if step.begun else 'capture'} of {step.domain} while it {how}: {disks} ({size})"
+
+
+@_words.register
+def _(step: capture_steps.ReadVersions) -> str:
+    count = len(step.manifests)
+    return f"read {count} manifest{'s' if count > 1 else ''} in pool {step.pool}"
 
 
 @_words.register

@@ -181,7 +181,8 @@ class Session:
         return self._specs
 
     def _image_facts(self, desired: DesiredState) -> dict[str, ImageFacts]:
-        return {name: self._images.facts(image) for name, image in desired.images.items()}
+        fetched = {name: image for name, image in desired.images.items() if not image.spec.is_captured}
+        return {name: self._images.facts(image) for name, image in fetched.items()}
 
     def _remembered(self, desired: DesiredState, inventory: Inventory, in_flight: frozenset[str]) -> LedgerView:
         """The ledger, completed from the marks on the hosts; written down by the one controller only."""

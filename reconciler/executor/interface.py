@@ -36,6 +36,13 @@ class ImageSource(Protocol):
         """The verified content and its length in bytes; raises ImageError, also from the last read, if it changed."""
         ...
 
+    def compressed(self, content: BinaryIO, stop: threading.Event) -> tuple[BinaryIO, int]:
+        """The same qcow2 image, compressed, from its beginning, and its length in bytes; the caller closes it.
+
+        Raises ImageError where it can't be, DownloadFailed where `stop` was set.
+        """
+        ...
+
     def seed_iso(self, content: SeedContent) -> bytes:
         """A NoCloud seed as an ISO image; the same content gives the same bytes."""
         ...

@@ -22,7 +22,7 @@ READING: Final = frozenset(
     (
         *("name", "connected", "pulse", "ping", "read", "sweep", "domain", "domain_by_name", "domain_state", "pool"),
         *("volume", "guest_answers", "abilities", "cpu_lacks", "cpu_baseline", "migration_job"),
-        *("finished_migration", "close"),
+        *("finished_migration", "close", "backup_job", "finished_backup", "checkpoints", "download_volume"),
     )
 )
 """What changes nothing; whatever is not named here is taken for a change."""

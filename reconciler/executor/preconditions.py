@@ -10,7 +10,7 @@ from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.ledger.counting import instant_of
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig
-from reconciler.model.identity import vm_uuid, volume_prefix
+from reconciler.model.identity import version_volume_stamp, vm_uuid, volume_prefix
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
 from reconciler.model.steps import DeleteVolume
 
@@ -165,9 +165,29 @@ def check_unused(context: ActionContext, host: Hypervisor, pool: str, volume: Ob
     for name, other in (host.pool(pool).volumes or {}).items():
         if other.backing_path == volume.path:
             raise context.refuse(f"volume {volume.name} is the base of volume {name}")
+    if version_volume_stamp(context.fleet_name, volume.name) is not None:
+        _check_not_written(context, host, pool, volume)
     for domain, where in _owners_elsewhere(context, host, pool, volume.name):
         if any(path.rpartition("/")[2] == volume.name for path in domain_paths(domain)):
             raise context.refuse(f"volume {volume.name} is a disk of domain {domain.name} on {where}")
+
+
+def _check_not_written(context: ActionContext, host: Hypervisor, pool: str, volume: ObservedVolume) -> None:
+    """A copy of a VM's disks goes on by itself, also where nobody remembers having begun it."""
+    spec = context.desired.pools.get(pool)
+    others = [
+        context.host_named(name)
+        for name, other in context.desired.hosts.items()
+        if name != host.name
+        and spec is not None
+        and spec.spec.shared
+        and spec.spec.hosts.matches(name, other.metadata.labels)
+    ]
+    for place in (host, *others):
+        for domain in place.read().domains.values():
+            job = place.backup_job(domain.uuid) if domain.active else None
+            if job is not None and any(path.rpartition("/")[2] == volume.name for path in job.targets):
+                raise context.refuse(f"volume {volume.name} is being written by domain {domain.name} on {place.name}")
 
 
 def _owners_elsewhere(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from reconciler.model.capture_steps import CaptureImage
 from reconciler.model.plan import Action
 from reconciler.model.policy import Limits, Policy
 from reconciler.model.restores import RestoreDisk
@@ -52,6 +53,7 @@ def workers_for(policy: Policy) -> int:
     return (
         2 * limits.actions_per_fleet
         + policy.migration.parallel_fleet
+        + policy.capture.parallel_fleet
         + _TRANSFERS_PER_FLEET
         + _FENCINGS_PER_FLEET
         + _DRILLS_PER_FLEET
@@ -74,6 +76,9 @@ def _lane(action: Action, policy: Policy) -> Iterator[Slot]:
         case DrillImage():
             # As long as a guest takes to boot, or to fail to: one at a time, and in nobody's way.
             yield Slot("drills", _DRILLS_PER_FLEET)
+        case CaptureImage(host=host):
+            yield Slot("captures", policy.capture.parallel_fleet)
+            yield Slot(f"captures of {host}", policy.capture.parallel_per_host)
         case FetchImage() | UploadImage() | RestoreDisk():
             # Minutes long and bound by the network: in a lane of their own they hold up nothing else.
             yield Slot("transfers", _TRANSFERS_PER_FLEET)

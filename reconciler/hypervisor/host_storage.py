@@ -96,18 +96,28 @@ class HostStorage:
         return self._connection.call(work, _target(pool, volume), pace="brief")
 
     def clone(
-        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,
+        capacity: int,
+        source: str,
+        source_format: str,
+        source_pool: str,
     ) -> ObservedVolume:
         xml = render_volume(volume, format=format, capacity=capacity)
 
         def work(connection: lv.Connection) -> ObservedVolume:
             place = connection.storagePoolLookupByName(pool)
-            original = _lookup_volume(place, source)
+            original = _lookup_volume(connection.storagePoolLookupByName(source_pool), source)
             if original is None:
                 raise ObjectNotFound(
-                    "there is no such volume to copy from", host=self._connection.name, target=_target(pool, source)
+                    "there is no such volume to copy from",
+                    host=self._connection.name,
+                    target=_target(source_pool, source),
                 )
-            self._check_format(original, source_format, _target(pool, source))
+            self._check_format(original, source_format, _target(source_pool, source))
             copy = place.createXMLFrom(xml, original, 0)
             # libvirt makes the copy as large as its source, whatever the XML asks for.
             if parse_volume(copy.XMLDesc(0)).capacity < capacity:

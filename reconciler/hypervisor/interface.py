@@ -201,12 +201,20 @@ class Hypervisor(Protocol):
         ...
 
     def clone_volume(
-        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,
+        capacity: int,
+        source: str,
+        source_format: str,
+        source_pool: str = "",
     ) -> ObservedVolume:
-        """Create a volume as a full copy of volume `source` of the same pool, at least `capacity` bytes.
+        """Create a volume as a full copy of volume `source`, at least `capacity` bytes, whatever that one stands on.
 
-        Libvirt reads the source in the format that it finds in it, which a guest may have written there:
-        DisguisedVolume where that is not `source_format`.
+        The source is of the same pool, or of `source_pool` of this host. Libvirt reads it in the format that it finds
+        in it, which a guest may have written there: DisguisedVolume where that is not `source_format`.
         """
         ...
 

@@ -134,10 +134,24 @@ class LibvirtHost:
         return self._storage.create(pool, volume, format=format, capacity=capacity, backing=backing, mode=mode)
 
     def clone_volume(
-        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,
+        capacity: int,
+        source: str,
+        source_format: str,
+        source_pool: str = "",
     ) -> ObservedVolume:
         return self._storage.clone(
-            pool, volume, format=format, capacity=capacity, source=source, source_format=source_format
+            pool,
+            volume,
+            format=format,
+            capacity=capacity,
+            source=source,
+            source_format=source_format,
+            source_pool=source_pool or pool,
         )
 
     def upload_volume(self, pool: str, volume: str, content: BinaryIO, length: int, progress: Progress) -> None:

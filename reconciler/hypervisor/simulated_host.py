@@ -195,12 +195,21 @@ class SimulatedHost(SimulatedBackups):
             return storage.create(self._world, self._state, found, volume, file)
 
     def clone_volume(
-        self, pool: str, volume: str, *, format: str, capacity: int, source: str, source_format: str
+        self,
+        pool: str,
+        volume: str,
+        *,
+        format: str,
+        capacity: int,
+        source: str,
+        source_format: str,
+        source_pool: str = "",
     ) -> ObservedVolume:
         with self._mutation("clone_volume", volume):
             found = storage.find_active(self._state, pool)
-            original = storage.source_file(self._state, found, source)
-            storage.check_format(self._state, found, source, source_format)
+            place = storage.find_active(self._state, source_pool or pool)
+            original = storage.source_file(self._state, place, source)
+            storage.check_format(self._state, place, source, source_format)
             file = FileState(format, max(capacity, original.capacity), original.allocation, 0o600)
             storage.put_data(file, storage.data_of(self._state, original))
             return storage.create(self._world, self._state, found, volume, file)

@@ -67,6 +67,19 @@ class KeepTombstones(Struct, frozen=True, tag=True):
     until: float
 
 
+class RequestCapture(Struct, frozen=True, tag=True):
+    """Have a version made of an image; wall time in seconds."""
+
+    image: str
+    at: float
+
+
+class CancelCapture(Struct, frozen=True, tag=True):
+    """Have none made after all."""
+
+    image: str
+
+
 class PurgeTombstones(Struct, frozen=True, tag=True):
     """Give up what is kept of a VM."""
 
@@ -113,6 +126,8 @@ Question = (
     | KeepTombstones
     | PurgeTombstones
     | AcceptDeletions
+    | RequestCapture
+    | CancelCapture
     | RecordEvent
     | RecordProof
     | RecordFenceTest
@@ -146,7 +161,7 @@ def ask(question: Question, store: Store, keys: Keys, asker: str) -> tuple[str, 
     return key, lease
 
 
-def obey(question: Question, ledger: Ledger) -> bool | None:
+def obey(question: Question, ledger: Ledger) -> bool | None:  # noqa: C901  one line a question
     """Write what was asked for; raises what the ledger raises. Asked twice, it is the same."""
     match question:
         case Pause(target):
@@ -159,6 +174,10 @@ def obey(question: Question, ledger: Ledger) -> bool | None:
             ledger.accept_specs(generation)
         case KeepTombstones() | PurgeTombstones() | AcceptDeletions():
             _obey_about_deletions(question, ledger)
+        case RequestCapture(image, at):
+            ledger.request_capture(image, at)
+        case CancelCapture(image):
+            return ledger.cancel_capture(image)
         case RecordEvent(event):
             ledger.record_event(event)
         case RecordProof(proof):
@@ -182,7 +201,7 @@ def _obey_about_deletions(question: KeepTombstones | PurgeTombstones | AcceptDel
             ledger.accept_deletions(deletions)
 
 
-def _object_of(question: Question) -> str:
+def _object_of(question: Question) -> str:  # noqa: PLR0911  one line a kind of object
     """What it is about, for people."""
     match question:
         case (
@@ -196,6 +215,8 @@ def _object_of(question: Question) -> str:
             return named
         case AcceptDeletions(deletions):
             return fingerprint_of(deletions)
+        case RequestCapture(image) | CancelCapture(image):
+            return f"Image/{image}"
         case RecordEvent(event):
             return event.target
         case RecordProof(proof):
@@ -286,6 +307,12 @@ class AskingLedger:
     def keep_tombstones(self, vm: str, until: float) -> int:
         self._ask(KeepTombstones(vm, until))
         return sum(stone.vm == vm for stone in self.view().tombstones)
+
+    def request_capture(self, image: str, at: float) -> None:
+        self._ask(RequestCapture(image, at))
+
+    def cancel_capture(self, image: str) -> bool:
+        return bool(self._ask(CancelCapture(image)))
 
     def purge_tombstones(self, vm: str) -> int:
         self._ask(PurgeTombstones(vm))

@@ -10,8 +10,8 @@ import msgspec
 
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.led_specs import SpecsLedger
+from reconciler.model.capture_steps import CaptureImage
 from reconciler.model.ledger import Capture, CapturePhase
-from reconciler.model.steps import CaptureImage
 from reconciler.model.version import Consistency, ImageVersion
 
 _CAPTURES: Final = "SELECT image, since, step, why, phase, taken_at, consistency, done, total, cancelled FROM capture"

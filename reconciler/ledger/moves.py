@@ -35,7 +35,9 @@ class Moves:
                 f"VirtualMachine/{move.vm} is on its way from {known.source} to {known.target} already",
                 hint="plan again",
             )
-        held = self._connection.execute("SELECT image FROM capture WHERE vm = ?", (move.vm,)).fetchone()
+        held = self._connection.execute(
+            "SELECT image FROM capture WHERE vm = ? AND phase != 'sealing'", (move.vm,)
+        ).fetchone()
         if held is not None:
             raise PreconditionFailed(
                 f"VirtualMachine/{move.vm} is being captured for Image/{held[0]}", hint="plan again once that is done"

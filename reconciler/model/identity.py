@@ -102,6 +102,11 @@ def version_disk_volume(fleet: str, image: str, stamp: str, disk: str) -> str:
     return f"{fleet}.{image}.{stamp}.{disk}.qcow2"
 
 
+def version_copy_volume(fleet: str, image: str, stamp: str, disk: str) -> str:
+    """Volume name of what a disk is copied into first, where its version is elsewhere or compressed."""
+    return f"{fleet}.{image}.{stamp}.{disk}.copy"
+
+
 def version_manifest(fleet: str, image: str, stamp: str) -> str:
     """Volume whose existence says that the version is complete; it is written last and deleted first."""
     return f"{fleet}.{image}.{stamp}.version.json"
@@ -113,8 +118,8 @@ def version_volume_stamp(fleet: str, volume: str) -> tuple[str, str] | None:
     if len(parts) != len(("fleet", "image", "stamp", "disk", "format")) or parts[0] != fleet:
         return None
     _, image, stamp, disk, kind = parts
-    is_ours = _STAMP.fullmatch(stamp) is not None and (kind == "qcow2" or (disk, kind) == ("version", "json"))
-    return (image, stamp) if is_ours else None
+    is_part = kind in ("qcow2", "copy") or (disk, kind) == ("version", "json")
+    return (image, stamp) if is_part and _STAMP.fullmatch(stamp) is not None else None
 
 
 def drill_name(fleet: str, image: str) -> str:

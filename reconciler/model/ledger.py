@@ -7,12 +7,13 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from reconciler.model.capture_steps import CaptureImage
 from reconciler.model.domain import DeletionPolicy
 from reconciler.model.drill import DrillResult
 from reconciler.model.health import FenceProof, FenceTest, HostHealth, Incident
 from reconciler.model.mass_deletion import Deletion
 from reconciler.model.plan import Why
-from reconciler.model.steps import CaptureImage, MigrateDomain
+from reconciler.model.steps import MigrateDomain
 from reconciler.model.tombstone import Tombstone
 from reconciler.model.version import Consistency, ImageVersion
 

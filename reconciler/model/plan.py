@@ -38,6 +38,7 @@ Why = Literal[
     "expired",  # it was kept for as long as it was to be
     "failback",  # the host that it was moved away from takes VMs again
     "first-version",  # the image has no version yet
+    "unrecorded",  # it is there, and the ledger does not know of it
     "requested",  # people asked for it by command
     "retention",  # no rule keeps it any more
     "schedule",  # its time has come
@@ -82,6 +83,8 @@ UnmetReason = Literal[
     "move-waits",  # it is to go to another host, and others go first
     "below-baseline",  # the host lacks some of the CPU that VMs have which asked for that of the fleet
     "migrating",  # it is on its way to another host
+    "capture-waits",  # a version is to be made of its VM, and something goes first; or the VM waits for that
+    "capturing",  # a version is being made of its VM
     "migration-unsettled",  # it was on its way, and one of the two hosts can't be asked where it is now
     "host-lost",  # its host is lost, and it waits for that one, or for a proof that it is dead
     "fencing-held",  # the host is to be fenced, but not now: quiet period, brakes, another one first

@@ -143,10 +143,18 @@ class ImageStatus(Struct, frozen=True):
     digest: str | None
     virtual_size: int | None
     pools: tuple[str, ...]
-    """Pools that hold a complete base."""
+    """Pools that hold a complete base, or versions."""
     message: str
     drill: DrillResult | None = None
     """How the last drill of a captured image ended."""
+    versions: int | None = None
+    """How many there are of an image that is captured from a VM; None for any other."""
+    newest: str = ""
+    """Name of the newest, empty where there is none."""
+    newest_at: float | None = None
+    """When it was taken; wall time in seconds."""
+    stored: int = 0
+    """Bytes of all versions together."""
 
 
 class FacilityStatus(Struct, frozen=True):

@@ -10,9 +10,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reconciler.model.capture_steps import CaptureImage, ReadVersions
 from reconciler.model.domain import DomainConfig
 from reconciler.model.drill import DrillDisk
-from reconciler.model.image import Image, Quiesce
+from reconciler.model.image import Image
 from reconciler.model.live_edit import LiveEdit
 from reconciler.model.migration import DiskCopy, MigrationRules
 from reconciler.model.restores import RestoreDisk, SwitchDisks
@@ -256,58 +257,6 @@ def is_followed_up(step: object) -> bool:
     return isinstance(step, MigrateDomain | CaptureImage) and step.begun
 
 
-class CaptureDisk(Struct, frozen=True):
-    """One disk to capture, and the volume of the version that takes it; bytes."""
-
-    name: str
-    """As the VM's spec calls it."""
-    device: str
-    """Device name, such as `vda`."""
-    pool: str
-    volume: str
-    format: Literal["qcow2", "raw"]
-    capacity: int
-    target: str
-    backing: str | None = None
-    """Volume of the parent version, to which only the difference is copied."""
-
-
-class CaptureImage(Struct, frozen=True):
-    """Make a version of an image: the VM's disks at one instant, then their digests, then the manifest.
-
-    The action's host is the VM's. Expects it to run there, or to be off with `is_off`, and none of the volumes in the
-    pool; with `begun`, that a capture with these very values is on record: that one is followed to its end.
-    """
-
-    image: str
-    stamp: str
-    domain: str
-    uuid: str
-    host: str
-    pool: str
-    pool_host: str
-    """By which host the pool is reached; the VM's own wherever that has it."""
-    shared: bool
-    """Whether the pool is one that hosts share: then the version is no single host's."""
-    disks: tuple[CaptureDisk, ...]
-    quiesce: Quiesce = "prefer"
-    is_off: bool = False
-    staging: str = ""
-    """Pool of the VM's host in which the disks are put first, where `pool` is another host's."""
-    bandwidth: int = 0
-    """Bytes a second; 0 for as many as there is room for."""
-    compression: Literal["none", "zstd"] = "none"
-    generation: str = ""
-    spec_hash: str = ""
-    parent: str | None = None
-    """Stamp of the version that it holds the difference to."""
-    incremental: str = ""
-    """Checkpoint since which only what changed is copied."""
-    checkpoint: str = ""
-    """Checkpoint to make at the instant of this one."""
-    begun: bool = False
-
-
 class DeleteVersion(Struct, frozen=True):
     """Delete a version of an image, its manifest first: from then on it is none, and what is left of it goes too.
 
@@ -392,4 +341,6 @@ Step = (
     | UndefineDomain
     | MigrateDomain
     | DeleteVersion
+    | CaptureImage
+    | ReadVersions
 )

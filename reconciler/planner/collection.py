@@ -14,6 +14,7 @@ from reconciler.model.plan import Why
 from reconciler.model.resource import ObjectRef
 from reconciler.model.restores import SwitchDisks, value_of
 from reconciler.model.steps import DeleteVolume
+from reconciler.model.version import instant_of
 from reconciler.planner.draft import Draft
 from reconciler.planner.image_distribution import image_digest
 from reconciler.planner.vm_domain import seed_name
@@ -64,6 +65,8 @@ def _wanted_bases(world: World) -> frozenset[str] | None:
         return None
     found = set()
     for name, image in world.desired.images.items():
+        if image.spec.is_captured:
+            continue
         digest = image_digest(world, name)
         if digest is None:
             return None
@@ -95,7 +98,9 @@ class _Collection(Struct, frozen=True):
             vm = as_seed[1] if as_seed is not None else as_disk.vm if as_disk is not None else None
             if as_base is not None:
                 candidates += [(name, as_base[1])] if self._is_unwanted_base(as_base[1]) else []
-            elif vm is not None and self._is_left_over(name, vm, seed=as_seed is not None):
+            elif self._is_left_of_a_version(name) or (
+                vm is not None and self._is_left_over(name, vm, seed=as_seed is not None)
+            ):
                 candidates.append((name, name))
         if candidates:
             used = self._used()
@@ -105,6 +110,23 @@ class _Collection(Struct, frozen=True):
 
     def _is_unwanted_base(self, base: str) -> bool:
         return self.bases is not None and base not in self.bases and base not in self.planned
+
+    def _is_left_of_a_version(self, name: str) -> bool:
+        """What was made for a version that never came to be, or put there on its way: no manifest vouches for it.
+
+        Who may still be writing to it is asked just before it is deleted.
+        """
+        part = identity.version_volume_stamp(self.world.fleet, name)
+        if part is None or identity.is_version_manifest(name):
+            return False
+        image, stamp = part
+        capture = self.world.ledger.captures.get(image)
+        if f"Image/{image}" in self.world.ledger.in_flight or (capture is not None and capture.stamp == stamp):
+            return False
+        if any((each.image, each.stamp) == part for each in self.world.ledger.removals):
+            return False  # that goes on by itself, with all of it
+        manifest = identity.version_manifest(self.world.fleet, image, stamp)
+        return name.endswith(".copy") or manifest not in self.volumes
 
     def _is_left_over(self, name: str, vm: str, *, seed: bool) -> bool:
         """A seed that was replaced, or what was begun for a VM that left the specs before it was there.
@@ -186,7 +208,9 @@ class _Collection(Struct, frozen=True):
         marker = identity.base_marker(name)
         complete = is_base and not marker_of and marker in self.volumes
         why: Why = "unused" if complete or marker_of or name.endswith(".iso") else "incomplete"
+        part = identity.version_volume_stamp(self.world.fleet, name)
         what = "mark of a base" if marker_of else "base" if is_base else "seed" if name.endswith(".iso") else "disk"
+        what = f"what is left of {part[0]}@{instant_of(part[1])}, which was never finished:" if part else what
         left = self._left_by(name)
         where = f", which VirtualMachine/{left} has on {self.world.copies[left][0].host} now" if left else ""
         why = "unused" if left else why

@@ -23,6 +23,7 @@ from reconciler.planner.drain_status import NONE_THERE, drain_of, drain_words, i
 from reconciler.planner.facility_status import facilities
 from reconciler.planner.fencing import doubt_about_devices
 from reconciler.planner.host_health import SLOW
+from reconciler.planner.image_status import captured_image
 from reconciler.planner.on_its_way import words
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import vcpus_to_give
@@ -70,7 +71,10 @@ def status_of(world: World, plan: Plan) -> FleetStatus:
             _vm(world, name, actions[ObjectRef("VirtualMachine", name)], reasons[ObjectRef("VirtualMachine", name)])
             for name in sorted(desired.vms.keys() | leaving)
         ),
-        images=tuple(_image(world, name, actions[ObjectRef("Image", name)]) for name in sorted(desired.images)),
+        images=tuple(
+            _image(world, name, actions[ObjectRef("Image", name)], reasons[ObjectRef("Image", name)])
+            for name in sorted(desired.images)
+        ),
         problems=_problems(world),
         is_held="fleet" in world.ledger.paused,
         pools=pools,
@@ -282,8 +286,10 @@ def _why_it_stays_off(world: World, name: str, copy: Copy | None) -> str:
     return f"{how}; RerunOnFailure starts it again only after a failure"
 
 
-def _image(world: World, name: str, actions: list[Action]) -> ImageStatus:
+def _image(world: World, name: str, actions: list[Action], unmet: list[Unmet]) -> ImageStatus:
     image = world.desired.images[name]
+    if image.spec.is_captured:
+        return captured_image(world, name, actions, unmet)
     facts = world.inventory.images.get(name)
     digest = image.spec.checksum or (facts.digest if facts else None)
     pools = _pools_with(world, identity.base_volume(world.fleet, digest, image.spec.format)) if digest else ()

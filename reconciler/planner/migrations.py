@@ -17,6 +17,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import MigrateDomain
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
+from reconciler.planner.captures import holds_vm
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
 from reconciler.planner.migratability import as_it_runs, bound, obstacle
@@ -138,6 +139,9 @@ class Mover(Struct, frozen=True):
         return not copy.domain.active and not self._why_bound(vm, copy, disks) and bool(cold_moves.what_stays(disks))
 
     def _why_bound(self, vm: VirtualMachine, copy: Copy, disks: MovingDisks) -> str:
+        captured = holds_vm(self.world, vm.name)
+        if captured is not None:
+            return f"it is being captured for Image/{captured.image}, and goes once it is copied"
         if not copy.domain.persistent:
             return "it is transient; it is defined first"
         namesakes = {*self.world.foreign.names.get(vm.name, ()), *self._of_its_uuid(copy)}

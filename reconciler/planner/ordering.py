@@ -13,6 +13,7 @@ from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
 from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain, is_followed_up
+from reconciler.planner.captures import holds_vm, words
 from reconciler.planner.cold_moves import waits_a_moment
 from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
@@ -45,6 +46,8 @@ _RANK: Final = {
             "start-domain",
             "undefine-domain",
             "delete-version",
+            "read-versions",
+            "capture-image",
             "delete-volume",
             "end-drill",
             "drill-image",
@@ -124,6 +127,10 @@ def _why_not_now(world: World, action: Action) -> Unmet | None:
         host = ObjectRef("Host", action.host)
         detail = f"{host} is held; changes on it wait"
         return Unmet(action.target, "paused", detail, host=action.host, hint=world.how_to_resume(host))
+    held_by = holds_vm(world, action.target.name) if isinstance(action.step, StartDomain) else None
+    if held_by is not None and held_by.step.is_off:
+        detail = f"it starts once its disks are copied while it is off: {words(held_by)}"
+        return Unmet(action.target, "capture-waits", detail, host=action.host)
     failure = world.ledger.failures.get(action.id)
     if failure is None or not failure.waits(world.now) or failure.inputs != action_inputs(action):
         return None

@@ -38,7 +38,12 @@ from reconciler.planner.plan_check_moves import (
     what_is_on_its_way_is_let_alone,
 )
 from reconciler.planner.plan_check_versions import one_version_stays, only_what_nothing_needs_of_versions_goes
-from reconciler.planner.plan_check_volumes import data_goes_only_where_asked, finished_disks_stay, only_our_volumes_go
+from reconciler.planner.plan_check_volumes import (
+    data_goes_only_where_asked,
+    finished_disks_stay,
+    only_our_volumes_go,
+    versions_stay_whole,
+)
 from reconciler.planner.plan_subject import Subject
 
 
@@ -225,6 +230,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     data_goes_only_where_asked,
     finished_disks_stay,
     many_go_only_where_accepted,
+    versions_stay_whole,
     _held_is_held,
     one_host_is_fenced_and_under_no_brake,
     only_old_copies_are_cleared,

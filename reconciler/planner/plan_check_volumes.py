@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model.identity import parse_disk_volume
+from reconciler.model.identity import parse_disk_volume, version_manifest, version_volume_stamp
 from reconciler.model.inventory import ObservedDomain
 from reconciler.model.plan import Action
 from reconciler.model.steps import CreateVolume, DeleteVolume, StopDomain, UndefineDomain
@@ -135,3 +135,20 @@ def finished_disks_stay(subject: Subject) -> Iterator[str]:
                 yield f"{action.id} would delete the disk {step.volume}, which nobody asked for"
         if isinstance(step, CreateVolume) and step.replace_partial and (step.pool, step.volume) not in unfinished:
             yield f"{action.id} would replace {step.volume}, which is not known to be partial"
+
+
+def versions_stay_whole(subject: Subject) -> Iterator[str]:
+    """No disk of a version whose manifest is beside it is deleted as a mere volume."""
+    for action in subject.plan.actions:
+        step = action.step
+        part = version_volume_stamp(subject.fleet, step.volume) if isinstance(step, DeleteVolume) else None
+        if part is None or not isinstance(step, DeleteVolume):
+            continue
+        host = subject.inventory.hosts.get(action.host or "")
+        pool = host.pools.get(step.pool) if host else None
+        manifest = version_manifest(subject.fleet, *part)
+        if manifest in ((pool.volumes or {}) if pool else {}) and not step.volume.endswith(".copy"):
+            yield f"{action.id} would delete {step.volume}, which is part of a version"
+        capture = subject.ledger.captures.get(part[0])
+        if capture is not None and capture.stamp == part[1]:
+            yield f"{action.id} would delete {step.volume}, which is being made"

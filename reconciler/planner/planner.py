@@ -14,6 +14,7 @@ from reconciler.model.outcome import action_inputs
 from reconciler.model.plan import Action, Plan, Summary, Unmet
 from reconciler.model.policy import Policy
 from reconciler.model.resource import ObjectRef
+from reconciler.planner.captures import plan_captures
 from reconciler.planner.collection import plan_collection
 from reconciler.planner.deletion_guard import expiry_of, guard_of
 from reconciler.planner.draft import Draft
@@ -55,6 +56,7 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
     plan_collection(world, draft)
     plan_pruning(world, draft)
     plan_moves(Mover(world, facilities, rooms, draft), wishes)
+    plan_captures(world, facilities, draft)
     plan_drills(world, facilities, rooms, draft)
     held = hold_back(world, draft, doubted)
     _report_unusable(world, draft)

@@ -17,6 +17,7 @@ from reconciler.specfiles.cross_checks import (
     doubled_targets,
     doubled_uris,
     overlapping_networks,
+    pools_of_versions,
     references,
     refused_images,
     selected_hosts,
@@ -82,7 +83,7 @@ def check(
     _refuse(outcome, list(refused_images(outcome.usable, sizes)))
     # VMs are judged by what is left of the things that they need.
     others = replace(facilities, objects=dict(outcome.usable))
-    for found in (doubled_macs, references, small_disks, unfit_pools, unplaceable):
+    for found in (doubled_macs, references, pools_of_versions, small_disks, unfit_pools, unplaceable):
         _refuse(outcome, found(others))
     subjects = subjects_of(claims, nameless)
     if subjects:

@@ -75,6 +75,19 @@ def _version_of(catalog: Catalog, item: SpecObject, image: str, path: Path) -> F
         yield item, Finding("S032", path, way)
 
 
+def pools_of_versions(catalog: Catalog) -> Found:
+    """Pools that captured images name for their versions, but that are not in the specs, or hold no files."""
+    logical = {pool.name for _, pool in catalog.pools if pool.spec.type == "logical"}
+    for item, image in catalog.images:
+        pool = image.spec.pool
+        if pool is None:
+            continue
+        yield from _refer(catalog, item, "StoragePool", pool, ("spec", "pool"))
+        if pool in logical:
+            message = f"StoragePool/{pool} is logical, and versions are files; name a pool of files"
+            yield item, Finding("S043", ("spec", "pool"), message)
+
+
 def small_disks(catalog: Catalog) -> Found:
     """Disks that don't hold their image."""
     if not catalog.image_sizes:

@@ -216,6 +216,16 @@ _ALL: Final = (
         "wait; `migration.deadlinePerGib` says how long at the most",
     ),
     ReasonInfo(
+        "capture-waits",
+        "a version is to be made of its VM, and something goes first, as told; or the VM waits until it is copied",
+        "wait; `capture.parallelPerHost` and `parallelFleet` say how many are captured at once; else mend what is told",
+    ),
+    ReasonInfo(
+        "capturing",
+        "a version is being made of its VM; the text says how far",
+        "wait, or `image cancel NAME`",
+    ),
+    ReasonInfo(
         "migration-unsettled",
         "it was on its way, and one of the two hosts can't be asked where it is now; it runs on the other",
         "have that host answer, or switch it off and `fence confirm` it",

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from reconciler.executor.context import ActionContext
 from reconciler.executor.handlers import (
+    capture,
     domains,
     drills,
     facilities,
@@ -18,7 +19,7 @@ from reconciler.executor.handlers import (
     versions,
     volumes,
 )
-from reconciler.model import steps
+from reconciler.model import capture_steps, steps
 from reconciler.model.restores import RestoreDisk, SwitchDisks
 
 
@@ -37,6 +38,10 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912, PLR0915  # o
             return drills.drill_image(step, context, context.host())
         case steps.EndDrill() as step:
             drills.end_drill(step, context, context.host())
+        case capture_steps.CaptureImage() as step:
+            return capture.capture_image(step, context)
+        case capture_steps.ReadVersions() as step:
+            return capture.read_versions(step, context)
         case steps.FetchImage() as step:
             transfers.fetch_image(step, context)
         case steps.UploadImage() as step:

@@ -51,6 +51,7 @@ from reconciler.model.steps import (
     WriteSeed,
 )
 from tests.support.domains import domain_config
+from tests.unit.cli.capture_steps import CAPTURING
 from tests.unit.cli.restore_steps import RESTORING
 
 GIB: Final = 1 << 30
@@ -254,6 +255,7 @@ EVERY_ACTION: Final = (
         changes=(FieldChange("host", "h1", "h2", "migrate"),),
     ),
     action("VirtualMachine/web-4", StartDomain("web-4", UUID, resume=True), sign="change", why="run-strategy"),
+    *(action(f"Image/{name}", step, sign=sign, why=why) for name, step, sign, why in CAPTURING),
     action(
         "VirtualMachine/old-1",
         StopDomain("old-1", UUID, 30.0, force=False),

@@ -6,6 +6,7 @@ from typing import Final
 
 from reconciler.model.next_command import ACCEPT_SPECS, NextCommand
 from reconciler.model.plan import FieldChange, Unmet
+from tests.unit.cli.capture_steps import CAPTURE_REASONS
 from tests.unit.cli.plans import ref
 from tests.unit.cli.restore_steps import KEPT_REASONS
 
@@ -115,6 +116,7 @@ EVERY_REASON: Final = (
     unmet("VirtualMachine/b9", "not-wanted-here", "runs on h1, its placement allows h2", host="h1"),
     unmet("Host/h3", "below-baseline", "it takes no VMs with cpu.model fleet-baseline: no CPU feature avx2", host="h3"),
     unmet("VirtualMachine/b9c", "move-waits", "it is on h1, which is in maintenance: 2 at once leave h1", host="h1"),
+    *(unmet(f"Image/{name}", reason, detail) for name, reason, detail in CAPTURE_REASONS),
     unmet("VirtualMachine/b9a", "migrating", "on its way from h1 to h2: 45 %, 1.2GiB left, 1GiB sent", host="h2"),
     unmet(
         "VirtualMachine/b9b",

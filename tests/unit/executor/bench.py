@@ -103,6 +103,11 @@ class FakeImages:
     def open(self, image: Image) -> tuple[BinaryIO, int]:  # noqa: ARG002
         return io.BytesIO(self.content), len(self.content)
 
+    def compressed(self, content: BinaryIO, stop: threading.Event) -> tuple[BinaryIO, int]:
+        assert not stop.is_set()
+        whole = content.read()
+        return io.BytesIO(whole), len(whole)
+
     def seed_iso(self, content: steps.SeedContent) -> bytes:
         return content.user_data.encode() * 100
 

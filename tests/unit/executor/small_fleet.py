@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from reconciler.executor.executor import Executor
 from reconciler.hypervisor.simulated import SimulatedFleet
 from reconciler.hypervisor.simulated_clock import FakeClock
@@ -50,6 +52,16 @@ def vm(name: str, pool: str = "vms", **changes: Any) -> VirtualMachine:
     }
     made: VirtualMachine = spec(VirtualMachine, name, **content)
     return made
+
+
+def golden(name: str = "golden", **content: Any) -> Image:
+    """An image that is captured from a VM."""
+    made: Image = spec(Image, name, **{"source": {"vm": "web"}, "pool": "local", **content})
+    return made
+
+
+def with_images(desired: DesiredState, *images: Image) -> DesiredState:
+    return replace(desired, images={**desired.images, **{image.name: image for image in images}})
 
 
 def desired_state(generation: str, *vms: VirtualMachine) -> DesiredState:
@@ -95,7 +107,7 @@ class Controller:
         self.collector = Collector(fleet, clock)
 
     def look(self, desired: DesiredState) -> Plan:
-        facts = {name: self.images.facts(image) for name, image in desired.images.items()}
+        facts = {name: self.images.facts(image) for name, image in desired.images.items() if not image.spec.is_captured}
         inventory = self.collector.finish(self.collector.begin(desired), desired, facts, timeout=30.0)
         adopt_marks(self.ledger, inventory, FLEET, self.clock.now())
         self.ledger.note_host_read(dict.fromkeys(inventory.hosts, 0.1))

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.store import Ledger
+from reconciler.model.capture_steps import CaptureDisk, CaptureImage
 from reconciler.model.ledger import Capture, Migration
 from reconciler.model.migration import MigrationRules
-from reconciler.model.steps import CaptureDisk, CaptureImage, MigrateDomain
+from reconciler.model.steps import MigrateDomain
 from reconciler.model.version import ImageVersion, VersionDisk
 
 STEP: Final = CaptureImage(
@@ -24,8 +25,20 @@ STEP: Final = CaptureImage(
     pool="backups",
     pool_host="h1",
     shared=False,
+    copy_pool="backups",
+    folder="/srv/backups",
+    manifest="f.golden.20261122t020000z.version.json",
     disks=(
-        CaptureDisk("root", "vda", "vms", "f.web.root.qcow2", "qcow2", 1 << 30, "f.golden.20261122t020000z.root.qcow2"),
+        CaptureDisk(
+            name="root",
+            device="vda",
+            pool="vms",
+            volume="f.web.root.qcow2",
+            format="qcow2",
+            capacity=1 << 30,
+            target="f.golden.20261122t020000z.root.qcow2",
+            copy="f.golden.20261122t020000z.root.qcow2",
+        ),
     ),
 )
 CAPTURE: Final = Capture("golden", 1000.0, STEP, "requested")
