@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 import msgspec
+from msgspec.structs import replace
 
 from reconciler.errors import PreconditionFailed
 from reconciler.ledger.captures import Captures, CapturesLedger
@@ -49,6 +50,14 @@ class RetentionLedger(CapturesLedger):
         """Remember that the instant `due` of the image's schedule had its capture, whatever came of it."""
         with self._writing() as connection:
             connection.execute("REPLACE INTO scheduled_capture VALUES (?, ?)", (image, due))
+
+    def forget_checkpoint(self, image: str, stamp: str | None) -> None:
+        """Remember that nothing can go on from the version: what changed since was not kept track of."""
+        with self._writing() as connection:
+            captures = Captures(connection)
+            for version in captures.versions().get(image, ()):
+                if version.stamp == stamp:
+                    captures.put_version(replace(version, checkpoint=""))
 
     def request_removal(self, image: str, stamp: str, at: float) -> None:
         """Remember that people want the version to go; wall time in seconds."""

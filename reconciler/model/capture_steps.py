@@ -59,6 +59,8 @@ class CaptureImage(Struct, frozen=True):
     compression: Literal["none", "zstd"] = "none"
     generation: str = ""
     spec_hash: str = ""
+    due: float = 0.0
+    """Instant of the schedule that has its capture with this one, in seconds; 0 where there is none."""
     parent: str | None = None
     """Stamp of the version that it holds the difference to."""
     incremental: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
@@ -12,13 +13,15 @@ from reconciler.model.capture_steps import CaptureDisk, CaptureImage, ReadVersio
 from reconciler.model.image import Image
 from reconciler.model.ledger import Capture
 from reconciler.model.next_command import NextCommand
-from reconciler.model.plan import Severity, UnmetReason, Why
+from reconciler.model.plan import Severity, UnmetReason
 from reconciler.model.quantities import approximate_size
 from reconciler.model.resource import ObjectRef
-from reconciler.model.version import instant_of, stamp_of
+from reconciler.model.version import instant_of
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.capture_times import Wanted, wanted
 from reconciler.planner.draft import Draft
 from reconciler.planner.facilities import Facilities
+from reconciler.planner.increments import resting
 from reconciler.planner.ownership import Copy
 from reconciler.planner.world import World
 
@@ -52,16 +55,24 @@ class Turns(Struct):
 
 
 def plan_captures(world: World, facilities: Facilities, draft: Draft) -> None:
-    """Follow what is on record; make the first version of what has none, and what people asked for.
+    """Follow what is on record; make the first version of what has none, what is due, and what people asked for.
 
     Comes after all that is planned for VMs: a capture waits for that.
     """
     turns = _turns(world)
     for name, capture in sorted(world.ledger.captures.items()):
         _follow(world, draft, name, capture)
-    for name, image in sorted(world.desired.images.items()):
-        if image.spec.is_captured and name not in world.ledger.captures:
-            _Capturing(world, facilities, draft, turns, image).plan()
+    waiting = [
+        image
+        for name, image in world.desired.images.items()
+        if image.spec.is_captured and name not in world.ledger.captures
+    ]
+    # Who waits longest goes first: a host that is captured one VM at a time gets to all of them.
+    for image, due in sorted(
+        ((image, wanted(world, image)) for image in waiting),
+        key=lambda pair: (math.inf if pair[1] is None else pair[1].since, pair[0].name),
+    ):
+        _Capturing(world, facilities, draft, turns, image).plan(due)
 
 
 def words(capture: Capture) -> str:
@@ -126,28 +137,22 @@ class _Capturing(Struct, frozen=True):
     def vm_name(self) -> str:
         return self.image.spec.source.vm or ""
 
-    def plan(self) -> None:
+    def plan(self, wanted_now: Wanted | None) -> None:
         unrecorded = dict(self._unrecorded())
         for (pool, host), manifests in sorted(unrecorded.items()):
             self._read(pool, host, manifests)
-        why = self._why()
-        if why is None:
+        if wanted_now is None:
             return
         if self.world.is_paused(self.target):
             hint = self.world.how_to_resume(self.target)
             self.draft.wait(self.target, "paused", "a version is to be made, and held", hint=hint)
         elif unrecorded and not self.world.ledger.versions.get(self.image.name):
             self._wait("capture-waits", "the versions that are there are read first")
-        elif why == "first-version" and (unseen := self._unseen()):
+        elif wanted_now.why == "first-version" and (unseen := self._unseen()):
             detail = f"whether there is a version in pool {self.image.spec.pool} is not known: {unseen} can't be read"
             self._wait("pool-unavailable", detail, hint=NextCommand("why", f"Host/{unseen}"))
         else:
-            self._capture(why)
-
-    def _why(self) -> Why | None:
-        if self.image.name in self.world.ledger.capture_requests:
-            return "requested"
-        return None if self.world.ledger.versions.get(self.image.name) else "first-version"
+            self._capture(wanted_now)
 
     # -- what is there ---------------------------------------------------------------------------------------------
     def _unrecorded(self) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
@@ -191,7 +196,7 @@ class _Capturing(Struct, frozen=True):
         )
 
     # -- a new one -------------------------------------------------------------------------------------------------
-    def _capture(self, why: Why) -> None:
+    def _capture(self, now: Wanted) -> None:
         vm, copies = self.world.desired.vms.get(self.vm_name), self.world.copies.get(self.vm_name, ())
         if vm is None:
             self._wait("capture-waits", f"there is no VirtualMachine {self.vm_name} in the specs", severity="blocked")
@@ -200,7 +205,7 @@ class _Capturing(Struct, frozen=True):
         elif (busy := self._why_not_now(copies[0])) is not None:
             self._wait(*busy, host=copies[0].host)
         else:
-            self._plan(why, vm, copies[0])
+            self._plan(now, vm, copies[0])
 
     def _why_not_now(self, copy: Copy) -> tuple[UnmetReason, str] | None:
         name, ledger = self.vm_name, self.world.ledger
@@ -227,9 +232,9 @@ class _Capturing(Struct, frozen=True):
         step = self.draft.actions[action].step
         return isinstance(step, CaptureImage) and step.domain == self.vm_name
 
-    def _plan(self, why: Why, vm: VirtualMachine, copy: Copy) -> None:
+    def _plan(self, now: Wanted, vm: VirtualMachine, copy: Copy) -> None:
         spec = self.image.spec
-        stamp = stamp_of(self.world.now)
+        stamp = now.stamp
         place = self._place(copy.host)
         disks = self._disks(vm, copy, stamp, place)
         if isinstance(place, str) or isinstance(disks, str):
@@ -240,10 +245,14 @@ class _Capturing(Struct, frozen=True):
             )
             return
         is_off = copy.domain.state == "shutoff"
-        self.turns.take(copy.host)
+        if not self._waits_after_a_failure(copy.host):
+            self.turns.take(copy.host)
         size = approximate_size(sum(disk.capacity for disk in disks))
         named = ", ".join(disk.name for disk in disks)
-        self.draft.act(
+        step, kind = resting(
+            self.world,
+            self.image,
+            copy,
             CaptureImage(
                 image=self.image.name,
                 stamp=stamp,
@@ -263,15 +272,24 @@ class _Capturing(Struct, frozen=True):
                 compression=spec.compression,
                 generation=self.world.desired.generation,
                 spec_hash=copy.mark.spec_hash,
+                due=now.due,
             ),
+        )
+        self.draft.act(
+            step,
             target=self.target,
             host=copy.host,
             sign="create",
-            why=why,
+            why=now.why,
             detail=f"capture {vm.name} {'while it is off' if is_off else 'as it runs'}, {named} ({size}), into pool"
-            f" {spec.pool}",
+            f" {spec.pool}{kind}",
             after=self._pools_first(spec.pool or "", place),
         )
+
+    def _waits_after_a_failure(self, host: str) -> bool:
+        """Then others have its turn meanwhile."""
+        failure = self.world.ledger.failures.get(f"capture-image:{self.target}@{host}")
+        return failure is not None and failure.waits(self.world.now) > 0
 
     def _pools_first(self, pool: str, place: _Place) -> tuple[str, ...]:
         actions = self.facilities.pool_actions

@@ -120,6 +120,11 @@ class _Collection(Struct, frozen=True):
         if part is None or identity.is_version_manifest(name):
             return False
         image, stamp = part
+        # What is on record as a version, or as one that is being deleted, is not collected piece by piece.
+        on_record = {(each.image, each.stamp) for each in self.world.ledger.versions.get(image, ())}
+        on_record |= {(each.image, each.stamp) for each in self.world.ledger.removals}
+        if part in on_record and not name.endswith(".copy"):
+            return False
         capture = self.world.ledger.captures.get(image)
         if f"Image/{image}" in self.world.ledger.in_flight or (capture is not None and capture.stamp == stamp):
             return False

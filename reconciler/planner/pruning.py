@@ -21,7 +21,7 @@ from reconciler.planner.version_uses import damaged, keeping
 from reconciler.planner.world import World
 
 _TOLD: Final = 3
-_NEEDS: Final = ("named by ", "in use by ", "base of ", "newer than ")
+_NEEDS: Final = ("VirtualMachine/", "named by ", "in use by ", "base of ", "newer than ")
 
 
 def plan_pruning(world: World, draft: Draft) -> None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from reconciler.errors import HostError, PermanentHostError, ReconcilerError, TransientHostError
+from reconciler.errors import CheckpointLost, HostError, PermanentHostError, ReconcilerError, TransientHostError
 from reconciler.executor.context import ActionContext
 from reconciler.executor.handlers.capture_copy import Copying, Lost
 from reconciler.executor.handlers.capture_remains import Cancelled, discard
@@ -38,6 +38,12 @@ def capture_image(step: CaptureImage, context: ActionContext) -> str:
         raise TransientHostError(f"{lost}; nothing is left of it", host=step.host, target=_target(context)) from None
     except Cancelled:
         raise _cancelled(step, context) from None
+    except CheckpointLost as lost:
+        context.ledger.forget_checkpoint(step.image, step.parent)
+        discard(step, context)
+        raise TransientHostError(
+            f"{lost.message}: the next one is a full one", host=step.host, target=_target(context)
+        ) from None
     except HostError:
         if not copying.may_go_on:
             # Where that can't be done now either, it stays on record, and a later plan sees to it.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import BinaryIO, Final, cast
 
-from reconciler.errors import ChecksumMismatch, TransientHostError
+from reconciler.errors import ChecksumMismatch, HostError, TransientHostError
 from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.handlers.capture_remains import Cancelled
 from reconciler.executor.handlers.capture_volumes import Digest, Reader, drop, put
@@ -36,7 +37,20 @@ class Sealing:
             if disk.copy != disk.target:
                 drop(self._context, self._host, self._step.copy_pool, disk.copy)
         self._context.ledger.end_capture(self._step.image, version)
+        if self._step.due:
+            self._context.ledger.note_scheduled(self._step.image, self._step.due)
+        self._forget_checkpoints()
         return version
+
+    def _forget_checkpoints(self) -> None:
+        """Nothing goes on from the ones before: QEMU keeps track of changes for this version alone.
+
+        What is left here for now goes with the next version.
+        """
+        with suppress(HostError):
+            for name in self._host.checkpoints(self._step.uuid):
+                if name.startswith(f"{self._step.image}.") and name != self._step.checkpoint:
+                    self._host.delete_checkpoint(self._step.uuid, name)
 
     def _vouched_for(self) -> ImageVersion | None:
         """The version that was whole already when this was cut off."""

@@ -11,7 +11,9 @@ from reconciler.model.ledger import Failure, VersionRemoval
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import DeleteVersion
 from reconciler.model.version import ImageVersion, instant_of
-from tests.support.fleets import GIB, POLICY, Story
+from reconciler.planner.version_uses import keeping
+from reconciler.planner.world import World, make_world
+from tests.support.fleets import GIB, POLICY, Story, vm
 from tests.support.versions import IMAGE, at, captured_image, nightly, story, version, volumes_of
 
 _TODAY = at("2026-11-23T12:00Z")
@@ -79,6 +81,20 @@ def test_a_version_that_a_domain_or_another_volume_refers_to_stays() -> None:
 
     assert instant_of(versions[0].stamp) not in gone(told)
     assert len(gone(told)) == 3
+
+
+def test_a_version_that_a_spec_restores_or_makes_disks_of_stays() -> None:
+    versions = nightly("2026-11-23T02:00Z", 4)
+    web = vm("web", restore={"image": IMAGE, "version": "2026-11-21T02:00Z"}, runStrategy="Halted")
+
+    told = story(versions, captured_image(retention={"last": 1}), web, now=_TODAY)
+
+    assert keeping(_world(told), IMAGE)[versions[1].stamp] == ("VirtualMachine/web is to be restored from it",)
+    assert "2026-11-21T02:00Z" not in gone(told)
+
+
+def _world(told: Story) -> World:
+    return make_world(told.specs, told.inventory, told.ledger, POLICY, told.now)
 
 
 def test_what_an_increment_rests_on_that_is_not_on_record_stays() -> None:
