@@ -15,6 +15,9 @@ from reconciler.errors import DownloadFailed, ImageError
 _PLACE: Final = "/var/tmp"  # noqa: S108  # as large as disks are; without a name nobody else finds it
 _MEMORY: Final = 2 << 30
 """Bytes of address space."""
+_CPU_SECONDS: Final = 120
+_BYTES_A_CPU_SECOND: Final = 1 << 20
+"""The least that a slow machine gets done: what takes longer is no compression any more."""
 _CHUNK: Final = 1 << 20
 _GLANCE: Final = 0.2
 _FORMAT: Final = ("-f", "qcow2", "-O", "qcow2", "-c", "-o", "compression_type=zstd", "-m", "2")
@@ -45,7 +48,8 @@ def compressed(content: BinaryIO, clock: Clock, stop: threading.Event) -> tuple[
 
 def _convert(program: str, source: BinaryIO, result: BinaryIO, clock: Clock, stop: threading.Event) -> None:
     files = (source.fileno(), result.fileno())
-    command = ["prlimit", f"--as={_MEMORY}", "--core=0", "nice", program, "convert", *_FORMAT]
+    seconds = _CPU_SECONDS + os.fstat(source.fileno()).st_size // _BYTES_A_CPU_SECOND
+    command = ["prlimit", f"--as={_MEMORY}", f"--cpu={seconds}", "--core=0", "nice", program, "convert", *_FORMAT]
     paths = [f"/proc/self/fd/{number}" for number in files]
     with subprocess.Popen(
         [*command, *paths], pass_fds=files, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

@@ -9,10 +9,13 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from reconciler.model.domain import DiskConfig
+from reconciler.model.live_edit import Plug
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import Action, Severity, Why
 from reconciler.model.resource import ObjectRef
-from reconciler.model.steps import MigrateDomain, StartDomain
+from reconciler.model.restores import RestoreDisk, SwitchDisks
+from reconciler.model.steps import CreateVolume, EditLive, MigrateDomain, StartDomain, Step
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
 from reconciler.planner.balance import report_spent, shifts
@@ -205,6 +208,8 @@ class _Leaving(Struct, frozen=True):
             self._stays("onDrain: block leaves it to you", "shut it down, or migrate it by hand")
         elif trouble := unfit_for_new_vms(self._world.ledger, source):
             self._waits(f"{source}: {trouble}")
+        elif any(_gives_disk(self.mover.draft.actions[action].step) for action in wish.after):
+            self._waits("it is given a disk first")  # which is seen, and can be told to go along, in the next plan
         elif full := self.berths.full(source):
             if self.mover.can_leave(wish.vm, wish.copy):
                 self.later.append((wish, full))  # started where it is meanwhile, if it is to be on
@@ -330,6 +335,13 @@ class _Leaving(Struct, frozen=True):
             hint=hint,
             per_host=rejections,
         )
+
+
+def _gives_disk(step: Step) -> bool:
+    """Whether the VM has a disk after it that it has not now."""
+    if isinstance(step, EditLive):
+        return isinstance(step.edit, Plug) and isinstance(step.edit.device, DiskConfig)
+    return isinstance(step, CreateVolume | RestoreDisk | SwitchDisks)
 
 
 def _is_move(action: Action) -> bool:

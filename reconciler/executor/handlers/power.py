@@ -91,7 +91,8 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
             target=str(context.action.target),
             hint=f"look at its console, or force it off: virsh destroy {step.domain}",
         )
-    _note_second_guest(step, context, host)
+    if not domain.is_half:
+        _note_second_guest(step, context, host)
     context.settle(
         lambda: host.destroy_domain(step.uuid),
         lambda: not _is_active(host, step.uuid),

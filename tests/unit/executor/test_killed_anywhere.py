@@ -117,7 +117,7 @@ def test_killed_at_any_instant_ends_in_the_same_state(desired: DesiredState, tmp
     """No orphan, no duplicate, nothing half-made, and then an empty plan."""
     folders = state_dirs(tmp_path)
     count, expected = instants(desired, next(folders))
-    assert count > 50
+    assert count > 40
 
     for instant in range(1, count + 1):
         story = story_before(desired, next(folders))
