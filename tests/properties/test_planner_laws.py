@@ -223,14 +223,22 @@ def test_a_vm_that_is_removed_and_put_back_is_as_it_was_with_the_same_disks(data
     back = gone.with_specs(before.specs.vms[name]).converged()
 
     old, new = before.domain(name, homes[name]), _domain(back, name)
+    if new is None:  # others have taken its room: it waits, and its disks do too
+        assert any(unmet.target.name == name for unmet in back.plan().unmet)
+        assert _volumes_of(back, name) >= _disks_of(before, name)
+        return
     assert (old.uuid, old.config.nics) == (new.uuid, new.config.nics)
     assert [disk.path for disk in old.config.disks] == [disk.path for disk in new.config.disks]
     assert _volumes_of(back, name) == _volumes_of(before, name)
     assert not any(stone.vm == name for stone in back.ledger.tombstones)
 
 
-def _domain(fleet: Story, name: str) -> ObservedDomain:
-    return next(host.domains[name] for host in fleet.inventory.hosts.values() if name in host.domains)
+def _domain(fleet: Story, name: str) -> ObservedDomain | None:
+    return next((host.domains[name] for host in fleet.inventory.hosts.values() if name in host.domains), None)
+
+
+def _disks_of(fleet: Story, vm: str) -> set[tuple[str, str, str]]:
+    return {volume for volume in _volumes_of(fleet, vm) if not volume[2].endswith(".iso")}
 
 
 def _volumes_of(fleet: Story, vm: str) -> set[tuple[str, str, str]]:
