@@ -224,7 +224,7 @@ def _rewiring_words(edit: Plug | Unplug | Replug | Adjust | InsertSeed | EjectSe
         case Unplug(device):
             return f"unplug {_device_words(device)}"
         case Replug(nic):
-            return f"plug {nic.mac} into {nic.network}"
+            return f"plug card {nic.mac} into {nic.network}"
         case Adjust(device):
             return f"adjust {_device_words(device)}"
         case InsertSeed():
@@ -234,7 +234,11 @@ def _rewiring_words(edit: Plug | Unplug | Replug | Adjust | InsertSeed | EjectSe
 
 
 def _device_words(device: DiskConfig | NicConfig) -> str:
-    return f"disk {device.target}" if isinstance(device, DiskConfig) else f"card {device.mac}"
+    """In the words of the specs; a disk that is none of ours by the device that the guest has."""
+    if isinstance(device, NicConfig):
+        return f"card {device.mac} ({device.network})"
+    volume = device.path.rpartition("/")[2]
+    return f"disk {_volume_part(volume) if len(volume.split('.')) >= 4 else device.target}"
 
 
 @_words.register

@@ -31,6 +31,8 @@ class Shift(Struct, frozen=True):
     target: str
     before: tuple[float, float]
     after: tuple[float, float]
+    of: tuple[str, str]
+    """What the load of the one before, and that of the other after, is a share of."""
 
     @property
     def gain(self) -> float:
@@ -39,10 +41,9 @@ class Shift(Struct, frozen=True):
 
     @property
     def words(self) -> str:
-        """`h1 82 → 71.5 %, h2 30 → 40.5 %`."""
-        hosts = (self.source, self.target)
-        told = zip(hosts, self.before, self.after, strict=True)
-        return ", ".join(f"{host} {100 * old:.3g} → {100 * new:.3g} %" for host, old, new in told)
+        """`h1 82 → 71.5 % of memory, h2 30 → 40.5 % of CPUs`."""
+        told = zip((self.source, self.target), self.before, self.after, self.of, strict=True)
+        return ", ".join(f"{host} {100 * old:.3g} → {100 * new:.3g} % of {of}" for host, old, new, of in told)
 
 
 def shifts(mover: Mover) -> Iterator[Shift]:
@@ -78,8 +79,8 @@ def report_spent(mover: Mover) -> None:
     if fullest.load() - emptiest.load() <= rules.threshold:
         return
     detail = (
-        f"{fullest.name} {100 * fullest.load():.3g} %, {emptiest.name} {100 * emptiest.load():.3g} %: as many VMs as"
-        f" balance.movesPerHour ({rules.moves_per_hour}) allows were moved within the last hour"
+        f"{fullest.name} {100 * fullest.load():.3g} % of {fullest.of()}, {emptiest.name} {100 * emptiest.load():.3g} %:"
+        f" as many VMs as balance.movesPerHour ({rules.moves_per_hour}) allows were moved within the last hour"
     )
     mover.draft.wait(ObjectRef("Host", fullest.name), "move-waits", detail, severity="info", host=fullest.name)
 
@@ -105,16 +106,23 @@ class _Part(Struct):
 
     def load(self, memory: float = 0, cpus: float = 0) -> float:
         """The share of its memory or CPUs, whichever is higher, that is promised, with so much more or less."""
+        return max(self._shares(memory, cpus).values(), default=0.0)
+
+    def of(self, memory: float = 0, cpus: float = 0) -> str:
+        """Which of them that is."""
+        shares = self._shares(memory, cpus)
+        return max(shares, key=shares.__getitem__, default="memory")
+
+    def _shares(self, memory: float, cpus: float) -> dict[str, float]:
         room = self.room
-        shares = [
-            (total - free - left + more) / total
-            for total, free, left, more in (
-                (room.memory_total, room.memory_free, self.memory, memory),
-                (room.cpus_total, room.cpus_free, self.cpus, cpus),
+        return {
+            of: round((total - free - left + more) / total, _DIGITS)
+            for of, total, free, left, more in (
+                ("memory", room.memory_total, room.memory_free, self.memory, memory),
+                ("CPUs", room.cpus_total, room.cpus_free, self.cpus, cpus),
             )
             if total > 0
-        ]
-        return round(max(shares, default=0.0), _DIGITS)
+        }
 
 
 def _size(vm: VirtualMachine) -> tuple[float, float]:
@@ -188,11 +196,16 @@ def _least_loaded(mover: Mover, vm: VirtualMachine, copy: Copy, here: _Part, par
         shift
         for there in parts
         if there is not here and there.load() <= now - least
-        for shift in [Shift(vm.name, here.name, there.name, (now, there.load()), (left, there.load(memory, cpus)))]
+        for shift in [_shift(vm.name, here, there, memory, cpus)]
         if shift.gain >= least and not _crowds(vm, here.room, there.room)
     ]
     best_first = sorted(worth, key=lambda shift: (-shift.gain, shift.target))
     return next((shift for shift in best_first if mover.can_leave(vm, copy, (shift.target,))), None)
+
+
+def _shift(vm: str, here: _Part, there: _Part, memory: float, cpus: float) -> Shift:
+    before, after = (here.load(), there.load()), (here.load(-memory, -cpus), there.load(memory, cpus))
+    return Shift(vm, here.name, there.name, before, after, (here.of(), there.of(memory, cpus)))
 
 
 def _crowds(vm: VirtualMachine, here: Room, there: Room) -> bool:

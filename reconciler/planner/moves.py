@@ -142,6 +142,12 @@ def _bring_back(mover: Mover, berths: Berths, leaving: AbstractSet[str]) -> None
         verdict = mover.plan_move(vm, copy, why="failback", detail=f"{home} takes VMs again", only=(home,))
         if verdict.host is not None:
             berths.take(copy.host)
+        elif failure := mover.world.ledger.failures.get(f"migrate-domain:{_vm(vm.name)}@{home}"):
+            detail = f"it is on {copy.host}, and returns to {home} later: {dict(verdict.rejections)[home]}"
+            again = (
+                mover.world.how_to_resume(_vm(vm.name)) if failure.permanent else NextCommand("why", str(_vm(vm.name)))
+            )
+            mover.draft.wait(_vm(vm.name), "move-waits", detail, severity="info", host=copy.host, hint=again)
 
 
 def _away(world: World) -> Iterator[tuple[VirtualMachine, Copy, str]]:
@@ -286,6 +292,8 @@ class _Leaving(Struct, frozen=True):
     def _how_to_have_it_run(self) -> str:
         source = self.wish.copy.host
         again = "and in maintenance again it is moved as it runs"
+        if self.wish.vm.spec.run_strategy == "Halted":
+            return f"to have it moved: Host {source} cordoned, runStrategy: Always, {again}"
         if self.wish.starts:
             return f"sooner: Host {source} cordoned starts it there, {again}"
         return f"to have it moved: Host {source} cordoned, the VM started there, {again}"

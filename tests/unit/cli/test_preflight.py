@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.cli.check import check_line
 from reconciler.cli.command_line import CommandLine
@@ -18,6 +19,7 @@ from reconciler.errors import HostTimeout
 from reconciler.ledger.controller_lock import ControllerLock
 from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
 from reconciler.model.inventory import HostFacts, HostInventory, Inventory, ObservedPool
+from reconciler.model.policy import Migration, Policy
 from reconciler.specfiles.loader import load
 from tests.unit.cli.plans import GIB, NOW, UNREAD
 from tests.unit.cli.worlds import look
@@ -142,6 +144,17 @@ def test_an_open_transport_is_a_warning(desired: DesiredState, tmp_path: Path) -
     checks = list(controller_checks(Settings(state_dir=tmp_path / "state"), desired))
 
     assert [check.subject for check in checks if check.result == "warn"] == ["tcp"]
+
+
+def test_moves_that_are_to_be_encrypted_warn_of_certificates_that_nobody_can_see(
+    desired: DesiredState, tmp_path: Path
+) -> None:
+    two = replace(desired, hosts={**desired.hosts, "h2": desired.hosts["h1"]})
+    settings = Settings(state_dir=tmp_path / "state", policy=Policy(migration=Migration(tls=True)))
+
+    checks = list(controller_checks(settings, two))
+
+    assert [check.result for check in checks if check.subject == "tls of moves"] == ["warn"]
 
 
 def test_a_running_controller_is_named(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_the_same_news_of_many_objects_is_one_entry_unless_all_is_asked_for() ->
 
 
 def test_a_move_for_balance_tells_what_it_gains_in_text_and_markdown_and_to_programs() -> None:
-    gain = "to even out: h1 75 → 56.2 %, h2 0 → 18.8 %"
+    gain = "to even out: h1 75 → 56.2 % of memory, h2 0 → 18.8 % of memory"
     step = MigrateDomain("web-1", UUID, "h1", "h2", 2, "qemu+ssh://h2.example/system", MigrationRules(1200.0, 30.0))
     move = action("VirtualMachine/web-1", step, sign="move", why="balance", host="h2", disruption="migrate")
     balanced = plan(replace(move, detail=f"move from h1: {gain}"))

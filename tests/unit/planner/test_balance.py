@@ -37,7 +37,7 @@ def test_loads_are_evened_out_and_each_move_tells_what_it_gains() -> None:
 
     assert moves(fleet) == {"web-0": "h2", "web-1": "h2"}
     assert (first.why, first.disruption) == ("balance", "migrate")
-    assert "h1 75 → 56.2 %, h2 0 → 18.8 %" in first.detail
+    assert "h1 75 → 56.2 % of memory, h2 0 → 18.8 % of memory" in first.detail
     assert settled(fleet).plan().empty
 
 

@@ -179,13 +179,13 @@ def test_nothing_is_moved_from_or_to_a_host_that_does_not_answer_its_probes() ->
     assert moves(drained.with_ledger(health={"h2": replace(suspect, host="h2")})) == {"web": "h3"}
 
 
-def _failed(action: Action, attempts: int = 1) -> Failure:
+def failed(action: Action, attempts: int = 1) -> Failure:
     return Failure(action.id, attempts, "the link broke", permanent=False, not_before=NOW + 60, inputs="")
 
 
 def test_a_migration_that_failed_is_tried_elsewhere() -> None:
     drained = fleet(vm())
-    failure = _failed(drained.action("migrate-domain"))
+    failure = failed(drained.action("migrate-domain"))
 
     assert moves(drained.with_ledger(failures={failure.key: failure})) == {"web": "h3"}
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from reconciler.model.policy import Balance, Policy
 from tests.support.fleets import FLEET, Spec, Story, host, vm
-from tests.unit.planner.test_drain import fleet, moves, running_on, settled
+from tests.unit.planner.test_drain import failed, fleet, moves, running_on, settled
 
 _BACK = Policy(fleet=FLEET, failback=True)
 
@@ -39,6 +39,17 @@ def test_vms_return_to_an_active_host_a_few_at_once_and_then_nothing_is_left_to_
 
 def test_a_vm_that_finds_no_room_there_any_more_stays() -> None:
     assert active(drained(vm(memory="8GiB")), reserved={"memory": "12GiB"}).plan().empty
+
+
+def test_a_return_that_failed_is_told_while_it_waits_for_its_next_try() -> None:
+    back = active(drained(vm()))
+    failure = failed(back.action("migrate-domain"))
+
+    waiting = back.with_ledger(failures={failure.key: failure}).plan()
+
+    assert waiting.empty
+    assert [(item.reason, item.severity) for item in waiting.unmet] == [("move-waits", "info")]
+    assert waiting.unmet[0].detail.startswith("it is on h2, and returns to h1 later: ")
 
 
 def test_a_vm_that_was_emptied_out_of_two_hosts_returns_to_the_first() -> None:
