@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from reconciler.errors import UsageError
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
+from reconciler.model.metrics_settings import DEFAULT_LISTEN, OFF, MetricsTls
 from reconciler.model.policy import Balance, HighAvailability, Limits, Migration, Policy
 from reconciler.setting_errors import refused
 from reconciler.specfiles.yaml_documents import YamlError, parse
@@ -30,6 +31,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "ha": HighAvailability,
     "migration": Migration,
     "balance": Balance,
+    "metricsTls": MetricsTls,
     "ledger.etcd": EtcdLedger,
 }
 _SECRET: Final = ("ledger.etcd.password",)
@@ -55,8 +57,11 @@ class _Options(Policy):
     """Where the ledger is kept."""
     log_format: LogFormat = "console"
     """Whether logs are lines for people or JSON."""
-    metrics_listen: Annotated[str, Field(pattern=r"^[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5}$")] | None = None
-    """`ADDRESS:PORT` where `reconciler run` answers Prometheus; nowhere when absent. Anybody who reaches it may ask."""
+    metrics_listen: Annotated[str, Field(pattern=r"^(off|[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5})$")] = DEFAULT_LISTEN
+    """`ADDRESS:PORT` where `reconciler run` answers `/metrics`, `/healthz` and `/readyz`, or `off`. An address that
+    other machines reach needs `metricsTls`."""
+    metrics_tls: MetricsTls = MetricsTls()
+    """Who of other machines may ask."""
 
 
 class Origin(Struct, frozen=True):
@@ -77,7 +82,8 @@ class Settings(Struct, frozen=True):
     policy: Policy = field(default_factory=Policy)
     log_format: LogFormat = "console"
     metrics_listen: str | None = None
-    """`ADDRESS:PORT`; see the configuration."""
+    """`ADDRESS:PORT`; see the configuration. None for nowhere."""
+    metrics_tls: MetricsTls = field(default_factory=MetricsTls)
     etcd: EtcdLedger | None = None
     """Where several controllers share the ledger; None where it is a file of the state directory."""
     config_file: Path | None = None
@@ -141,7 +147,8 @@ def load_settings(
             options.model_dump(include=set(Policy.model_fields), round_trip=False), strict=False
         ),
         log_format=options.log_format,
-        metrics_listen=options.metrics_listen,
+        metrics_listen=None if options.metrics_listen == OFF else options.metrics_listen,
+        metrics_tls=options.metrics_tls,
         etcd=options.ledger.etcd if options.ledger.etcd.endpoints else None,
         config_file=file,
         interactive=interactive and not env.get("RECONCILER_NO_INPUT"),
@@ -157,7 +164,7 @@ def _no_specs(directory: Path, what: str) -> UsageError:
 
 def setting_keys() -> tuple[str, ...]:
     """Every key that a configuration file may hold, `limits.actionsPerHost` and all."""
-    flat = [_alias(name) for name in _Options.model_fields if name not in _MAPPINGS]
+    flat = [_alias(name) for name in _Options.model_fields if _alias(name) not in _MAPPINGS]
     inner = [f"{section}.{_alias(name)}" for section, model in _SECTIONS.items() for name in model.model_fields]
     return tuple(sorted([*flat, *inner]))
 

@@ -2,6 +2,7 @@
 
     ReconcilerError
     ├── UsageError              the command line or configuration is wrong
+    │   └── ExposedListener     others could reach what is for this machine alone
     ├── SpecError               specs can't be used as written
     ├── StateError              the state directory can't be used
     │   ├── LedgerError         the ledger is damaged, full or newer than this program
@@ -53,6 +54,10 @@ class ReconcilerError(Exception):
 
 class UsageError(ReconcilerError):
     """The command line or the configuration is wrong."""
+
+
+class ExposedListener(UsageError):
+    """What is to be listened on is reached by other machines, and nothing says who of them may ask."""
 
 
 class SpecError(ReconcilerError):

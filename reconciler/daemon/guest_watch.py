@@ -141,7 +141,7 @@ class GuestWatch:
         try:
             answer = self._fleet.host(guest.host).guest_answers(guest.uuid)
         except (HostError, KeyError) as error:
-            log.debug("guest_watch.not_asked", vm=guest.vm, host=guest.host, error=str(error))
+            log.debug("guest_watch.not_asked", object=f"VirtualMachine/{guest.vm}", host=guest.host, error=str(error))
         finally:
             self._note(guest, answer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from typing import Final
 
@@ -46,6 +47,16 @@ _EVENTS: Final[dict[HostState, str]] = {
     "online": records.HOST_ONLINE,
 }
 """What the history calls coming into a state; fencing and its proof are told by those who do it."""
+_LOGGED: Final[dict[HostState, str]] = {
+    "online": "host.online",
+    "suspect": "host.suspect",
+    "unreachable": "host.unreachable",
+    "fencing": "host.fencing",
+    "fenced": "host.fenced",
+    "returning": "host.returning",
+    "quarantined": "host.quarantined",
+    "unknown": "host.unknown",
+}
 _NOT_NEWS: Final[frozenset[tuple[HostState, HostState]]] = frozenset({("unknown", "online")})
 _ANOTHER: Final = (IDENTITY_CHANGED, OTHER_MACHINE_SILENT)
 _STEPS: Final = 4
@@ -214,8 +225,14 @@ class HealthKeeper:
 
     def _tell(self, before: HostState, verdict: Verdict, now: float, last_seen: float | None) -> None:
         name, event = verdict.host, _EVENTS.get(verdict.state)
-        level = log.info if verdict.state in ("online", "returning") else log.warning
-        level(f"host.{verdict.state}", host=name, before=before, rule=verdict.rule, detail=verdict.sentence)
+        log.log(
+            logging.INFO if verdict.state in ("online", "returning") else logging.WARNING,
+            _LOGGED[verdict.state],
+            host=name,
+            before=before,
+            rule=verdict.rule,
+            detail=verdict.sentence,
+        )
         if event is None or (before, verdict.state) in _NOT_NEWS:
             return
         if before == "online" and last_seen is not None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from importlib import import_module
 from typing import Final
 
@@ -15,7 +15,9 @@ from msgspec import Struct
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
 from reconciler.daemon.guest_watch import GuestWatch
+from reconciler.daemon.looking_on import LookingOn
 from reconciler.daemon.notify import ServiceManager
+from reconciler.daemon.onlookers import Onlooker, Onlookers
 from reconciler.daemon.opening import open_session
 from reconciler.daemon.passes import PassLog, new_pass_id
 from reconciler.daemon.repeats import Repeats
@@ -24,7 +26,7 @@ from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
 from reconciler.daemon.view import View
 from reconciler.daemon.worker import Spawn, Workers
 from reconciler.errors import ReconcilerError
-from reconciler.ledger.store import Ledger
+from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
 
 SWEEP: Final = 5.0
@@ -58,11 +60,17 @@ def run(settings: Settings, *, timing: Timing | None = None) -> None:
     stop = threading.Event()
     dirty = Dirty(clock)
     with _signals(stop, dirty):
+        around = LookingOn(clock)
         if settings.etcd is not None:
-            import_module("reconciler.daemon.sharing").stand_by(settings, clock, dirty, stop, timing or Timing())
+            stand_by = import_module("reconciler.daemon.sharing").stand_by
+            stand_by(settings, clock, dirty, stop, timing or Timing(), around)
             return
-        with open_session(settings, writer="run", clock=clock) as session:
-            look_after(settings, session, clock, dirty, stop, timing or Timing())
+        with (
+            open_session(settings, writer="run", clock=clock, measured=around.measured) as session,
+            around.served(settings),
+        ):
+            around.onlooker.led(0)
+            look_after(settings, session, clock, dirty, stop, timing or Timing(), around)
 
 
 def look_after(
@@ -72,32 +80,17 @@ def look_after(
     dirty: Dirty,
     stop: threading.Event,
     timing: Timing,
+    around: LookingOn,
     why_over: Callable[[], str] = lambda: "",
 ) -> None:
     """Have the loop run on `session` until `stop` is set, or `why_over` gives a reason."""
     session.watch(lambda event: dirty.mark(f"{event.kind} on {event.host}"))
     session.watch_hosts(lambda reason: dirty.mark(reason, urgent=True))
     guests = GuestWatch(session.fleet, session.ledger.record_silent_guests, clock, notify=dirty.mark)
-    with (
-        SpecsWatch(settings.specs_directory(), dirty) as watch,
-        _metrics(settings, session.ledger) as on_done,
-        closing(guests),
-    ):
+    around.follow(session.ledger)
+    with SpecsWatch(settings.specs_directory(), dirty) as watch, closing(guests):
         guests.start()
-        Loop(session, watch, dirty, clock, timing, guests=guests, on_done=on_done).run(stop, why_over)
-
-
-@contextmanager
-def _metrics(settings: Settings, ledger: Ledger) -> Iterator[Callable[[Action], None] | None]:
-    """What is told of every action that succeeded, where metrics are wanted; served meanwhile."""
-    if settings.metrics_listen is None:
-        yield None
-        return
-    metrics = import_module("reconciler.daemon.metrics").RecoveryMetrics(ledger.events)
-    metrics.watch_drills(ledger.drills)
-    with ExitStack() as stack:
-        stack.callback(metrics.serve(settings.metrics_listen))
-        yield metrics.action_done
+        Loop(session, watch, dirty, clock, timing, guests=guests, onlooker=around.onlooker).run(stop, why_over)
 
 
 class Loop:
@@ -113,7 +106,7 @@ class Loop:
         *,
         spawn: Spawn | None = None,
         guests: GuestWatch | None = None,
-        on_done: Callable[[Action], None] | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self._session = session
         self._watch = watch
@@ -121,8 +114,8 @@ class Loop:
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
-        self._workers = Workers(session, clock, self._on_end, spawn=spawn, on_done=self._on_done)
-        self._tell_done = on_done
+        self._workers = Workers(session, clock, self._on_end, spawn=spawn, on_outcome=self._on_outcome)
+        self._onlooker = onlooker or Onlookers()
         self._repeats = Repeats(clock)
         self._passes = PassLog()
         self._guests = guests
@@ -131,10 +124,10 @@ class Loop:
     def _on_end(self, urgent: bool) -> None:
         self._dirty.mark("actions ended", urgent=urgent)
 
-    def _on_done(self, action: Action) -> None:
-        self._repeats.done(action)
-        if self._tell_done is not None:
-            self._tell_done(action)
+    def _on_outcome(self, action: Action, outcome: Outcome) -> None:
+        if outcome.status == "done":
+            self._repeats.done(action)
+        self._onlooker.action_ended(action, outcome)
 
     def run(self, stop: threading.Event, why_over: Callable[[], str] = lambda: "") -> None:
         """Pass after pass until `stop` is set, or `why_over` gives a reason: this controller does not lead any more."""
@@ -164,6 +157,7 @@ class Loop:
                 # A pass that can't decide changes nothing; the next one tries again.
                 log.error("pass.failed", error=str(error))  # noqa: TRY400  the text says it all; a traceback is for mistakes of ours
                 self._service.status(f"pass failed: {error}")
+                self._onlooker.pass_failed(pass_id, error)
                 return None
 
     def _look_and_act(self, pass_id: str, reasons: tuple[str, ...]) -> View:
@@ -179,8 +173,10 @@ class Loop:
         if refresh:
             self._refreshed = begun
             self._session.collect_images(view)
-        self._passes.note(view, reasons, seconds=self._clock.monotonic() - begun)
+        seconds = self._clock.monotonic() - begun
+        self._passes.note(view, reasons, seconds=seconds)
         self._session.record_pass(pass_id, view)
+        self._onlooker.passed(pass_id, view, seconds)
         if self._guests is not None:
             self._guests.follow(view)
         self._service.status(_sentence(view))
@@ -194,6 +190,7 @@ class Loop:
         interval = ServiceManager.watchdog_interval() or self._timing.sweep
         while not is_over():
             self._service.alive()
+            self._onlooker.turned()
             left = deadline - self._clock.monotonic()
             if left <= 0:
                 return ("sweep",)

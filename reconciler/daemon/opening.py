@@ -47,9 +47,16 @@ class Hold(Struct, frozen=True):
 
 @contextmanager
 def open_session(
-    settings: Settings, *, writer: str | None, clock: Clock | None = None, dialled: Dialled | None = None
+    settings: Settings,
+    *,
+    writer: str | None,
+    clock: Clock | None = None,
+    dialled: Dialled | None = None,
+    measured: Callable[[Fleet], Fleet] = lambda fleet: fleet,
 ) -> Iterator[Session]:
     """A session on the fleet of `settings`; `dialled` is the fleet where connecting to it was begun before.
+
+    `measured` may have what its hosts are asked counted.
 
     `writer` is the command that takes control of the state directory, or the lead where several share a ledger
     (ControllerRunning if another has it); None looks only, and works beside a controller. Raises StateError,
@@ -67,17 +74,23 @@ def open_session(
         else:
             take_hold = import_module("reconciler.daemon.sharing").take_hold
             hold = stack.enter_context(take_hold(settings, writer))
-        yield stack.enter_context(session_on(settings, hold, writer, clock, dialled))
+        yield stack.enter_context(session_on(settings, hold, writer, clock, dialled, measured))
 
 
 @contextmanager
 def session_on(
-    settings: Settings, hold: Hold, writer: str | None, clock: Clock, dialled: Dialled | None = None
+    settings: Settings,
+    hold: Hold,
+    writer: str | None,
+    clock: Clock,
+    dialled: Dialled | None = None,
+    measured: Callable[[Fleet], Fleet] = lambda fleet: fleet,
 ) -> Iterator[Session]:
     """As `open_session`, by who has taken control already."""
     with ExitStack() as stack:
         fleet: Fleet = dialled.fleet if dialled else _fleet(writer, clock)
         stack.callback(fleet.close)
+        fleet = measured(fleet)
         images = ImageStore(settings.state_dir, settings.policy, clock=clock)
         power: PowerControl | None = _fence_devices(settings, clock, stack) if writer == "run" else None
         if hold.check is not None:

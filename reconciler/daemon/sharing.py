@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from reconciler.clock import Clock
 from reconciler.config import Settings
 from reconciler.daemon.generations import GenerationWatch
+from reconciler.daemon.looking_on import LookingOn
 from reconciler.daemon.loop import Timing, look_after
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.opening import Hold, session_on
@@ -50,7 +51,9 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
                 yield hold
 
 
-def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Event, timing: Timing) -> None:
+def stand_by(
+    settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Event, timing: Timing, around: LookingOn
+) -> None:
     """Be one of several daemons until `stop` is set: lead, or wait for who does."""
     specs = settings.specs_directory()
     service = ServiceManager()
@@ -58,6 +61,7 @@ def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Eve
 
     def tell(sentence: str) -> None:
         nonlocal is_ready
+        around.onlooker.stood_by(sentence)
         if is_ready:
             service.status(sentence)
             service.alive()
@@ -65,19 +69,24 @@ def stand_by(settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Eve
             is_ready = True
             service.ready(sentence)
 
-    with ControllerLock(settings.state_dir, "run", clock), shared_ledger(settings) as shared:
+    with (
+        ControllerLock(settings.state_dir, "run", clock),
+        around.served(settings),
+        shared_ledger(settings) as shared,
+    ):
 
         def rule(lead: Lead) -> None:
+            around.onlooker.led(lead.leader.term)
             on_loss = partial(dirty.mark, "lead lost", urgent=True)
             moves = shared.own_file.is_there
             presence.close()
             with (
                 _leading(shared, lead, lambda _: on_loss(), dirty.mark) as hold,
-                session_on(settings, hold, "run", clock) as session,
+                session_on(settings, hold, "run", clock, measured=around.measured) as session,
             ):
                 if moves:
                     log.info("ledger.moved_to_etcd", file=str(shared.own_file.path), etcd=shared.store.name)
-                look_after(settings, session, clock, dirty, stop, timing, lambda: lead.why_lost)
+                look_after(settings, session, clock, dirty, stop, timing, around, lambda: lead.why_lost)
 
         def meanwhile() -> None:
             watch.look()

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from reconciler.clock import Clock
-from reconciler.errors import LeadLost, LedgerConflict, ReconcilerError, StateError, StoreUnavailable, StoreWentBack
+from reconciler.errors import LeadLost, LedgerConflict, StateError, StoreUnavailable, StoreWentBack
 from reconciler.leadership.candidate import Candidate
 from reconciler.leadership.keys import Leader
 from reconciler.leadership.lead import Lead
@@ -55,14 +55,11 @@ class StandBy:
     def _stand(self) -> Lead | None:
         try:
             result = self._candidate.stand()
-        except StoreWentBack as error:
-            self._tell("etcd.went_back", error)
-        except LedgerConflict as error:
-            self._tell("ledger.conflict", error)
-        except StoreUnavailable as error:
-            self._tell("etcd.unavailable", error)
         except StateError as error:
-            self._tell("state.unusable", error)
+            self._tell_service(f"standing by, nothing is changed: {error.message}")
+            if error.message != self._told:
+                self._told = error.message
+                _log(error)
         else:
             if isinstance(result, Lead):
                 return result
@@ -87,12 +84,6 @@ class StandBy:
             else:
                 log.info("lead.given_up", term=lead.leader.term)
 
-    def _tell(self, event: str, error: ReconcilerError) -> None:
-        self._tell_service(f"standing by, nothing is changed: {error.message}")
-        if error.message != self._told:
-            self._told = error.message
-            log.error(event, error=str(error))
-
     def _tell_of(self, leader: Leader) -> None:
         is_own = bool(leader.id) and leader.id == self._candidate.id
         own = f"standing by: this controller's own last lead (term {leader.term}) is to end"
@@ -110,3 +101,15 @@ class StandBy:
                 "standby.namesake", leader=str(leader), detail="give each controller a ledger.etcd.name of its own"
             )
         self._is_namesake_told = is_namesake
+
+
+def _log(error: StateError) -> None:
+    match error:
+        case StoreWentBack():
+            log.error("etcd.went_back", error=str(error))
+        case LedgerConflict():
+            log.error("ledger.conflict", error=str(error))
+        case StoreUnavailable():
+            log.error("etcd.unavailable", error=str(error))
+        case _:
+            log.error("state.unusable", error=str(error))

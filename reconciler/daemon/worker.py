@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from reconciler.clock import Clock
 from reconciler.daemon.session import Session
 from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
-from reconciler.model.outcome import Outcome
+from reconciler.model.outcome import Outcome, OutcomeStatus
 from reconciler.model.plan import Action, Plan
 from reconciler.model.steps import FenceHost, MigrateDomain
 
@@ -22,7 +23,13 @@ log = structlog.get_logger()
 Spawn = Callable[[Callable[[], None], str], None]
 """Has work done beside the loop, under a name."""
 
-_LEVELS: Final = {"done": "info", "skipped": "info", "handed-back": "info", "refused": "warning", "failed": "warning"}
+_EVENTS: Final[dict[OutcomeStatus, str]] = {
+    "done": "action.done",
+    "skipped": "action.skipped",
+    "handed-back": "action.handed-back",
+    "refused": "action.refused",
+    "failed": "action.failed",
+}
 
 
 class Workers:
@@ -38,16 +45,16 @@ class Workers:
         on_end: Callable[[bool], None],
         *,
         spawn: Spawn | None = None,
-        on_done: Callable[[Action], None] | None = None,
+        on_outcome: Callable[[Action, Outcome], None] | None = None,
     ) -> None:
         """`on_end` is told, from any thread, that actions ended, and whether something waits for that.
 
-        `on_done` is told of each that succeeded.
+        `on_outcome` is told of each, and how it ended.
         """
         self._session = session
         self._clock = clock
         self._on_end = on_end
-        self._on_done = on_done
+        self._on_outcome = on_outcome
         self._spawn = spawn or self._in_a_thread
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -99,8 +106,8 @@ class Workers:
 
     def ended(self, action: Action, outcome: Outcome) -> None:
         """One action of a plan in flight has ended; with its last one the object may be planned for again."""
-        if self._on_done is not None and outcome.status == "done":
-            self._on_done(action)
+        if self._on_outcome is not None:
+            self._on_outcome(action, outcome)
         target = str(action.target)
         with self._lock:
             self._open[target] -= 1
@@ -136,8 +143,9 @@ class _Observer:
     def action_ended(self, action: Action, outcome: Outcome) -> None:
         self._ended.add(action.id)
         self._workers.ended(action, outcome)
-        getattr(log, _LEVELS[outcome.status])(
-            f"action.{outcome.status}",
+        log.log(
+            logging.WARNING if outcome.status in ("refused", "failed") else logging.INFO,
+            _EVENTS[outcome.status],
             action=action.kind,
             object=str(action.target),
             host=action.host,

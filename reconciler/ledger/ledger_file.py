@@ -84,6 +84,15 @@ class LedgerFile:
                 if self._mirror is not None:
                     self._mirror.write(durable=durable)
 
+    def size(self) -> int | None:
+        """Bytes of the database and what is yet to be written into it; None where there is none."""
+        with self._reading() as connection:
+            if connection is None:
+                return None
+            pages, page = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+            log = self._path.with_name(f"{self._path.name}-wal")
+            return int(pages * page) + (log.stat().st_size if self._mirror is None and log.exists() else 0)
+
     def refresh(self) -> None:
         """Look anew, where this is a copy of what others write."""
         with self._lock:

@@ -14,6 +14,7 @@ from msgspec import Struct
 from reconciler.config import Settings
 from reconciler.daemon.host_watch import HostWatch
 from reconciler.daemon.loop import HAND_BACK, Loop, Timing
+from reconciler.daemon.onlookers import Onlooker, Onlookers
 from reconciler.daemon.session import Session
 from reconciler.daemon.specs_judge import SpecsJudge
 from reconciler.daemon.standby import StandBy
@@ -75,6 +76,8 @@ class Surroundings(Struct, frozen=True):
     on_look: Callable[[View], None]
     on_failure: Callable[[ReconcilerError], None]
     share: Share | None = None
+    looking_on: Callable[[Session], Onlooker] = lambda _: Onlookers()
+    """Who is told of what the daemon does."""
 
     @property
     def state_dir(self) -> Path:
@@ -249,7 +252,9 @@ class Daemon:
             if session.hosts is not None:
                 session.hosts.subscribe(lambda reason: self._dirty.mark(reason, urgent=True))
                 poll(session.hosts.poll)
-            loop = Loop(session, SpecsAreTold(), self._dirty, self._around.clock, Timing(), spawn=self._turns.start)
+            onlooker = self._around.looking_on(session)
+            clock, spawn = self._around.clock, self._turns.start
+            loop = Loop(session, SpecsAreTold(), self._dirty, clock, Timing(), spawn=spawn, onlooker=onlooker)
             loop.run(self._stop, why_over)
 
     @contextmanager

@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from reconciler.config import Settings
+from reconciler.daemon.onlookers import Onlooker, Onlookers
+from reconciler.daemon.session import Session
 from reconciler.daemon.view import View
 from reconciler.errors import HostError, ReconcilerError, StoreUnavailable
 from reconciler.hypervisor.simulated import SimulatedFleet
@@ -80,6 +82,7 @@ class Stage:
         self.ledger = LedgerWitness(on_event=self._on_history)
         self._daemon: Daemon | None = None
         self._others = 0
+        self.looking_on: Callable[[Session], Onlooker] = lambda _: Onlookers()
         self._begin_at = self._begun = 0.0
         self._over = False
         self._wake = threading.Event()
@@ -329,6 +332,7 @@ class Stage:
             devices=self.fence_room.devices,
             on_look=on_look,
             on_failure=self._witness.failed,
+            looking_on=self.looking_on,
         )
 
     def _looked(self, view: View) -> None:
