@@ -45,9 +45,9 @@ def next_failure(
     )
 
 
-def growing_delays(first: float, longest: float) -> Iterator[float]:
-    """Seconds between looks at something that should happen soon: doubling from `first` up to `longest`."""
+def growing_delays(first: float, longest: float, factor: float = 2.0) -> Iterator[float]:
+    """Seconds between looks at something that should happen soon: times `factor` from `first` up to `longest`."""
     delay = first
     while True:
         yield delay
-        delay = min(longest, delay * 2)
+        delay = min(longest, delay * factor)

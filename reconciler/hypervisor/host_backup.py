@@ -9,9 +9,10 @@ from typing import Any, Final, TypeVar
 
 from lxml import etree
 
-from reconciler.errors import HostError, HostRefused, ObjectNotFound
+from reconciler.errors import HostRefused, ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
+from reconciler.hypervisor.domain_calls import with_domain
 from reconciler.hypervisor.libvirt_errors import NO_BACKUP, NO_CHECKPOINT, OPERATION_INVALID
 from reconciler.hypervisor.xml_nodes import from_text
 from reconciler.model.backup import BackupDisk, BackupEnd, BackupJob
@@ -140,21 +141,7 @@ class HostBackups:
         self._with_domain(uuid, work)
 
     def _with_domain(self, uuid: str, work: Callable[[Any], T], *, changes: bool = True) -> T:
-        """What `work` returns for the domain; errors name it as people do."""
-        names = [uuid]
-
-        def named(connection: lv.Connection) -> T:
-            domain = connection.lookupByUUIDString(uuid)
-            names.append(domain.name())
-            return work(domain)
-
-        try:
-            if changes:
-                return self._connection.call(named, f"VirtualMachine/{uuid}", pace="slow")
-            return self._connection.read(named, f"VirtualMachine/{uuid}")
-        except HostError as error:
-            error.target = f"VirtualMachine/{names[-1]}"
-            raise
+        return with_domain(self._connection, uuid, work, changes=changes)
 
 
 def _devices(xml: str) -> tuple[str, ...]:

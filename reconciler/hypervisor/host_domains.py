@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
 
-from reconciler.errors import HostError, ObjectNotFound
+from reconciler.errors import ObjectNotFound
 from reconciler.hypervisor import libvirt_binding as lv
 from reconciler.hypervisor.connection import HostConnection
 from reconciler.hypervisor.domain_amend import amend
+from reconciler.hypervisor.domain_calls import with_domain
 from reconciler.hypervisor.domain_parse import parse_config
 from reconciler.hypervisor.domain_xml import render
 from reconciler.hypervisor.host_reader import HostReader
@@ -134,21 +135,7 @@ class HostDomains:
         self._with_domain(uuid, lambda domain: edit_running(domain, edit))
 
     def _with_domain(self, uuid: str, work: Callable[[Any], T], *, changes: bool = True) -> T:
-        """What `work` returns for the domain; errors name it as people do."""
-        names = [uuid]
-
-        def named(connection: lv.Connection) -> T:
-            domain = connection.lookupByUUIDString(uuid)
-            names.append(domain.name())
-            return work(domain)
-
-        try:
-            if changes:
-                return self._connection.call(named, f"VirtualMachine/{uuid}", pace="slow")
-            return self._connection.read(named, f"VirtualMachine/{uuid}")
-        except HostError as error:
-            error.target = f"VirtualMachine/{names[-1]}"
-            raise
+        return with_domain(self._connection, uuid, work, changes=changes)
 
 
 def _mark_running(domain: Any, mark: OwnershipMark | None) -> None:

@@ -14,8 +14,8 @@ from typing import BinaryIO, Final
 from reconciler.images.refusals import DownloadCancelled, ImageChanged
 
 _BUFFER: Final = 1 << 20
-_HASHED_BEHIND: Final = 32
-"""Chunks that may wait to be hashed while others are sent: 8 MiB of those that a libvirt stream takes."""
+_HASHED_BEHIND: Final = 4
+"""Chunks that may wait to be hashed while others are sent: few enough to be in the processor's cache still."""
 
 
 def algorithm_of(digest: str) -> str:

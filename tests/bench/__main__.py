@@ -21,7 +21,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from tests.bench import big_fleet, creating, draining, first_output, ha, hung_host, loading, no_op, upload, versions
+from tests.bench import (
+    big_fleet,
+    capture,
+    creating,
+    draining,
+    first_output,
+    ha,
+    hung_host,
+    loading,
+    no_op,
+    upload,
+    versions,
+)
 from tests.bench.bench import Bench
 from tests.bench.measuring import BenchError, Row, Target
 from tests.bench.table import as_json, render
@@ -32,6 +44,7 @@ GROUPS: Final[Mapping[str, Callable[[Bench], Iterator[Row]]]] = {
     "no-op": no_op.measure,
     "hung": hung_host.measure,
     "upload": upload.measure,
+    "capture": capture.measure,
     "versions": versions.measure,
     "creating": creating.measure,
     "draining": draining.measure,
