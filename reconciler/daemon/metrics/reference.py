@@ -19,7 +19,9 @@ _INTRODUCTION: Final = (
     ),
     (
         "Of what the specs hold, what is told is of the last pass; a controller that stands by tells nothing of it, as"
-        " the one that leads does. Beside these there are the usual `process_*`."
+        " the one that leads does. Beside these there are the usual `process_*`. Alert rules made of them:"
+        " [packaging/alerts](../packaging/alerts/reconciler.yaml); what to do when one fires:"
+        " [RUNBOOKS.md](RUNBOOKS.md)."
     ),
 )
 
