@@ -11,10 +11,9 @@ from typing import BinaryIO, Final
 
 from reconciler.clock import Clock
 from reconciler.errors import DownloadFailed, ImageError
+from reconciler.images.qemu_img import check_installed, convert_within
 
 _PLACE: Final = "/var/tmp"  # noqa: S108  # as large as disks are; without a name nobody else finds it
-_MEMORY: Final = 2 << 30
-"""Bytes of address space."""
 _CPU_SECONDS: Final = 120
 _BYTES_A_CPU_SECOND: Final = 1 << 20
 """The least that a slow machine gets done: what takes longer is no compression any more."""
@@ -29,15 +28,13 @@ def compressed(content: BinaryIO, clock: Clock, stop: threading.Event) -> tuple[
     Both files have no name, so that nothing stays of them whenever this ends. The image must stand on no other one:
     whatever its header names as one is not opened. Raises ImageError, DownloadFailed where `stop` was set.
     """
-    program = shutil.which("qemu-img")
-    if program is None:
-        raise ImageError("qemu-img is not installed here, and compression needs it", hint="install qemu-utils")
+    check_installed("compression")
     result = tempfile.TemporaryFile(dir=_PLACE)  # noqa: SIM115  # the caller closes it
     try:
         with tempfile.TemporaryFile(dir=_PLACE) as source:
             shutil.copyfileobj(content, source, _CHUNK)
             source.flush()
-            _convert(program, source, result, clock, stop)
+            _convert(source, result, clock, stop)
     except BaseException:
         result.close()
         raise
@@ -46,10 +43,10 @@ def compressed(content: BinaryIO, clock: Clock, stop: threading.Event) -> tuple[
     return result, length
 
 
-def _convert(program: str, source: BinaryIO, result: BinaryIO, clock: Clock, stop: threading.Event) -> None:
+def _convert(source: BinaryIO, result: BinaryIO, clock: Clock, stop: threading.Event) -> None:
     files = (source.fileno(), result.fileno())
     seconds = _CPU_SECONDS + os.fstat(source.fileno()).st_size // _BYTES_A_CPU_SECOND
-    command = ["prlimit", f"--as={_MEMORY}", f"--cpu={seconds}", "--core=0", "nice", program, "convert", *_FORMAT]
+    command = [*convert_within(seconds), *_FORMAT]
     paths = [f"/proc/self/fd/{number}" for number in files]
     with subprocess.Popen(
         [*command, *paths], pass_fds=files, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

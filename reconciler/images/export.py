@@ -24,14 +24,12 @@ from reconciler.images.digest import feed
 from reconciler.images.durable import sync_directory
 from reconciler.images.file_lock import locked_if_free
 from reconciler.images.qcow2_header import check_alone
+from reconciler.images.qemu_img import check_installed, convert_within
 from reconciler.model.version import VersionDisk
 from reconciler.private_files import make_private_folder, open_private
 
 ExportFormat = Literal["qcow2", "raw"]
 _HEAD: Final = 1 << 16
-_QEMU_IMG: Final = "qemu-img"
-_MEMORY: Final = 2 << 30
-"""Bytes of address space that qemu-img may take, whatever tables a disk has; it needs some tens of MiB."""
 _CPU_SECONDS: Final = 600
 _BYTES_A_CPU_SECOND: Final = 4 << 20
 """Far slower than any machine; a disk that is made to cost more is not converted."""
@@ -153,14 +151,8 @@ def _convert(parts: Sequence[Path], made: Path, format: ExportFormat) -> None:
     for path in reversed(parts):
         node = {"driver": "qcow2", "file": {"driver": "file", "filename": str(path)}, "backing": node or None}
     seconds = _CPU_SECONDS + sum(path.stat().st_size for path in parts) // _BYTES_A_CPU_SECOND
-    limits = ["prlimit", f"--as={_MEMORY}", f"--cpu={seconds}", "--"]
-    command = [*limits, _QEMU_IMG, "convert", "-O", format, f"json:{json.dumps(node)}", str(made)]
-    missing = next((program for program in (_QEMU_IMG, limits[0]) if shutil.which(program) is None), None)
-    if missing is not None:
-        raise ImageError(
-            f"there is no {missing} on this machine, which putting increments together and converting takes",
-            hint="install it (Debian: qemu-utils, util-linux), or export a full version as qcow2",
-        )
+    check_installed("putting increments together and converting", otherwise="export a full version as qcow2")
+    command = [*convert_within(seconds), "-O", format, f"json:{json.dumps(node)}", str(made)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if done.returncode:
         raise ImageError(f"qemu-img could not put it together: {done.stderr.strip() or done.returncode}")

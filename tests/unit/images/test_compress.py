@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import threading
@@ -58,3 +59,14 @@ def test_a_stop_ends_it(tmp_path: Path) -> None:
 
     with image.open("rb") as content, pytest.raises(DownloadFailed, match="stopped"):
         compressed(content, SystemClock(), stop)
+
+
+def test_without_qemu_img_nothing_is_read_and_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    content = io.BytesIO(b"content")
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(ImageError, match="no qemu-img") as refused:
+        compressed(content, SystemClock(), threading.Event())
+
+    assert "qemu-utils" in refused.value.hint
+    assert content.tell() == 0
