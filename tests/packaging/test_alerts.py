@@ -1,7 +1,8 @@
-"""The alert rules ask for metrics that there are, and say what to do."""
+"""The alert rules and the dashboard ask for metrics that there are; the alerts say what to do."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -23,8 +24,19 @@ def _rules() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"]]
 
 
-def test_rules_ask_for_metrics_and_labels_that_there_are() -> None:
-    asked = [selector for rule in _rules() for selector in _SELECTOR.findall(rule["expr"])]
+def _panels() -> list[dict[str, Any]]:
+    panels: list[dict[str, Any]] = json.loads((ROOT / "packaging/grafana/reconciler.json").read_text())["panels"]
+    return panels
+
+
+def _queries() -> list[str]:
+    shown = [target["expr"] for panel in _panels() for target in panel["targets"]]
+    return [*(rule["expr"] for rule in _rules()), *shown]
+
+
+def test_rules_and_panels_ask_for_metrics_and_labels_that_there_are() -> None:
+    selectors = [selector for query in _queries() for selector in _SELECTOR.findall(query)]
+    asked = [(name.removesuffix("_bucket"), labels) for name, labels in selectors]
 
     assert {name for name, _ in asked} <= METRICS.keys()
     assert [
@@ -33,6 +45,31 @@ def test_rules_ask_for_metrics_and_labels_that_there_are() -> None:
         for label in re.findall(r"(\w+)=", labels)
         if label not in METRICS[name].labels
     ] == []
+
+
+def test_panels_lie_beside_one_another() -> None:
+    places = [panel["gridPos"] for panel in _panels()]
+    cells = [
+        (column, row)
+        for place in places
+        for column in range(place["x"], place["x"] + place["w"])
+        for row in range(place["y"], place["y"] + place["h"])
+    ]
+
+    assert len(cells) == len(set(cells))
+    assert max(column for column, _ in cells) < 24
+    assert len({panel["id"] for panel in _panels()}) == len(places)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not installed")
+def test_panels_can_be_asked(tmp_path: Path) -> None:
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(_queries())]
+    file = tmp_path / "panels.yaml"
+    file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}))
+
+    said = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
+
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_each_alert_says_how_bad_it_is_and_what_to_do() -> None:
