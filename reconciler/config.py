@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -15,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from reconciler.errors import UsageError
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.metrics_settings import DEFAULT_LISTEN, OFF, MetricsTls
-from reconciler.model.policy import Balance, HighAvailability, Limits, Migration, Policy
+from reconciler.model.policy import Balance, Capture, HighAvailability, Limits, MassDeletionRule, Migration, Policy
 from reconciler.setting_errors import refused
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
@@ -32,6 +33,8 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "migration": Migration,
     "balance": Balance,
     "metricsTls": MetricsTls,
+    "capture": Capture,
+    "massDeletion": MassDeletionRule,
     "ledger.etcd": EtcdLedger,
 }
 _SECRET: Final = ("ledger.etcd.password",)
@@ -297,6 +300,8 @@ def _within(dumped: Mapping[str, Any], section: str) -> Mapping[str, Any]:
 
 def _text(value: object) -> str:
     """As an environment variable would hold it."""
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return json.dumps(value)
     if isinstance(value, list):
         items = [str(item) for item in value]
         return (",".join if any(":" in item for item in items) else ":".join)(items)

@@ -18,6 +18,7 @@ from reconciler.executor.interface import ActionEvent, EventCallback, ImageSourc
 from reconciler.executor.journal import Journal
 from reconciler.executor.no_power import NoPower
 from reconciler.executor.occupancy import Occupancy
+from reconciler.executor.preconditions import check_in_time
 from reconciler.executor.schedule import Schedule
 from reconciler.executor.slots import slots_of, workers_for
 from reconciler.fencing.interface import PowerControl
@@ -203,6 +204,7 @@ class _Pass:
 
 def _judge(action: Action, context: ActionContext) -> Outcome:
     try:
+        check_in_time(context)
         done = perform(context)
     except LedgerError:
         raise  # nothing may be done that can't be remembered

@@ -12,12 +12,20 @@ from reconciler.ledger.counting import instant_of
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig
 from reconciler.model.identity import version_volume_stamp, vm_uuid, volume_prefix
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
+from reconciler.model.spoken_time import utc
 from reconciler.model.steps import DeleteVolume
 
 POOL_PATIENCE: Final = 600.0
 """Seconds that a full copy of a large base may keep a pool busy; a finished upload must not be lost for it."""
 _LIFE_SIGN: Final = 0.3
 """Seconds that a host which is proven dead is given to show that it lives after all."""
+
+
+def check_in_time(context: ActionContext) -> None:
+    """Raise PreconditionFailed if the window of what is to begin is over by now: it may have waited for others."""
+    until = context.action.until
+    if until is not None and context.clock.now() >= until:
+        raise context.refuse(f"the time in which it may begin ended at {utc(until)}", hint="it waits for the next one")
 
 
 def find_volume(context: ActionContext, host: Hypervisor, pool: str, volume: str) -> ObservedVolume | None:

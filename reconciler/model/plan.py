@@ -63,6 +63,7 @@ UnmetReason = Literal[
     "removal-held",  # would be removed, but the specs are not certain
     "removal-waits",  # it left the specs on its way to another host, and is removed once it is there
     "specs-doubted",  # the specs may be older than those that the fleet was led by: only what keeps it running is done
+    "outside-window",  # it would be disrupted, and its maintenance window is not open
     "mass-deletion",  # would be removed with more others than anybody is likely to mean
     "expires-soon",  # what is kept of it is about to be deleted
     "expiry-held",  # what is kept of it has expired, and is not deleted now
@@ -128,6 +129,8 @@ class Action(Struct, frozen=True):
     changes: tuple[FieldChange, ...] = ()
     after: tuple[str, ...] = ()
     """Ids of actions that must have succeeded before."""
+    until: float | None = None
+    """Wall time in seconds after which it is not begun any more; what was begun is brought to its end."""
 
 
 class Unmet(Struct, frozen=True):

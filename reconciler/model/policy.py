@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from reconciler.model.migration import Compression, Fallback, MigrationRules
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Model, Name
+from reconciler.model.windows import Windows
 
 DEFAULT_FENCE_AGENTS: Final = (
     "fence_apc_snmp",
@@ -270,5 +271,9 @@ class Policy(Model):
     then a VM whose spec is put back has them again."""
     mass_deletion: MassDeletionRule = MassDeletionRule()
     """How many VMs may be deleted at once without a human's word: removed, or what was kept of them expired."""
+    windows: Windows = ()
+    """Maintenance windows, each `{start, duration, days, timeZone, vms}`: outside them nothing is done on purpose that
+    shuts a running VM down, gives it other disks or removes it. Without any that is done at once; recovery from
+    failures never waits for one. A VM that a window with `vms: {names, matchLabels}` selects has such windows alone."""
     balance: Balance = Balance()
     """Whether VMs are moved only to even out what hosts have promised."""

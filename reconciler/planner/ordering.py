@@ -17,6 +17,7 @@ from reconciler.planner.captures import holds_vm, words
 from reconciler.planner.cold_moves import waits_a_moment
 from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
+from reconciler.planner.gate import hold_at_gate
 from reconciler.planner.specs_doubt import hold_doubtful
 from reconciler.planner.world import World
 
@@ -97,9 +98,17 @@ def _causes(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> dic
         reason = _why_not_now(world, action) if violation is None else _unsound(action, violation)
         if reason is not None:
             causes[action.id] = reason
+    _spread(draft, causes)
+    gated = hold_at_gate(world, draft, causes)
+    if gated:
+        causes.update(gated)
+        _spread(draft, causes)
+    return causes
+
+
+def _spread(draft: Draft, causes: dict[str, Unmet]) -> None:
     _spread_to_dependants(draft, causes)
     _spread_to_restarts(draft, causes)
-    return causes
 
 
 def _start_instead(world: World, draft: Draft, causes: Mapping[str, Unmet]) -> bool:

@@ -25,6 +25,7 @@ from reconciler.model.steps import (
     is_followed_up,
 )
 from reconciler.planner.plan_check_deletions import many_go_only_where_accepted
+from reconciler.planner.plan_check_gate import disruptions_keep_to_their_windows
 from reconciler.planner.plan_check_limits import few_are_on_their_way, moves_go_where_the_vm_may_be
 from reconciler.planner.plan_check_lost import (
     capacity_is_kept,
@@ -59,12 +60,17 @@ class PlanRejected(ReconcilerError):
 
 
 def check(
-    plan: Plan, desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy
+    plan: Plan,
+    desired: DesiredState,
+    inventory: Inventory,
+    ledger: LedgerView,
+    policy: Policy,
+    now: float | None = None,
 ) -> tuple[str, ...]:
-    """Every violation, as a sentence; empty for a good plan."""
+    """Every violation, as a sentence; empty for a good plan. Without `now`, in seconds, no window is looked at."""
     if not plan.actions:
         return ()
-    subject = Subject(plan, desired, inventory, ledger, policy)
+    subject = Subject(plan, desired, inventory, ledger, policy, now)
     return tuple(violation for rule in _RULES for violation in rule(subject))
 
 
@@ -230,6 +236,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     data_goes_only_where_asked,
     finished_disks_stay,
     many_go_only_where_accepted,
+    disruptions_keep_to_their_windows,
     versions_stay_whole,
     _held_is_held,
     one_host_is_fenced_and_under_no_brake,

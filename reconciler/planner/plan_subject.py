@@ -15,7 +15,13 @@ class Subject:
     """The plan and its inputs, indexed once: a plan may have ten thousand actions."""
 
     def __init__(
-        self, plan: Plan, desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy
+        self,
+        plan: Plan,
+        desired: DesiredState,
+        inventory: Inventory,
+        ledger: LedgerView,
+        policy: Policy,
+        now: float | None = None,
     ) -> None:
         self.plan = plan
         self.desired = desired
@@ -23,6 +29,8 @@ class Subject:
         self.ledger = ledger
         self.policy = policy
         self.fleet = policy.fleet
+        self.now = now
+        """Wall time in seconds of the planning; None where nobody asks about it."""
         self.by_id: Mapping[str, Action] = {action.id: action for action in plan.actions}
         self.domains: dict[tuple[str, str], ObservedDomain] = {}
         self.known_at: dict[str, list[str]] = {}

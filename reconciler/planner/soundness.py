@@ -22,7 +22,7 @@ def sound_plan(world: World) -> Plan:
 
     One mistaken rule must not hold up the recovery of VMs that it does not concern.
     """
-    inputs = (world.desired, world.inventory, world.ledger, world.policy)
+    inputs = (world.desired, world.inventory, world.ledger, world.policy, world.now)
     doubted: dict[ObjectRef, str] = {}
     plan = plan_of(world)
     violations = check(plan, *inputs)

@@ -112,6 +112,11 @@ _ALL: Final = (
         "bring the specs to what the text names; if these are right: `reconciler leader --accept-specs`",
     ),
     ReasonInfo(
+        "outside-window",
+        "it would be shut down, rebuilt or removed, and its maintenance window is not open; the text says when it is",
+        "wait; or change `windows` in the configuration",
+    ),
+    ReasonInfo(
         "mass-deletion",
         "more VMs would be removed, or what is kept of them deleted, at once than `massDeletion` allows",
         "put the specs back; if all of it is meant: `reconciler accept-deletions FINGERPRINT`, as told",

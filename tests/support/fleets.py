@@ -219,7 +219,7 @@ class Story(Struct, frozen=True):
     def plan(self) -> Plan:
         """The plan, which must be sound."""
         made = make_plan(self.specs, self.inventory, self.ledger, self.policy, self.now)
-        violations = check(made, self.specs, self.inventory, self.ledger, self.policy)
+        violations = check(made, self.specs, self.inventory, self.ledger, self.policy, self.now)
         assert not violations, violations
         return made
 

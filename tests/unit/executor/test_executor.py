@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
 from reconciler.errors import HostRefused, HostUnreachable, LedgerError, NoSpace
 from reconciler.hypervisor.simulated_world import MutatingCall, SimulatedCrashError
@@ -325,3 +326,13 @@ def test_passes_at_the_same_time_share_the_lock_of_a_pool(parallel: Bench) -> No
 
     assert [outcome.status for outcome in found] == ["done"] * 6
     assert gauge.highest["fleet"] == 1
+
+
+def test_what_has_waited_until_its_window_is_over_is_not_begun(bench: Bench) -> None:
+    bench.with_pool_and_network()
+    late = replace(action(create_step(), id="disk"), until=bench.clock.now())
+
+    outcomes = bench.run(late, action(steps.DefineDomain(config("web")), id="define", after=["disk"]))
+
+    assert statuses(outcomes) == ["refused", "skipped"]
+    assert "the time in which it may begin ended at" in outcomes[0].message
