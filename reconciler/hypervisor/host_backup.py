@@ -105,6 +105,7 @@ class HostBackups:
                 raise
             if stats.get("operation") != lv.JOB_BACKUP:
                 return None
+            _let_libvirt_close(domain)
             succeeded = stats.get("type") in lv.JOB_ENDED and stats.get("success", True)
             return BackupEnd(bool(succeeded), str(stats.get("errmsg", "")))
 
@@ -142,6 +143,18 @@ class HostBackups:
 
     def _with_domain(self, uuid: str, work: Callable[[Any], T], *, changes: bool = True) -> T:
         return with_domain(self._connection, uuid, work, changes=changes)
+
+
+def _let_libvirt_close(domain: Any) -> None:
+    """Wait until QEMU has closed the files that it copied into: what it keeps of their tables is written only then.
+
+    libvirt tells of a copy's end a moment before that, and what asks QEMU anything waits until it is done with both.
+    """
+    try:
+        domain.memoryStats()
+    except lv.LibvirtError as error:
+        if error.get_error_code() != OPERATION_INVALID:  # it does not run any more: then all is closed
+            raise
 
 
 def _devices(xml: str) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from reconciler.planner.plan_check_lost import (
 from reconciler.planner.plan_check_moves import (
     moves_leave_one_copy,
     seeds_stay_where_vms_go,
+    what_is_copied_stays,
     what_is_on_its_way_is_let_alone,
 )
 from reconciler.planner.plan_check_versions import one_version_stays, only_what_nothing_needs_of_versions_goes
@@ -245,6 +246,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     moves_leave_one_copy,
     seeds_stay_where_vms_go,
     what_is_on_its_way_is_let_alone,
+    what_is_copied_stays,
     few_are_on_their_way,
     moves_go_where_the_vm_may_be,
     only_what_nothing_needs_of_versions_goes,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from reconciler.model.inventory import ObservedDomain
 from reconciler.model.ledger import Migration
 from reconciler.model.plan import Action
+from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import (
     DefineDomain,
     DeleteVolume,
@@ -145,6 +146,17 @@ def what_is_on_its_way_is_let_alone(subject: Subject) -> Iterator[str]:
             yield f"{action.id} acts on {move.vm}, which is on its way from {move.source} to {move.target}"
         elif isinstance(step, DefineDomain) and (step.config.mark is None or step.config.mark.epoch <= move.epoch):
             yield f"{action.id}: its epoch does not exceed that of the copy that was on its way to {move.target}"
+
+
+def what_is_copied_stays(subject: Subject) -> Iterator[str]:
+    """A VM whose disks are being copied for a version sets out nowhere, and gets no other disks."""
+    copied = {known.vm: known for known in subject.ledger.captures.values() if known.phase != "sealing"}
+    for action in subject.plan.actions if copied else ():
+        step, capture = action.step, copied.get(action.target.name)
+        if capture is None or action.target.kind != "VirtualMachine":
+            continue
+        if isinstance(step, SwitchDisks) or (isinstance(step, MigrateDomain) and not step.begun):
+            yield f"{action.id} acts on {capture.vm}, whose disks are being copied for Image/{capture.image}"
 
 
 def gives_up_half(subject: Subject, action: Action) -> bool:
