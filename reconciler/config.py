@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from reconciler.errors import UsageError
+from reconciler.errors import ConfigurationError, UsageError
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.metrics_settings import DEFAULT_LISTEN, OFF, MetricsTls
 from reconciler.model.policy import Balance, Capture, HighAvailability, Limits, MassDeletionRule, Migration, Policy
@@ -127,7 +127,7 @@ def load_settings(
 ) -> Settings:
     """Read the settings; `flags` are by key of the configuration file.
 
-    Raises UsageError, naming the place, for a key or value that is not understood, or a named file that is not there.
+    Raises ConfigurationError, naming the place, for what is not understood, or a named file that is not there.
     """
     env = os.environ if environ is None else environ
     file = _config_file(config_file, env)
@@ -204,7 +204,7 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
     try:
         text = file.read_bytes()
     except OSError as error:
-        raise UsageError(
+        raise ConfigurationError(
             f"configuration {file} can't be read: {error.strerror}", hint="name another one with --config"
         ) from error
     from reconciler.specfiles.yaml_positions import locate  # noqa: PLC0415  PyYAML is seldom needed
@@ -213,12 +213,14 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
         documents = [document for document in parse(text) if document.data is not None]
         index = locate(text)
     except YamlError as error:
-        raise UsageError(f"{file}:{error.line}:{error.column}: {error.message}", hint=error.hint) from error
+        raise ConfigurationError(f"{file}:{error.line}:{error.column}: {error.message}", hint=error.hint) from error
     if not documents:
         return {}, {}
     first = documents[0]
     if len(documents) > 1 or not isinstance(first.data, dict):
-        raise UsageError(f"{file}: a configuration is one mapping of keys", hint="write `fleet: NAME` and the like")
+        raise ConfigurationError(
+            f"{file}: a configuration is one mapping of keys", hint="write `fleet: NAME` and the like"
+        )
     lines = {".".join(path): index.key_position(first.index, path).line for path in _paths(first.data)}
     return first.data, lines
 

@@ -2,10 +2,12 @@
 
     ReconcilerError
     ├── UsageError              the command line or configuration is wrong
-    │   └── ExposedListener     others could reach what is for this machine alone
+    │   ├── ExposedListener     others could reach what is for this machine alone
+    │   └── ConfigurationError  the configuration is: only people can mend it
     ├── SpecError               specs can't be used as written
     ├── StateError              the state directory can't be used
     │   ├── LedgerError         the ledger is damaged, full or newer than this program
+    │   │   ├── LedgerForeign   a newer version or another program wrote it
     │   │   ├── StoreUnavailable etcd does not answer: whether a change was applied is not known
     │   │   ├── StoreWentBack   etcd holds less than it did: it was put back, or is another one
     │   │   └── LeadLost        this controller does not lead any more, so it may change nothing
@@ -60,6 +62,10 @@ class ExposedListener(UsageError):
     """What is to be listened on is reached by other machines, and nothing says who of them may ask."""
 
 
+class ConfigurationError(UsageError):
+    """The configuration file, or a setting of the environment, is wrong: trying again can't help."""
+
+
 class SpecError(ReconcilerError):
     """Specs can't be used as written."""
 
@@ -70,6 +76,10 @@ class StateError(ReconcilerError):
 
 class LedgerError(StateError):
     """The ledger is damaged, full, or newer than this program."""
+
+
+class LedgerForeign(LedgerError):
+    """A newer version of this program, or another program, wrote it: trying again can't help."""
 
 
 class StoreUnavailable(LedgerError):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic_core import ErrorDetails
 
-from reconciler.errors import UsageError
+from reconciler.errors import ConfigurationError
 
 _BOUNDS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than_equal": ("ge", "is too small; the least is {bound:g}"),
@@ -30,7 +30,7 @@ _NEAR: Final = 5
 
 def refused(
     errors: Sequence[ErrorDetails], place_of: Callable[[str], str], keys: Collection[str], secret: Collection[str]
-) -> UsageError:
+) -> ConfigurationError:
     """One error that tells of all of them, in one line; values of `secret` keys are not shown."""
     told = []
     for error in errors:
@@ -38,9 +38,9 @@ def refused(
         words, hint = _words(key, error, keys, is_secret=any(key.startswith(each) for each in secret))
         told.append((f"{place_of(key)}: {key}{words}", hint))
     if len(told) == 1:
-        return UsageError(told[0][0], hint=told[0][1] or "correct it and run again")
+        return ConfigurationError(told[0][0], hint=told[0][1] or "correct it and run again")
     lines = [f"{text}; {hint}" if hint else text for text, hint in told]
-    return UsageError(" · ".join(lines), hint=f"correct these {len(lines)} and run again")
+    return ConfigurationError(" · ".join(lines), hint=f"correct these {len(lines)} and run again")
 
 
 def _words(key: str, error: ErrorDetails, keys: Collection[str], *, is_secret: bool) -> tuple[str, str]:

@@ -59,7 +59,14 @@ _CONFIG: Final = PlainGroup(
             "show_config:run",
             "Show every setting; with --origin, where its value comes from.",
             [_directory(), _flag("--origin", "Say where each value comes from."), _flag("--json", "As JSON.")],
-        )
+        ),
+        "check": command(
+            "check",
+            "show_config:run_check",
+            "See whether the configuration can be used; say nothing if so. The service does so before it reloads.\n\n"
+            "Exit: 0 it can, 1 not.",
+            [_directory()],
+        ),
     },
 )
 
@@ -228,7 +235,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "run",
         "run:run",
         "Converge for ever: the daemon. Ends on SIGTERM, finishing or handing back what is in flight.\n\n"
-        "Exit: 0 on SIGTERM.",
+        "Exit: 0 on SIGTERM, 78 where only people can help (a mistake in the configuration, a newer ledger), 1 else.",
         [_directory()],
     ),
     command(

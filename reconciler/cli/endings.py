@@ -33,10 +33,15 @@ def ending(error: BaseException, *, verbose: bool) -> int:
     elif isinstance(error, click.ClickException):
         _say(error_text(_usage_message(error), _usage_hint(error), terminal))
     elif isinstance(error, ReconcilerError):
-        _say(error_text(str(error).partition("\n  → ")[0], error.hint, terminal))
+        tell(error)
     else:
         _say(_bug_text(error, terminal, verbose=verbose))
     return ERROR
+
+
+def tell(error: ReconcilerError) -> None:
+    """One line on standard error, and below it the next step."""
+    _say(error_text(str(error).partition("\n  → ")[0], error.hint, stderr_terminal()))
 
 
 def _own_code(error: SystemExit | click.exceptions.Exit) -> int:

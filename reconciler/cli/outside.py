@@ -79,8 +79,8 @@ class Outside(Struct, frozen=True):
 
     open_session: Callable[[Settings, str | None], AbstractContextManager[Session]]
     """The second argument is the command that takes control (`apply`), or None for one that only looks."""
-    run_daemon: Callable[[Settings], None]
-    """Returns once the daemon was asked to end and has."""
+    run_daemon: Callable[[Settings, Callable[[], Settings]], None]
+    """Returns once the daemon was asked to end and has; the second argument reads the settings again."""
     load_specs: Callable[[Path, str], DesiredState]
     """Directory and fleet."""
     read_ledger: Callable[[Settings], AbstractContextManager[LedgerBook]]
@@ -99,8 +99,8 @@ def production() -> Outside:
         )
         return session
 
-    def run_daemon(settings: Settings) -> None:
-        import_module("reconciler.daemon.loop").run(settings)
+    def run_daemon(settings: Settings, reread: Callable[[], Settings]) -> None:
+        import_module("reconciler.daemon.loop").run(settings, reread=reread)
 
     def load_specs(directory: Path, fleet: str) -> DesiredState:
         desired: DesiredState = import_module("reconciler.specfiles.loader").load(directory, fleet=fleet)

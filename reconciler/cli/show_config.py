@@ -1,4 +1,4 @@
-"""`reconciler config show`."""
+"""`reconciler config show` and `config check`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from reconciler.cli.invocation import Invocation
 from reconciler.cli.tables import Column, json_text, table
 from reconciler.cli.terminal import stdout_terminal
 from reconciler.config import Origin, environment_variable
+
+
+def run_check(invocation: Invocation, *, directory: Path | None) -> int:
+    """Read it, and let mistakes be told."""
+    invocation.settings(directory).specs_directory()
+    return 0
 
 
 def run(invocation: Invocation, *, directory: Path | None, origin: bool, json: bool) -> int:

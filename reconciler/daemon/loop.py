@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
@@ -18,8 +19,9 @@ from reconciler.daemon.guest_watch import GuestWatch
 from reconciler.daemon.looking_on import LookingOn
 from reconciler.daemon.notify import ServiceManager
 from reconciler.daemon.onlookers import Onlooker, Onlookers
-from reconciler.daemon.opening import open_session
+from reconciler.daemon.opening import Hold, hold_alone, session_on
 from reconciler.daemon.passes import PassLog, new_pass_id
+from reconciler.daemon.reload import RELOAD, Reload
 from reconciler.daemon.repeats import Repeats
 from reconciler.daemon.session import Session
 from reconciler.daemon.triggers import Dirty, SpecsWatch, Watch
@@ -51,26 +53,47 @@ class Timing(Struct, frozen=True):
     refresh: float = REFRESH
 
 
-def run(settings: Settings, *, timing: Timing | None = None) -> None:
+def run(settings: Settings, *, reread: Callable[[], Settings] | None = None, timing: Timing | None = None) -> None:
     """Run the daemon until SIGTERM or SIGINT; returns once what was in flight ended or was handed back.
 
-    Raises ControllerRunning, StateError or UsageError if it can't begin.
+    On SIGHUP, `reread` gives the settings as they are now. Raises ControllerRunning, StateError or UsageError if it
+    can't begin.
     """
     clock = SystemClock()
     stop = threading.Event()
     dirty = Dirty(clock)
-    with _signals(stop, dirty):
-        around = LookingOn(clock)
+    around = LookingOn(clock)
+    reload = Reload(settings, reread or (lambda: settings), ServiceManager())
+    with _signals(stop, dirty, reload):
         if settings.etcd is not None:
             stand_by = import_module("reconciler.daemon.sharing").stand_by
-            stand_by(settings, clock, dirty, stop, timing or Timing(), around)
+            stand_by(settings, reload, clock, dirty, stop, timing or Timing(), around)
             return
-        with (
-            open_session(settings, writer="run", clock=clock, measured=around.measured) as session,
-            around.served(settings),
-        ):
+        settings.specs_directory()
+        with hold_alone(settings, "run", clock) as hold, around.served(settings):
             around.onlooker.led(0)
-            look_after(settings, session, clock, dirty, stop, timing or Timing(), around)
+            govern(reload, hold, clock, dirty, stop, timing or Timing(), around)
+
+
+def govern(
+    reload: Reload,
+    hold: Hold,
+    clock: Clock,
+    dirty: Dirty,
+    stop: threading.Event,
+    timing: Timing,
+    around: LookingOn,
+    why_over: Callable[[], str] = lambda: "",
+) -> None:
+    """Look after the fleet until `stop` is set, or `why_over` gives a reason; afresh whenever the settings change.
+
+    The ledger, and with it the control of the fleet, is held all the time.
+    """
+    told = replace(hold, problems=lambda: (*hold.problems(), *reload.problems()))
+    while not stop.is_set() and not why_over():
+        settings = reload.take_up()
+        with session_on(settings, told, "run", clock, measured=around.measured) as session:
+            look_after(settings, session, clock, dirty, stop, timing, around, lambda: why_over() or reload.why_over())
 
 
 def look_after(
@@ -114,6 +137,8 @@ class Loop:
         self._clock = clock
         self._timing = timing
         self._service = ServiceManager()
+        self._said = ""
+        self._trouble = ""
         self._workers = Workers(session, clock, self._on_end, spawn=spawn, on_outcome=self._on_outcome)
         self._onlooker = onlooker or Onlookers()
         self._repeats = Repeats(clock)
@@ -136,14 +161,15 @@ class Loop:
         ready = False
         while not stop.is_set() and not why_over():
             view = self._pass(reasons)
-            if view is not None and not ready:
-                self._service.ready(_sentence(view))
+            if not ready or RELOAD in reasons:
+                # Also after a pass that failed, as on a full disk: it tries again, so systemd must not end it.
+                self._service.ready(self._said)
                 ready = True
             reasons = self._wait(view, lambda: stop.is_set() or bool(why_over()))
         if stop.is_set():
             self._service.stopping()
         else:
-            self._service.status(f"stopped leading: {why_over()}")
+            self._service.status(why_over())
         log.info("daemon.stopping", in_flight=len(self._workers.targets))
         self._workers.stop(HAND_BACK)
         log.info("daemon.stopped")
@@ -152,23 +178,29 @@ class Loop:
         pass_id = new_pass_id()
         with structlog.contextvars.bound_contextvars(pass_id=pass_id):
             try:
-                return self._look_and_act(pass_id, reasons)
+                view = self._look_and_act(pass_id, reasons)
             except ReconcilerError as error:
-                # A pass that can't decide changes nothing; the next one tries again.
-                log.error("pass.failed", error=str(error))  # noqa: TRY400  the text says it all; a traceback is for mistakes of ours
-                self._service.status(f"pass failed: {error}")
+                # A pass that can't decide changes nothing; the next one tries again, and is told of for another reason.
+                if str(error) != self._trouble:
+                    log.error("pass.failed", error=str(error))  # noqa: TRY400  the text says it all; a traceback is for mistakes of ours
+                self._trouble = str(error)
+                self._tell(f"pass failed: {error}")
                 self._onlooker.pass_failed(pass_id, error)
                 return None
+            if self._trouble:
+                log.info("pass.works_again")
+            self._trouble = ""
+            return view
 
     def _look_and_act(self, pass_id: str, reasons: tuple[str, ...]) -> View:
         self._watch.renew()
         begun = self._clock.monotonic()
-        refresh = begun - self._refreshed >= self._timing.refresh
+        refresh = RELOAD in reasons or begun - self._refreshed >= self._timing.refresh
         view = self._session.look(
             timeout=PASS_TIMEOUT,
             in_flight=self._workers.targets,
             refresh=refresh,
-            resync_after=self._timing.resync,
+            resync_after=0.0 if RELOAD in reasons else self._timing.resync,
         )
         if refresh:
             self._refreshed = begun
@@ -179,10 +211,14 @@ class Loop:
         self._onlooker.passed(pass_id, view, seconds)
         if self._guests is not None:
             self._guests.follow(view)
-        self._service.status(_sentence(view))
+        self._tell(_sentence(view))
         if view.plan.actions and not self._repeats.pause(view.plan):
             self._workers.start(view, pass_id)
         return view
+
+    def _tell(self, sentence: str) -> None:
+        self._said = sentence
+        self._service.status(sentence)
 
     def _wait(self, view: View | None, is_over: Callable[[], bool]) -> tuple[str, ...]:
         """Until something is dirty, a retry or a repeat is due or the sweep is; the watchdog is fed meanwhile."""
@@ -221,22 +257,30 @@ def _sentence(view: View) -> str:
 
 
 class _signals:  # noqa: N801  used as a context manager, like contextlib's
-    """SIGTERM and SIGINT set `stop` and wake the loop; what was there before comes back afterwards."""
+    """SIGTERM and SIGINT set `stop`, SIGHUP asks `reload`; each wakes the loop.
 
-    def __init__(self, stop: threading.Event, dirty: Dirty) -> None:
+    What was there before comes back afterwards.
+    """
+
+    def __init__(self, stop: threading.Event, dirty: Dirty, reload: Reload) -> None:
         self._stop = stop
         self._dirty = dirty
+        self._reload = reload
         self._before: dict[int, Callable[..., object] | int | None] = {}
 
     def __enter__(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._before[number] = signal.signal(number, self._handle)
 
     def __exit__(self, *exception: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _handle(self, *_: object) -> None:
-        self._stop.set()
+    def _handle(self, number: int, _: object) -> None:
+        reason = RELOAD if number == signal.SIGHUP else "signal"
+        if reason == RELOAD:
+            self._reload.ask()
+        else:
+            self._stop.set()
         # A lock may be held by the very code that the signal interrupted: wake the loop from another thread.
-        threading.Thread(target=self._dirty.mark, args=("signal",), daemon=True).start()
+        threading.Thread(target=self._dirty.mark, args=(reason,), kwargs={"urgent": True}, daemon=True).start()

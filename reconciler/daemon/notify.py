@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 
 class ServiceManager:
@@ -19,6 +20,10 @@ class ServiceManager:
     def status(self, status: str) -> None:
         """One sentence for `systemctl status`."""
         self._send(f"STATUS={_line(status)}")
+
+    def reloading(self) -> None:
+        """The configuration is being read again; `ready` says that it was."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         self._send("STOPPING=1\nSTATUS=finishing what is in flight")

@@ -66,15 +66,22 @@ def open_session(
     settings.specs_directory()
     with ExitStack() as stack:
         if settings.etcd is None:
-            if writer is not None:
-                refuse_left_etcd(settings.state_dir)
-                stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
-            ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
-            hold = Hold(ledger, problems=partial(left_etcd, settings.state_dir))
+            hold = stack.enter_context(hold_alone(settings, writer, clock))
         else:
             take_hold = import_module("reconciler.daemon.sharing").take_hold
             hold = stack.enter_context(take_hold(settings, writer))
         yield stack.enter_context(session_on(settings, hold, writer, clock, dialled, measured))
+
+
+@contextmanager
+def hold_alone(settings: Settings, writer: str | None, clock: Clock) -> Iterator[Hold]:
+    """The ledger of the state directory, with the control of it for a `writer`; raises as `open_session` does."""
+    with ExitStack() as stack:
+        if writer is not None:
+            refuse_left_etcd(settings.state_dir)
+            stack.enter_context(ControllerLock(settings.state_dir, writer, clock))
+        ledger = stack.enter_context(Ledger(settings.state_dir, readonly=writer is None))
+        yield Hold(ledger, problems=partial(left_etcd, settings.state_dir))
 
 
 @contextmanager

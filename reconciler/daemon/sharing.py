@@ -14,9 +14,10 @@ from reconciler.clock import Clock
 from reconciler.config import Settings
 from reconciler.daemon.generations import GenerationWatch
 from reconciler.daemon.looking_on import LookingOn
-from reconciler.daemon.loop import Timing, look_after
+from reconciler.daemon.loop import Timing, govern
 from reconciler.daemon.notify import ServiceManager
-from reconciler.daemon.opening import Hold, session_on
+from reconciler.daemon.opening import Hold
+from reconciler.daemon.reload import Reload
 from reconciler.daemon.shared_ledger import SharedLedger, shared_ledger
 from reconciler.daemon.specs_judge import SpecsJudge, SpecsOnlooker
 from reconciler.daemon.standby import StandBy
@@ -52,7 +53,13 @@ def take_hold(settings: Settings, writer: str | None) -> Iterator[Hold]:
 
 
 def stand_by(
-    settings: Settings, clock: Clock, dirty: Dirty, stop: threading.Event, timing: Timing, around: LookingOn
+    settings: Settings,
+    reload: Reload,
+    clock: Clock,
+    dirty: Dirty,
+    stop: threading.Event,
+    timing: Timing,
+    around: LookingOn,
 ) -> None:
     """Be one of several daemons until `stop` is set: lead, or wait for who does."""
     specs = settings.specs_directory()
@@ -80,13 +87,14 @@ def stand_by(
             on_loss = partial(dirty.mark, "lead lost", urgent=True)
             moves = shared.own_file.is_there
             presence.close()
-            with (
-                _leading(shared, lead, lambda _: on_loss(), dirty.mark) as hold,
-                session_on(settings, hold, "run", clock, measured=around.measured) as session,
-            ):
+
+            def why_over() -> str:
+                return f"stopped leading: {lead.why_lost}" if lead.why_lost else ""
+
+            with _leading(shared, lead, lambda _: on_loss(), dirty.mark) as hold:
                 if moves:
                     log.info("ledger.moved_to_etcd", file=str(shared.own_file.path), etcd=shared.store.name)
-                look_after(settings, session, clock, dirty, stop, timing, around, lambda: lead.why_lost)
+                govern(reload, hold, clock, dirty, stop, timing, around, why_over)
 
         def meanwhile() -> None:
             watch.look()

@@ -12,7 +12,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from reconciler.errors import LedgerError
+from reconciler.errors import LedgerError, LedgerForeign
+from reconciler.ledger.old_schema import back_up, way_back
 from reconciler.ledger.state_directory import next_step
 from reconciler.private_files import open_private
 
@@ -43,6 +44,8 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             _check_soundness(connection, path)
+            if 0 < schema_version(connection) < migrations()[-1][0]:
+                back_up(connection, path)
             _migrate(connection)
         except BaseException:
             connection.close()
@@ -116,14 +119,14 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     known = migrations()[-1][0]
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if version and application != _APPLICATION_ID:
-        raise LedgerError(
+        raise LedgerForeign(
             f"{path} is a SQLite file of another program",
             hint="name another state directory with --state-dir",
         )
     if version > known:
-        raise LedgerError(
+        raise LedgerForeign(
             f"ledger {path} was written by a newer version (schema {version}, this one knows {known})",
-            hint="run the newer version again; nothing was changed",
+            hint=f"run the newer version again; nothing was changed{way_back(path, known)}",
         )
 
 

@@ -61,9 +61,8 @@ def test_exposure_of_the_service_is_low() -> None:
 def test_systemd_accepts_every_line_of_the_unit(tmp_path: Path, service: configparser.SectionProxy) -> None:
     unit = tmp_path / _UNIT.name
     # Where the program is not installed, systemd would say only that.
-    unit.write_text(
-        _UNIT.read_text().replace(f"ExecStart={service['ExecStart'].split()[0]}", "ExecStart=/usr/bin/true")
-    )
+    program = service["ExecStart"].split()[0]
+    unit.write_text(re.sub(rf"^(Exec\w+)={program} ", r"\1=/usr/bin/true ", _UNIT.read_text(), flags=re.MULTILINE))
 
     complaints = _run("systemd-analyze", "verify", "--man=no", unit)
 

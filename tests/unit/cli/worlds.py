@@ -217,7 +217,7 @@ def _place(text: str) -> tuple[str, int, int]:
     return file, int(line), int(column)
 
 
-def doors(session: Session, daemon: Callable[[Settings], None] = lambda _: None) -> Outside:
+def doors(session: Session, daemon: Callable[[Settings], object] = lambda _: None) -> Outside:
     """Every door leads to `session`; ledgers and specs are real ones."""
 
     @contextmanager
@@ -226,9 +226,12 @@ def doors(session: Session, daemon: Callable[[Settings], None] = lambda _: None)
         del writer
         yield session
 
+    def run_daemon(settings: Settings, _: Callable[[], Settings]) -> None:
+        daemon(settings)
+
     return Outside(
         open_session=open_session,
-        run_daemon=daemon,
+        run_daemon=run_daemon,
         load_specs=lambda directory, fleet: load(directory, fleet=fleet),
         read_ledger=lambda settings: Ledger(settings.state_dir, readonly=True),
         write_ledger=lambda settings: Ledger(settings.state_dir),

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.errors import LedgerError, PreconditionFailed, StateError
 from reconciler.ledger import removed_vms
-from reconciler.ledger.database import LEDGER_FILE, migrations
+from reconciler.ledger.database import LEDGER_FILE
 from reconciler.ledger.history import EVENTS_KEPT
 from reconciler.ledger.records import LedgerEvent
 from reconciler.ledger.store import Ledger
@@ -255,31 +255,6 @@ def test_torn_ledger_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match="damaged"):
         Ledger(tmp_path)
-
-
-def test_newer_ledger_is_refused(tmp_path: Path) -> None:
-    Ledger(tmp_path).close()
-    with sqlite3.connect(tmp_path / LEDGER_FILE) as connection:
-        connection.execute(f"PRAGMA user_version = {migrations()[-1][0] + 1}")
-    connection.close()
-
-    with pytest.raises(LedgerError, match="newer version"):
-        Ledger(tmp_path)
-
-
-def test_an_older_ledger_can_be_looked_at_before_it_is_migrated(tmp_path: Path) -> None:
-    number, script = migrations()[0]
-    with sqlite3.connect(tmp_path / LEDGER_FILE) as connection:
-        connection.executescript(f"{script}\nPRAGMA application_id = 0x72636e6c; PRAGMA user_version = {number};")
-        connection.execute("INSERT INTO placement (vm, host, epoch, since) VALUES ('web', 'h1', 3, 5.0)")
-    connection.close()
-
-    with Ledger.open_readonly(tmp_path) as reader:
-        assert reader.view().placements["web"].epoch == 3
-
-    with sqlite3.connect(tmp_path / LEDGER_FILE) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (number,)
-    connection.close()
 
 
 def test_foreign_sqlite_file_is_refused(tmp_path: Path) -> None:
