@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from reconciler.hypervisor.simulated_world import World
-from reconciler.model.identity import base_marker
+from reconciler.model.identity import base_marker, version_manifest, version_volume_stamp
 
 
 def violations(world: World) -> tuple[str, ...]:
@@ -51,5 +51,13 @@ def _partial_bases(world: World) -> Iterator[str]:
         for disk in entry.live.disks if entry.live else ():
             file = host.file(disk.path)
             base = file.backing_path if file else None
-            if base is not None and host.file(base_marker(base)) is None:
+            if base is not None and host.file(_vouches_for(base)) is None:
                 yield f"{entry.config.name} runs on {base}, which was never complete"
+
+
+def _vouches_for(base: str) -> str:
+    """The file that says that a base is whole: of a version's disk its manifest."""
+    folder, _, name = base.rpartition("/")
+    fleet = name.partition(".")[0]
+    of = version_volume_stamp(fleet, name)
+    return base_marker(base) if of is None else f"{folder}/{version_manifest(fleet, *of)}"

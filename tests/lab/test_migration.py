@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.lab.agent import agent_answers, in_guest
 from tests.lab.controller import POOL, Controller, boots, homes, make_controller, running, stop, ticks, vm_spec
 from tests.lab.host import LabHost
 from tests.lab.hosts import Lab, LabError, wait_for
@@ -44,31 +43,6 @@ def _place(controller: Controller, name: str, *hosts: str) -> None:
     if name == "disks-1":
         spec = spec.replace(f"pool: {POOL}}}", "pool: local}\n    - {name: data, size: 8MiB, pool: local}")
     controller.write(f"vms/{name}.yaml", spec)
-
-
-def _in_guest(host: LabHost, name: str, script: str) -> str:
-    """What a shell script in the guest prints."""
-
-    def agent(command: str, **arguments: object) -> dict[str, object]:
-        asked = json.dumps({"execute": command, "arguments": arguments})
-        answer: dict[str, dict[str, object]] = json.loads(host.virsh("qemu-agent-command", name, asked))
-        return answer["return"]
-
-    started = agent("guest-exec", path="/bin/sh", arg=["-c", script], **{"capture-output": True})
-
-    def ended() -> dict[str, object] | None:
-        status = agent("guest-exec-status", pid=started["pid"])
-        return status if status["exited"] else None
-
-    status = wait_for(ended, 60, f"{script} goes on")
-    assert status["exitcode"] == 0, status
-    return base64.b64decode(str(status.get("out-data", ""))).decode()
-
-
-def _agent_answers(host: LabHost, name: str) -> bool:
-    with suppress(LabError):
-        return bool(host.virsh("qemu-agent-command", name, '{"execute": "guest-ping"}'))
-    return False
 
 
 def _pauses(lab: Lab, name: str, over: Event) -> float:
@@ -106,9 +80,9 @@ def test_three_migrations_in_a_row_cost_no_tick_and_local_disks_go_along_whole(f
         _place(controller, name, "h1")
     controller.apply()
     wait_for(lambda: min(ticks(lab, "web-1"), ticks(lab, "disks-1")) >= 3, 120, "they have not booted")
-    wait_for(lambda: _agent_answers(lab.host("h1"), "disks-1"), 60, "no agent")
+    wait_for(lambda: agent_answers(lab.host("h1"), "disks-1"), 60, "no agent")
     fill = "dd if=/dev/urandom of=/dev/vdb bs=1M count=8 2>/dev/null; sync; sha256sum </dev/vdb"
-    written = _in_guest(lab.host("h1"), "disks-1", fill)
+    written = in_guest(lab.host("h1"), "disks-1", fill)
 
     over = Event()
     with ThreadPoolExecutor(1) as pool:
@@ -130,7 +104,7 @@ def test_three_migrations_in_a_row_cost_no_tick_and_local_disks_go_along_whole(f
     assert len(boots(lab, "web-1")) == len(boots(lab, "disks-1")) == 1
     assert homes(lab, "disks-1") == running(lab, "disks-1") == ["h2"]
     read_again = "echo 3 >/proc/sys/vm/drop_caches; sha256sum </dev/vdb"
-    assert _in_guest(lab.host("h2"), "disks-1", read_again) == written
+    assert in_guest(lab.host("h2"), "disks-1", read_again) == written
 
     # -- too slow as it runs: shut down, and started there ---------------------------------------------------------
     assert controller.config is not None

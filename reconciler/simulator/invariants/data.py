@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.hypervisor import simulated_invariants
 from reconciler.hypervisor.simulated_world import DirectoryState, MutatingCall
-from reconciler.model.identity import parse_disk_volume
+from reconciler.model.identity import drilled_image, parse_disk_volume
 from reconciler.simulator.invariants.promise import Promise, Scene
 
 
@@ -115,10 +115,14 @@ class UnmanagedUntouched(Promise):
             [
                 (entry.config, entry.state, entry.persistent, entry.unowned)
                 for entry in host.domains.values()
-                if not self.scene.is_ours(entry)
+                if not self.scene.is_ours(entry) and not self._is_of_a_drill(entry.config.name)
             ],
             [(pool.name, pool.uuid, pool.active) for pool in host.pools.values() if pool.name not in named],
-            [(network.name, network.active) for network in host.networks.values() if network.name not in named],
+            [
+                (network.name, network.active)
+                for network in host.networks.values()
+                if network.name not in named and not self._is_of_a_drill(network.name)
+            ],
             [
                 (path, name, file.format, file.capacity)
                 for path, directory in host.directories.items()
@@ -126,3 +130,7 @@ class UnmanagedUntouched(Promise):
                 if not name.startswith(f"{self.scene.fleet}.")
             ],
         )
+
+    def _is_of_a_drill(self, name: str) -> bool:
+        """What is thrown away after a drill has our name, and no mark."""
+        return drilled_image(self.scene.fleet, name) is not None
