@@ -16,7 +16,9 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from reconciler.errors import ConfigurationError, UsageError
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.metrics_settings import DEFAULT_LISTEN, OFF, MetricsTls
+from reconciler.model.notifications import Receiver
 from reconciler.model.policy import Balance, Capture, HighAvailability, Limits, MassDeletionRule, Migration, Policy
+from reconciler.model.resource import Items
 from reconciler.setting_errors import refused
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
@@ -63,6 +65,9 @@ class _Options(Policy):
     metrics_listen: Annotated[str, Field(pattern=r"^(off|[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5})$")] = DEFAULT_LISTEN
     """`ADDRESS:PORT` where `reconciler run` answers `/metrics`, `/healthz` and `/readyz`, or `off`. An address that
     other machines reach needs `metricsTls`."""
+    notifications: Items[Receiver] = ()
+    """Who is told what comes to be the matter with the fleet, and that it is over: a list of `{name, url, severity,
+    kinds, names, matchLabels, resolved}`."""
     metrics_tls: MetricsTls = MetricsTls()
     """Who of other machines may ask."""
 
@@ -87,6 +92,7 @@ class Settings(Struct, frozen=True):
     metrics_listen: str | None = None
     """`ADDRESS:PORT`; see the configuration. None for nowhere."""
     metrics_tls: MetricsTls = field(default_factory=MetricsTls)
+    notifications: tuple[Receiver, ...] = ()
     etcd: EtcdLedger | None = None
     """Where several controllers share the ledger; None where it is a file of the state directory."""
     config_file: Path | None = None
@@ -152,6 +158,7 @@ def load_settings(
         log_format=options.log_format,
         metrics_listen=None if options.metrics_listen == OFF else options.metrics_listen,
         metrics_tls=options.metrics_tls,
+        notifications=options.notifications,
         etcd=options.ledger.etcd if options.ledger.etcd.endpoints else None,
         config_file=file,
         interactive=interactive and not env.get("RECONCILER_NO_INPUT"),
@@ -305,7 +312,7 @@ def _text(value: object) -> str:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return json.dumps(value)
     if isinstance(value, list):
-        items = [str(item) for item in value]
+        items = [str(item["name"] if isinstance(item, dict) else item) for item in value]
         return (",".join if any(":" in item for item in items) else ":".join)(items)
     if isinstance(value, dict):  # a reference to a secret
         return next((f"{kind}:{name}" for kind, name in value.items() if name), "")

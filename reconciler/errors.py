@@ -31,6 +31,7 @@
     │   ├── UnsafeImage         refused by inspection
     │   ├── ChecksumMismatch
     │   └── DownloadFailed      may succeed when tried again
+    ├── NotificationFailed      a receiver could not be told
     └── PreconditionFailed      the world moved since the plan was made
 
 Kopf's vocabulary of temporary and permanent errors is the whole retry policy: `is_transient` decides.
@@ -196,6 +197,10 @@ class ChecksumMismatch(ImageError):
 
 class DownloadFailed(ImageError):
     """The download did not finish; trying again may help."""
+
+
+class NotificationFailed(ReconcilerError):
+    """A receiver of notifications could not be told."""
 
 
 class PreconditionFailed(ReconcilerError):

@@ -110,6 +110,19 @@ _FENCE: Final = PlainGroup(
     },
 )
 
+_NOTIFY: Final = PlainGroup(
+    name="notify",
+    help="Receivers of notifications, of the configuration.",
+    commands={
+        "test": command(
+            "test",
+            "notify:run_test",
+            "Send a message to all receivers, or to those named.\n\nExit: 0 all were told, 1 not.",
+            [click.Argument(["receivers"], nargs=-1, metavar="[NAME]...")],
+        ),
+    },
+)
+
 _TOMBSTONE: Final = PlainGroup(
     name="tombstone",
     help="What is kept of VMs that were removed, and of disks that were replaced: status --only tombstones lists it.",
@@ -291,6 +304,7 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         " by the daemon within seconds, else by the next apply.",
         [_object(required=False, metavar="[KIND/NAME]")],
     ),
+    _NOTIFY,
     command(
         "leader",
         "leader:run",

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
+from importlib import import_module
 from typing import Final
 
 import structlog
@@ -15,7 +16,8 @@ from reconciler.config import Settings
 from reconciler.daemon.metrics.health import Health
 from reconciler.daemon.metrics.server import Page, Pages, PageServer
 from reconciler.daemon.metrics.telemetry import Telemetry
-from reconciler.daemon.onlookers import Onlookers
+from reconciler.daemon.notifications.notifier import Notifier, Send
+from reconciler.daemon.onlookers import Onlooker, Onlookers
 from reconciler.errors import ExposedListener, UsageError
 from reconciler.hypervisor.interface import Fleet
 from reconciler.ledger.store import Ledger
@@ -29,6 +31,7 @@ class LookingOn:
     """Who looks on for as long as the program runs, whether it leads or not."""
 
     def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._telemetry = Telemetry(clock)
         self._health = Health(clock)
         self.onlooker: Final = Onlookers(self._health, self._telemetry)
@@ -44,6 +47,17 @@ class LookingOn:
     def page(self) -> bytes:
         """What Prometheus is told now."""
         return self._telemetry.page()
+
+    @contextmanager
+    def notifying(self, settings: Settings, ledger: Ledger) -> Iterator[Onlooker]:
+        """Who looks on, and the one who tells receivers meanwhile, where there are any."""
+        if not settings.notifications:
+            yield self.onlooker
+            return
+        send: Send = import_module("reconciler.daemon.notifications.sending").send
+        with closing(Notifier(settings.notifications, ledger, self._clock, send)) as notifier:
+            notifier.start()
+            yield Onlookers(self.onlooker, notifier)
 
     @contextmanager
     def served(self, settings: Settings) -> Iterator[None]:

@@ -111,9 +111,13 @@ def look_after(
     session.watch_hosts(lambda reason: dirty.mark(reason, urgent=True))
     guests = GuestWatch(session.fleet, session.ledger.record_silent_guests, clock, notify=dirty.mark)
     around.follow(session.ledger)
-    with SpecsWatch(settings.specs_directory(), dirty) as watch, closing(guests):
+    with (
+        SpecsWatch(settings.specs_directory(), dirty) as watch,
+        closing(guests),
+        around.notifying(settings, session.ledger) as onlooker,
+    ):
         guests.start()
-        Loop(session, watch, dirty, clock, timing, guests=guests, onlooker=around.onlooker).run(stop, why_over)
+        Loop(session, watch, dirty, clock, timing, guests=guests, onlooker=onlooker).run(stop, why_over)
 
 
 class Loop:

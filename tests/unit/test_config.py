@@ -247,3 +247,24 @@ def test_an_etcd_that_could_not_be_used_so_is_refused(settings: dict[str, str], 
         load_settings(environ=environ)
 
     assert "ledger.etcd" in caught.value.message
+
+
+def test_receivers_are_told_by_name_and_their_urls_by_reference_only(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("notifications:\n  - {name: team, url: {file: team-url}, kinds: [Host], severity: critical}\n")
+
+    settings = load_settings(environ={}, config_file=file)
+
+    assert [(each.name, each.url.file, each.kinds) for each in settings.notifications] == [
+        ("team", "team-url", ("Host",))
+    ]
+
+
+def test_a_url_that_is_written_into_the_configuration_is_refused_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("notifications:\n  - {name: team, url: 'ntfy://user:geheim@host/topic'}\n")
+
+    with pytest.raises(UsageError, match=r"notifications\.url") as refused:
+        load_settings(environ={}, config_file=file)
+
+    assert "geheim" not in str(refused.value)

@@ -1,0 +1,35 @@
+"""Sends by apprise, which is imported only where somebody is to be told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from reconciler.errors import FencingError, NotificationFailed
+from reconciler.fencing.secrets import Credentials
+from reconciler.model.notifications import Receiver
+
+
+def send(receiver: Receiver, title: str, text: str, credentials: Credentials | None = None) -> None:
+    """Send it; raises NotificationFailed, which never holds the URL: it has a password in it, mostly."""
+    try:
+        url = (credentials or Credentials()).value("url", receiver.url, f"notifications: {receiver.name}")
+    except FencingError as error:
+        raise NotificationFailed(error.message, hint=error.hint) from error
+    for talkative in ("apprise", "urllib3"):
+        # They would write URLs, tokens and all, into the log.
+        logging.getLogger(talkative).setLevel(logging.CRITICAL + 1)
+    make: Callable[[], Any] = import_module("apprise").Apprise
+    sender = make()
+    if not sender.add(url):
+        raise NotificationFailed(
+            f"notifications: {receiver.name}: its url is none that apprise knows",
+            hint="write it as in apprise's documentation, such as ntfy://HOST/TOPIC",
+        )
+    if not sender.notify(title=f"reconciler: {title}", body=text):
+        raise NotificationFailed(
+            f"notifications: {receiver.name} could not be told: its service refused, or does not answer",
+            hint=f"try it: reconciler notify test {receiver.name}",
+        )
