@@ -312,7 +312,7 @@ def _text(value: object) -> str:
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return json.dumps(value)
     if isinstance(value, list):
-        items = [str(item["name"] if isinstance(item, dict) else item) for item in value]
+        items = [str(item) for item in value]
         return (",".join if any(":" in item for item in items) else ":".join)(items)
     if isinstance(value, dict):  # a reference to a secret
         return next((f"{kind}:{name}" for kind, name in value.items() if name), "")
