@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +17,9 @@ from reconciler.errors import UsageError
 
 TableFormat = Literal["table", "json", "yaml", "csv", "markdown"]
 T = TypeVar("T")
+_MARKUP: Final = re.compile(r"[\\|`*_~\[\]]")
+_CALLS: Final = re.compile(r"(?<!\w)[@#!](?=\w)|:(?=//)")
+"""What makes somebody be told, an issue be linked or an address be opened with a click."""
 
 
 class Column(Struct, Generic[T], frozen=True):
@@ -91,9 +95,9 @@ def markdown_table(rows: Sequence[T], columns: Sequence[Column[T]]) -> str:
 
 
 def markdown_cell(text: str) -> str:
-    """Text that neither ends its cell nor becomes markup."""
-    flat = " ".join(text.split())
-    return flat.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "\\`")
+    """Text that neither ends its cell nor becomes markup, calls nobody (`@name`) and refers to no issue (`#1`)."""
+    flat = _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+    return _CALLS.sub(r"\g<0>&#8203;", flat.replace("&", "&amp;").replace("<", "&lt;"))
 
 
 def json_text(data: Any) -> str:

@@ -14,6 +14,7 @@ from reconciler.cli.plan_markdown import plan_markdown
 from reconciler.cli.render_plan import PlanPage, render_plan
 from reconciler.cli.terminal import Terminal
 from reconciler.model.plan import FieldChange, Plan, Summary, Unmet, UnmetReason
+from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import MigrateDomain, MigrationRules, Step, StopDomain
 from tests.conftest import Golden
 from tests.unit.cli.plans import EVERY_ACTION, NOW, SECRET, UNREAD, UUID, action, plan
@@ -146,6 +147,30 @@ def test_the_same_news_of_many_objects_is_one_entry_unless_all_is_asked_for() ->
     assert text.count("blocked: no room") == 2
     told_in_full = render_plan(page(plan(unmet=(*news, *blocked))), _PLAIN, detail="verbose")
     assert told_in_full.count("was made from another image") == 8
+
+
+def test_what_a_spec_says_calls_nobody_and_ends_no_fence_in_a_comment() -> None:
+    """Anybody who may open a pull request writes names and titles into the comment that a machine account makes."""
+    hostile = "````\n</details> @everyone fixes #1 **bold** [look](https://evil.example) <img src=x>"
+    changed = replace(EVERY_ACTION[0], changes=(FieldChange("title", "", hostile, "live"),))
+
+    table, _, folded = plan_markdown(page(plan(changed))).partition("<details>")
+
+    assert not re.search(r"@\w|[^&]#\d|[^\\]\*\*bold|[^\\]\[look|<img|https://|(?<!\\)````", table.split("what |")[1])
+    assert folded.count("`````text\n") == 1
+
+
+def test_a_plan_of_thousands_fits_into_one_comment_and_says_how_much_is_left_out() -> None:
+    many = tuple(
+        replace(EVERY_ACTION[0], id=f"a-{n}", target=ObjectRef("VirtualMachine", f"web-{n}")) for n in range(4000)
+    )
+    blocked = tuple(unmet(f"VirtualMachine/db-{n}", "no-host-fits", "no room " * 9) for n in range(2000))
+
+    text = plan_markdown(page(plan(*many, unmet=blocked), UNREAD))
+
+    assert len(text) <= 65_536
+    assert text.count("more: `reconciler plan --verbose`") == 3
+    assert text.count("<details>") == text.count("</details>") == 1
 
 
 def test_a_move_for_balance_tells_what_it_gains_in_text_and_markdown_and_to_programs() -> None:
