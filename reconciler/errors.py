@@ -32,6 +32,10 @@
     │   ├── ChecksumMismatch
     │   └── DownloadFailed      may succeed when tried again
     ├── NotificationFailed      a receiver could not be told
+    ├── SecretError             a secret can't be had; what it is, is never said
+    │   ├── SecretMissing       nothing is there by that name
+    │   ├── SecretRefused       it is there, and is not taken from there
+    │   └── DecryptionFailed    no key of the controller opens it
     └── PreconditionFailed      the world moved since the plan was made
 
 Kopf's vocabulary of temporary and permanent errors is the whole retry policy: `is_transient` decides.
@@ -201,6 +205,22 @@ class DownloadFailed(ImageError):
 
 class NotificationFailed(ReconcilerError):
     """A receiver of notifications could not be told."""
+
+
+class SecretError(ReconcilerError):
+    """A secret can't be had, or can't be used; neither it nor anything of its file is in the text."""
+
+
+class SecretMissing(SecretError):
+    """Nothing is there by that name."""
+
+
+class SecretRefused(SecretError):
+    """It is there and is not used: a link that leads out, no regular file, open to everybody, not text."""
+
+
+class DecryptionFailed(SecretError):
+    """An encrypted file could not be opened with the keys that the controller has."""
 
 
 class PreconditionFailed(ReconcilerError):

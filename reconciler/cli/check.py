@@ -65,8 +65,9 @@ def _checks(invocation: Invocation, settings: Settings, commands: CommandLine) -
         if not is_known:
             yield Check("warn", "fence devices", "what was tested of them is in etcd, which does not answer")
             return
+        credentials = Credentials(specs=settings.specs_directory)
         hosts = [desired.hosts[name] for name in sorted(desired.hosts)]
-        yield from fence_checks(hosts, view.ledger, settings.policy.ha, Credentials(), commands)
+        yield from fence_checks(hosts, view.ledger, settings.policy.ha, credentials, commands)
 
 
 def _with_some_ledger(settings: Settings) -> tuple[Settings, bool]:

@@ -125,8 +125,8 @@ def host_name(text: str) -> str:
 
 def open_devices(settings: Settings) -> FenceDevices:
     """The devices of the fleet."""
-    devices: FenceDevices = import_module("reconciler.fencing.devices").FenceDevices(settings.policy.ha, SystemClock())
-    return devices
+    maker: type[FenceDevices] = import_module("reconciler.fencing.devices").FenceDevices
+    return maker(settings.policy.ha, SystemClock(), credentials=Credentials(specs=settings.specs_directory))
 
 
 def answers_of(

@@ -10,6 +10,7 @@ from typing import Final
 from reconciler.cli.endings import tell
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.log_setup import configure_logs
+from reconciler.cli.open_directories import refuse_open_directories
 from reconciler.errors import ConfigurationError, LedgerForeign, ReconcilerError
 
 NEVER_BY_ITSELF: Final = 78
@@ -24,7 +25,7 @@ def run(invocation: Invocation, *, directory: Path | None) -> int:
     faulthandler.enable(_STDERR)
     try:
         settings = invocation.settings(directory)
-        settings.specs_directory()
+        refuse_open_directories(settings.specs_directory())
         configure_logs(settings, daemon=True)
         invocation.doors().run_daemon(settings, lambda: invocation.settings(directory))
     except ReconcilerError as error:

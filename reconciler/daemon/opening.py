@@ -135,7 +135,8 @@ def _pass_inputs(settings: Settings, stack: ExitStack) -> PassInputs:
 def _fence_devices(settings: Settings, clock: Clock, stack: ExitStack) -> PowerControl:
     """The real devices, for a controller that watches; what is under way with them ends with the session."""
     maker: type[FenceDevices] = import_module("reconciler.fencing.devices").FenceDevices
-    devices = maker(settings.policy.ha, clock)
+    credentials = import_module("reconciler.fencing.secrets").Credentials(specs=settings.specs_directory)
+    devices = maker(settings.policy.ha, clock, credentials=credentials)
     stack.callback(devices.close)
     return devices
 

@@ -15,16 +15,16 @@ from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import DEFAULT_CONFIG_FILE, Settings
+from reconciler.credentials.secret_store import SecretStore
 from reconciler.daemon.generations import difference, own_specs
 from reconciler.errors import (
-    FencingError,
     LedgerConflict,
     LedgerError,
+    SecretError,
     StateError,
     StoreUnavailable,
     StoreWentBack,
 )
-from reconciler.fencing.secrets import Credentials
 from reconciler.leadership.candidate import Candidate, leader_of
 from reconciler.leadership.etcd import Access, EtcdStore
 from reconciler.leadership.keys import Keys, Leader, keys_of
@@ -223,8 +223,8 @@ def _access(etcd: EtcdLedger) -> Access:
         if etcd.password is None:
             return ""
         try:
-            return Credentials().value("ledger.etcd.password", etcd.password, "the configuration")
-        except FencingError as error:
+            return SecretStore().line(etcd.password, "ledger.etcd.password", "the configuration")
+        except SecretError as error:
             raise StoreUnavailable(error.message, hint=error.hint) from error
 
     return Access(

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from reconciler.model.host import FencingLevel, SecretRef
+from reconciler.model.host import FencingLevel
+from reconciler.model.secret_ref import SecretRef, fault_of
 
 # Older spellings that agents still take, and the names that they mean.
 _ALIASES: Final[Mapping[str, str]] = {
@@ -113,15 +114,7 @@ def _why_not_here(level: FencingLevel, section: str, name: str) -> str | None:
 
 
 def _why_no_secret(reference: SecretRef, name: str) -> str | None:
-    if (reference.file is None) == (reference.env is None):
-        return "name one source: {file: NAME} or {env: NAME}"
-    if is_file(name) and reference.file is None:
+    fault = fault_of(reference)
+    if fault is None and is_file(name) and reference.file is None:
         return "the agent is given a path: name a file of the credentials directory, {file: NAME}"
-    if reference.file is not None and not _is_below(reference.file):
-        return "it names no file of the credentials directory; write a name such as h1-bmc, without .."
-    return None
-
-
-def _is_below(file: str) -> bool:
-    """Whether the name leads to nothing but a file below a folder."""
-    return all(part not in ("", ".", "..") for part in file.split("/"))
+    return fault

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from reconciler.model.quantities import Size
 from reconciler.model.resource import Items, Line, Model, Resource
+from reconciler.model.secret_ref import SecretRef
 
 _SCHEMES: Final = ("qemu", "qemu+ssh", "qemu+tls", "qemu+tcp", "qemu+unix")
 _PARAMETERS: Final = ("pkipath", "keyfile", "socket", "mode")
@@ -57,15 +58,6 @@ class Overcommit(Model):
     """Virtual CPUs per CPU."""
     memory: Annotated[float, Field(ge=0.1, le=4, strict=False)] = 1.0
     """Promised memory over memory there is."""
-
-
-class SecretRef(Model):
-    """Where a secret is read from; the secret itself is never in a spec."""
-
-    file: Line | None = None
-    """A file in the credentials directory."""
-    env: Line | None = None
-    """An environment variable of the controller."""
 
 
 class FencingLevel(Model):

@@ -6,9 +6,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, model_validator
 
-from reconciler.model.host import SecretRef
 from reconciler.model.quantities import Duration
 from reconciler.model.resource import Line, Model
+from reconciler.model.secret_ref import SecretRef, fault_of
 
 _SHORTEST_LEASE: Final = 3.0
 POSITION_FILE: Final = "etcd-seen.json"
@@ -78,7 +78,7 @@ class EtcdLedger(Model):
     def _goes_together(self) -> Self:
         if (self.cert is None) != (self.key is None):
             raise ValueError("cert and key go together")
-        if self.password is not None and (self.password.file is None) == (self.password.env is None):
+        if self.password is not None and (fault_of(self.password) or self.password.age or self.password.sops):
             raise ValueError("password names either a file or an env")
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password go together")

@@ -15,6 +15,8 @@ from reconciler.specfiles.places import Finding, make_problem
 from reconciler.specfiles.problem_codes import Code
 
 _SUFFIXES: Final = (".yaml", ".yml")
+ENCRYPTED: Final = (".sops.yaml", ".sops.yml")
+"""What SOPS has encrypted beside the specs is none of them."""
 
 
 class DirectoryLimits(Struct, frozen=True):
@@ -46,7 +48,7 @@ class _Refused(Exception):
 
 
 def read_directory(directory: Path, limits: DirectoryLimits | None = None) -> Listing:
-    """Read every `*.yaml` and `*.yml` below `directory`; what begins with a dot is skipped.
+    """Read every `*.yaml` and `*.yml` below `directory`; what begins with a dot or is SOPS's is skipped.
 
     Nothing is raised: what can't be read is a problem. No content of a refused file gets into one.
     """
@@ -111,7 +113,7 @@ def _spec_files(
             elif entry.is_symlink() and Path(entry.path).is_dir():
                 note = "a link to a directory is not followed; put the files themselves there"
                 _note(listing, shown, path, _Refused("S006", note))
-            elif entry.name.endswith(_SUFFIXES):
+            elif entry.name.endswith(_SUFFIXES) and not entry.name.endswith(ENCRYPTED):
                 yield path, entry
 
 

@@ -14,12 +14,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from reconciler.specfiles.directory import ENCRYPTED
+
 _SAFE: Final = (
     "--no-replace-objects",
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=", "-c", "protocol.allow=never",
 )  # fmt: skip
 _TIMEOUT: Final = 5.0
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+_ENCRYPTED: Final = tuple(os.fsencode(suffix) for suffix in ENCRYPTED)
 _REGULAR: Final = (b"100644", b"100755")
 
 
@@ -72,7 +75,7 @@ def _tree(listing: bytes) -> dict[bytes, bytes]:
     for entry in listing.split(b"\0"):
         properties, _, path = entry.partition(b"\t")
         hidden = path.startswith(b".") or b"/." in path
-        if path.endswith((b".yaml", b".yml")) and not hidden:
+        if path.endswith((b".yaml", b".yml")) and not hidden and not path.endswith(_ENCRYPTED):
             mode, _, blob = properties.split(b" ")
             blobs[path] = blob if mode in _REGULAR else b"not a regular file"
     return blobs

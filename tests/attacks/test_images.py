@@ -157,7 +157,10 @@ def test_07_a_program_that_opens_a_disk_has_limits_of_cpu_and_memory(
     folder = Path(reconciler.images.__file__ or "").parent
     callers = {path.name: path.read_text() for path in folder.glob("*.py") if "import subprocess" in path.read_text()}
     assert sorted(callers) == ["compress.py", "export.py"]
-    assert all("--as=" in text and "--cpu=" in text for text in callers.values())
+    assert all("convert_within(" in text and '"qemu-img"' not in text for text in callers.values())
+    limits = (folder / "qemu_img.py").read_text()
+    assert "--as=" in limits
+    assert "--cpu=" in limits
     programs = tmp_path / "programs"
     programs.mkdir()
     fake, told = programs / "qemu-img", tmp_path / "limits"

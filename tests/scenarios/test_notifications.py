@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.clock import SystemClock
+from reconciler.credentials.secret_store import SecretStore
 from reconciler.daemon.notifications.notifier import Notifier
 from reconciler.daemon.notifications.sending import send
 from reconciler.errors import LedgerError, NotificationFailed
-from reconciler.fencing.secrets import Credentials
 from reconciler.ledger.store import Ledger
-from reconciler.model.host import SecretRef
 from reconciler.model.notifications import Receiver
+from reconciler.model.secret_ref import SecretRef
 from reconciler.simulator.play import play
 from reconciler.simulator.scenario import load_scenario
 from reconciler.simulator.verbs import VERBS
@@ -172,7 +172,7 @@ def _service() -> Iterator[tuple[int, list[dict[str, str]]]]:
 
 def test_apprise_posts_to_a_real_service() -> None:
     with _service() as (port, posted):
-        send(ALL, "h1 is lost", "critical: Host/h1", Credentials({"URL": f"json://127.0.0.1:{port}/"}))
+        send(ALL, "h1 is lost", "critical: Host/h1", SecretStore({"URL": f"json://127.0.0.1:{port}/"}))
 
     assert [(each["title"], each["message"]) for each in posted] == [("reconciler: h1 is lost", "critical: Host/h1")]
 
@@ -180,6 +180,6 @@ def test_apprise_posts_to_a_real_service() -> None:
 @pytest.mark.parametrize("url", ["json://user:geheim@127.0.0.1:1/", "nothing://geheim", ""])
 def test_a_failure_never_shows_the_url(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(NotificationFailed) as failed:
-        send(ALL, "t", "x", Credentials({"URL": url}))
+        send(ALL, "t", "x", SecretStore({"URL": url}))
 
     assert "geheim" not in f"{failed.value} {caplog.text}"

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from reconciler.errors import FencingError, NotificationFailed
-from reconciler.fencing.secrets import Credentials
+from reconciler.credentials.secret_store import SecretStore
+from reconciler.errors import NotificationFailed, SecretError
 from reconciler.model.notifications import Receiver
 
 
-def send(receiver: Receiver, title: str, text: str, credentials: Credentials | None = None) -> None:
+def send(receiver: Receiver, title: str, text: str, secrets: SecretStore | None = None) -> None:
     """Send it; raises NotificationFailed, which never holds the URL: it has a password in it, mostly."""
     try:
-        url = (credentials or Credentials()).value("url", receiver.url, f"notifications: {receiver.name}")
-    except FencingError as error:
+        url = (secrets or SecretStore()).line(receiver.url, "url", f"notifications: {receiver.name}")
+    except SecretError as error:
         raise NotificationFailed(error.message, hint=error.hint) from error
     for talkative in ("apprise", "urllib3"):
         # They would write URLs, tokens and all, into the log.

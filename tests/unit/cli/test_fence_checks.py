@@ -14,9 +14,10 @@ from reconciler.cli.preflight import Check
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.fencing_devices import devices_hash
 from reconciler.model.health import FenceTest
-from reconciler.model.host import FencingLevel, Host, SecretRef
+from reconciler.model.host import FencingLevel, Host
 from reconciler.model.ledger import LedgerView
 from reconciler.model.policy import HighAvailability
+from reconciler.model.secret_ref import SecretRef
 from tests.unit.cli.calling import EMPTY, invoke
 from tests.unit.cli.plans import NOW
 from tests.unit.cli.worlds import FakeSession, doors

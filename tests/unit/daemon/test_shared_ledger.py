@@ -18,9 +18,9 @@ from reconciler.ledger.asking import Responder
 from reconciler.ledger.left_etcd import refuse_left_etcd
 from reconciler.ledger.records import LEADS
 from reconciler.ledger.store import Ledger
-from reconciler.model.host import SecretRef
 from reconciler.model.ledger import Failure
 from reconciler.model.ledger_store import EtcdLedger
+from reconciler.model.secret_ref import SecretRef
 from tests.support.answering import AnsweringClock
 
 KEYS = keys_of("/reconciler", "lab")

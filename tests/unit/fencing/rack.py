@@ -11,9 +11,10 @@ from reconciler.clock import SystemClock
 from reconciler.fencing.devices import FenceDevices
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.health import AttemptEnd
-from reconciler.model.host import FencingLevel, Host, HostSpec, SecretRef
+from reconciler.model.host import FencingLevel, Host, HostSpec
 from reconciler.model.policy import HighAvailability
 from reconciler.model.resource import Metadata
+from reconciler.model.secret_ref import SecretRef
 
 AGENT = "fence_redfish"  # one that is believed without a list
 _SCRIPT = """\

@@ -10,7 +10,8 @@ import pytest
 from reconciler.errors import FencingError
 from reconciler.fencing.redaction import reason, redacted
 from reconciler.fencing.secrets import Credentials
-from reconciler.model.host import FencingLevel, SecretRef
+from reconciler.model.host import FencingLevel
+from reconciler.model.secret_ref import SecretRef
 from tests.unit.fencing.rack import AGENT, Attempts, Rack, host, never, said
 
 GEHEIM = "s3cret with 'quotes' & more"

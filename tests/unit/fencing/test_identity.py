@@ -16,8 +16,9 @@ from reconciler.fencing.levels import Asker, Level, Stopped, levels_of
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.fencing_devices import GUID_ANNOTATION, devices_hash
 from reconciler.model.health import FenceTest
-from reconciler.model.host import FencingLevel, SecretRef
+from reconciler.model.host import FencingLevel
 from reconciler.model.policy import HighAvailability
+from reconciler.model.secret_ref import SecretRef
 from tests.unit.fencing.rack import Attempts, Rack, host, never
 
 MACHINE = "11223344-5566-7788-99aa-bbccddeeff01"

@@ -19,8 +19,9 @@ from reconciler.errors import FencingFailed
 from reconciler.fencing.devices import FenceDevices
 from reconciler.fencing.secrets import Credentials
 from reconciler.model.fencing_devices import GUID_ANNOTATION
-from reconciler.model.host import FencingLevel, SecretRef
+from reconciler.model.host import FencingLevel
 from reconciler.model.policy import HighAvailability
+from reconciler.model.secret_ref import SecretRef
 from tests.unit.fencing.rack import Attempts, host, never
 
 pytestmark = pytest.mark.lab

@@ -21,6 +21,7 @@ def test_only_yaml_files_are_read_and_what_begins_with_a_dot_is_not(tmp_path: Pa
     write(tmp_path, a="a", **{".hidden": "h"})
     (tmp_path / "b.yml").write_text("b")
     (tmp_path / "c.txt").write_text("c")
+    (tmp_path / "c.sops.yaml").write_text("token: ENC[]")
     (tmp_path / ".git").mkdir()
     write(tmp_path / ".git", config="x")
 
