@@ -86,7 +86,7 @@ def _cost(sample: Sample) -> Disruption | str:
     """The worst of what is done at once and what waits for a reboot."""
     before, after = _vm(sample.before, {}), _vm(sample.after, sample.metadata)
     made = _plan_of(before, after)
-    if any(unmet.reason == "immutable" and unmet.severity == "blocked" for unmet in made.unmet):
+    if any(unmet.reason in ("immutable", "disk-not-its-own") and unmet.severity == "blocked" for unmet in made.unmet):
         return "refused"
     return max(_disruptions(made), key=DISRUPTIONS.index, default="none")
 

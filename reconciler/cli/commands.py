@@ -328,6 +328,17 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         ],
     ),
     command(
+        "adopt",
+        "adopt:run",
+        "Print the specs of domains that are on HOST already, so that taking them over changes nothing of them. What"
+        " specs can't say is listed. Nothing is changed.\n\nExit: 0 printed, 1 a domain can't be taken over as it is.",
+        [
+            _host(required=True),
+            click.Argument(["domain"], required=False, metavar="[DOMAIN]"),
+            click.Option(["--all", "everything"], is_flag=True, help="All domains that nobody manages."),
+        ],
+    ),
+    command(
         "check",
         "check:run",
         "Check this machine and the hosts of DIR; every fault comes with its remedy.\n\n"

@@ -31,6 +31,7 @@ _WHY_WORDS: Final[dict[Why, str]] = {
     "requested": "asked for",
     "retention": "retention",
     "schedule": "schedule",
+    "adopt": "taken over",
 }
 SIGNS: Final[dict[Sign, str]] = {"create": "+", "change": "~", "destroy": "-", "move": "→"}
 _KIND_ORDER: Final = {kind: index for index, kind in enumerate(KINDS)}

@@ -10,7 +10,7 @@ from reconciler.executor.context import ActionContext
 from reconciler.hypervisor.interface import Hypervisor
 from reconciler.ledger.counting import instant_of
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig
-from reconciler.model.identity import version_volume_stamp, vm_uuid, volume_prefix
+from reconciler.model.identity import effective_uuid, version_volume_stamp, vm_uuid, volume_prefix
 from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedVolume
 from reconciler.model.spoken_time import utc
 from reconciler.model.steps import DeleteVolume
@@ -206,9 +206,11 @@ def _owners_elsewhere(
     vm = volume.removeprefix(volume_prefix(context.fleet_name)).partition(".")[0]
     if spec is None or not spec.spec.shared:
         return
+    wanted = context.desired.vms.get(vm)
+    uuid = vm_uuid(context.fleet_name, vm) if wanted is None else effective_uuid(context.fleet_name, wanted)
     for name, other in context.desired.hosts.items():
         if name != host.name and spec.spec.hosts.matches(name, other.metadata.labels):
-            domain = find_domain(context.host_named(name), vm_uuid(context.fleet_name, vm))
+            domain = find_domain(context.host_named(name), uuid)
             if domain is not None:
                 yield domain, name
 

@@ -80,7 +80,7 @@ class _Amendment(Struct, frozen=True):
         if now.max_vcpus != config.max_vcpus:
             for cpu in self.root.findall("cpu"):
                 _remove(cpu, cpu.findall("topology"))
-        if now.cpu_model != config.cpu_model:
+        if now.cpu_model != config.cpu_model and config.cpu_model:
             self._replace("cpu", render.render_cpu(config.cpu_model, config.domain_type))
         if (now.memory, now.max_memory) != (config.memory, config.max_memory):
             for element in render.render_memory(config):
@@ -182,6 +182,18 @@ class _Amendment(Struct, frozen=True):
             watchdogs = self.devices.findall("watchdog")
             _remove(self.devices, [each for each in watchdogs if each.get("model") == render.WATCHDOG])
             self.devices.extend([] if config.watchdog is None else [render.render_watchdog(config.watchdog)])
+        if now.tpm != config.tpm:
+            emulated = [
+                each for each in self.devices.findall("tpm") if attribute(each, "backend", "type") == "emulator"
+            ]
+            _remove(self.devices, emulated)
+            self.devices.extend([] if config.tpm == "none" else [render.render_tpm(config.tpm)])
+        if now.clock != config.clock:
+            clock = self.root.find("clock")
+            if clock is None:
+                self.root.append(render.render_clock(config.clock))
+            else:
+                clock.set("offset", config.clock)
         if now.rng != config.rng:
             self._discard("rng")
             self.devices.extend([render.render_rng()] if config.rng else [])

@@ -113,11 +113,26 @@ def _config(root: Node, parts: dict[str, Node], devices: dict[str, list[Node]], 
         watchdog=_watchdog(devices.get("watchdog", ())),
         title=_told(parts.get("title")),
         description=_told(parts.get("description")),
+        clock=_clock(parts.get("clock")),
+        tpm=_tpm(devices.get("tpm", ())),
     )
 
 
 def _told(element: Node | None) -> str:
     return "" if element is None else (element.text or "").strip()
+
+
+def _clock(clock: Node | None) -> Literal["utc", "localtime"]:
+    """Other offsets (`variable`, a time zone) are left as they are."""
+    return "localtime" if clock is not None and clock.get("offset") == "localtime" else "utc"
+
+
+def _tpm(elements: list[Node] | tuple[()]) -> Literal["none", "tpm-crb", "tpm-tis"]:
+    """An emulated TPM; one of the host's own is left as it is."""
+    for tpm in elements:
+        if attribute(tpm, "backend", "type") == "emulator":
+            return "tpm-crb" if tpm.get("model") == "tpm-crb" else "tpm-tis"
+    return "none"
 
 
 def _firmware(system: Node | None) -> Literal["bios", "uefi", "uefi-secure"]:

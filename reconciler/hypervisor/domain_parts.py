@@ -23,6 +23,8 @@ from reconciler.model.fleet_cpu import cpu_of_text, is_cpu_text
 AGENT_CHANNEL: Final = "org.qemu.guest_agent.0"
 SEED_ALIAS: Final = "ua-reconciler-seed"
 """User alias that says which disk is the seed; libvirt keeps aliases that begin with `ua-`."""
+BRIDGE: Final = "bridge:"
+"""What the network of a NIC that is on a bridge of the host begins with."""
 WATCHDOG: Final = "i6300esb"
 """The model that a spec can ask for; others come with a machine type (`itco`) or from people."""
 CPU_MODES: Final = ("host-model", "host-passthrough", "maximum")
@@ -106,15 +108,18 @@ def render_disk(disk: DiskConfig, *, seed: bool = False) -> Node:
 
 
 def render_nic(nic: NicConfig) -> Node:
-    """A NIC on a libvirt network."""
+    """A NIC on a libvirt network, or on a bridge of the host."""
+    bridge = nic.network.removeprefix(BRIDGE)
+    is_bridged = bridge != nic.network
+    source = {"bridge": bridge} if is_bridged else {"network": nic.network}
     return node(
         "interface",
         node("mac", address=nic.mac),
-        node("source", network=nic.network),
+        node("source", **source),
         node("model", type=nic.model),
         *([] if nic.bandwidth is None else [_bandwidth(nic.bandwidth)]),
         *([] if nic.link == "up" else [node("link", state=nic.link)]),
-        type="network",
+        type="bridge" if is_bridged else "network",
     )
 
 
@@ -169,6 +174,22 @@ def render_balloon(present: bool) -> Node:
 def render_watchdog(watchdog: WatchdogConfig) -> Node:
     """A watchdog device; the guest has to feed it, or nothing ever happens."""
     return node("watchdog", model=watchdog.model, action=watchdog.action)
+
+
+def render_clock(clock: str) -> Node:
+    """Timers as QEMU's authors advise for guests of any kind: no lost ticks, no HPET."""
+    return node(
+        "clock",
+        node("timer", name="rtc", tickpolicy="catchup"),
+        node("timer", name="pit", tickpolicy="delay"),
+        node("timer", name="hpet", present="no"),
+        offset=clock,
+    )
+
+
+def render_tpm(model: str) -> Node:
+    """An emulated TPM; its state is in files of the host."""
+    return node("tpm", node("backend", type="emulator", version="2.0"), model=model)
 
 
 def render_scsi_controller() -> Node:

@@ -14,6 +14,7 @@ from reconciler.hypervisor.domain_parts import (
     is_q35,
     render_agent_channel,
     render_balloon,
+    render_clock,
     render_cpu,
     render_description,
     render_disk,
@@ -24,6 +25,7 @@ from reconciler.hypervisor.domain_parts import (
     render_rng,
     render_scsi_controller,
     render_serial,
+    render_tpm,
     render_vcpu,
     render_vnc,
     render_watchdog,
@@ -47,8 +49,8 @@ def render(config: DomainConfig) -> str:
             render_vcpu(config),
             _os(config),
             _features(config),
-            render_cpu(config.cpu_model, config.domain_type),
-            _clock(),
+            *([render_cpu(config.cpu_model, config.domain_type)] if config.cpu_model else []),
+            render_clock(config.clock),
             node("on_poweroff", text="destroy"),
             node("on_reboot", text="restart"),
             # The controller decides what a crash leads to; libvirt's own restart would hide it.
@@ -72,17 +74,6 @@ def _features(config: DomainConfig) -> Node:
     return node("features", node("acpi"), node("apic"), *management_mode)
 
 
-def _clock() -> Node:
-    """Timers as QEMU's authors advise for guests of any kind: no lost ticks, no HPET."""
-    return node(
-        "clock",
-        node("timer", name="rtc", tickpolicy="catchup"),
-        node("timer", name="pit", tickpolicy="delay"),
-        node("timer", name="hpet", present="no"),
-        offset="utc",
-    )
-
-
 def _devices(config: DomainConfig) -> list[Node]:
     disks = [render_disk(disk) for disk in config.disks]
     if config.seed is not None:
@@ -98,5 +89,6 @@ def _devices(config: DomainConfig) -> list[Node]:
         *(render_vnc() if config.graphics == "vnc" else ()),
         *([render_rng()] if config.rng else []),
         *([render_watchdog(config.watchdog)] if config.watchdog is not None else []),
+        *([render_tpm(config.tpm)] if config.tpm != "none" else []),
         render_balloon(config.balloon),
     ]

@@ -26,7 +26,7 @@ from reconciler.hypervisor.libvirt_errors import (
 from reconciler.hypervisor.libvirt_values import state_name
 from reconciler.hypervisor.live_calls import edit_running, mark_running
 from reconciler.model.domain import DomainConfig, DomainState, OwnershipMark
-from reconciler.model.inventory import ObservedDomain
+from reconciler.model.inventory import DomainText, ObservedDomain
 from reconciler.model.live_edit import LiveEdit
 
 T = TypeVar("T")
@@ -55,6 +55,13 @@ class HostDomains:
 
     def state(self, uuid: str) -> DomainState:
         return self._with_domain(uuid, lambda domain: state_name(domain.state()[0]), changes=False)
+
+    def describe(self, uuid: str) -> DomainText:
+        def work(domain: Any) -> DomainText:
+            snapshots = tuple(sorted(snapshot.getName() for snapshot in domain.listAllSnapshots(0)))
+            return DomainText(domain.XMLDesc(lv.DOMAIN_XML_INACTIVE), snapshots)
+
+        return self._with_domain(uuid, work, changes=False)
 
     def define(self, config: DomainConfig) -> None:
         """Define or amend, then autostart; writes nothing where nothing differs."""

@@ -18,7 +18,7 @@ from reconciler.hypervisor.console import Console
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.backup import BackupDisk, BackupEnd, BackupJob
 from reconciler.model.domain import DomainConfig, DomainState
-from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.inventory import DomainText, HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
 from reconciler.model.migration import MigrationJob
 from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
@@ -127,6 +127,10 @@ class Hypervisor(Protocol):
 
     def domain_by_name(self, name: str) -> ObservedDomain | None:
         """One domain by its name, read afresh; None if the host surely has none."""
+        ...
+
+    def describe_domain(self, uuid: str) -> DomainText:
+        """What libvirt has of one domain, also what no spec expresses; raises ObjectNotFound."""
         ...
 
     def domain_state(self, uuid: str) -> DomainState:

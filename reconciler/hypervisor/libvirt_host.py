@@ -20,7 +20,7 @@ from reconciler.hypervisor.turnstile import Turnstile
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.backup import BackupDisk, BackupEnd, BackupJob
 from reconciler.model.domain import DomainConfig, DomainState
-from reconciler.model.inventory import HostInventory, ObservedDomain, ObservedPool, ObservedVolume
+from reconciler.model.inventory import DomainText, HostInventory, ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.live_edit import LiveEdit
 from reconciler.model.migration import MigrationJob
 from reconciler.model.steps import MigrateDomain, NetworkConfig, PoolConfig
@@ -75,6 +75,9 @@ class LibvirtHost:
 
     def domain_by_name(self, name: str) -> ObservedDomain | None:
         return self._domains.get_by_name(name)
+
+    def describe_domain(self, uuid: str) -> DomainText:
+        return self._domains.describe(uuid)
 
     def domain_state(self, uuid: str) -> DomainState:
         return self._domains.state(uuid)

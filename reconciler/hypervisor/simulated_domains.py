@@ -257,6 +257,8 @@ def _check_networks(host: HostState, entry: DomainEntry) -> None:
 
 
 def _check_network(host: HostState, name: str, nic: NicConfig) -> None:
+    if nic.network.startswith("bridge:"):
+        return
     network = host.networks.get(nic.network)
     if network is None:
         target = f"VirtualMachine/{name}"

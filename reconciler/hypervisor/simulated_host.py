@@ -12,6 +12,7 @@ from reconciler.hypervisor import simulated_abilities
 from reconciler.hypervisor import simulated_domains as domains
 from reconciler.hypervisor import simulated_migration as migration
 from reconciler.hypervisor import simulated_storage as storage
+from reconciler.hypervisor.domain_xml import render
 from reconciler.hypervisor.interface import DomainSummary, MigrationCall, Progress, Pulse, Sink
 from reconciler.hypervisor.simulated_backups import SimulatedBackups
 from reconciler.hypervisor.simulated_domains import SimulatedConsole
@@ -19,6 +20,7 @@ from reconciler.hypervisor.simulated_world import FileState, MutatingCall
 from reconciler.model.abilities import CpuQuestion, GuestCpu, HostAbilities
 from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.inventory import (
+    DomainText,
     HostInventory,
     ObservedDomain,
     ObservedNetwork,
@@ -99,6 +101,10 @@ class SimulatedHost(SimulatedBackups):
         with self._call("domain_by_name", name):
             entry = self._state.by_name(name)
             return entry.observed() if entry else None
+
+    def describe_domain(self, uuid: str) -> DomainText:
+        with self._call("describe_domain", uuid):
+            return DomainText(render(domains.find(self._state, uuid).config), ())
 
     def domain_state(self, uuid: str) -> DomainState:
         with self._call("domain_state", uuid):

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from msgspec.structs import replace
 
 from reconciler.ledger.store import Ledger
-from reconciler.model.identity import vm_uuid
+from reconciler.model.identity import marked_uuid
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView, Placement
 
@@ -83,8 +83,13 @@ def adopt_marks(
 
 
 def _volumes_of(inventory: Inventory, fleet: str, placement: Placement) -> list[str]:
-    uuid, domains = vm_uuid(fleet, placement.vm), inventory.hosts[placement.host].domains.values()
-    return [disk.path.rpartition("/")[2] for found in domains if found.uuid == uuid for disk in found.config.disks]
+    return [
+        disk.path.rpartition("/")[2]
+        for found in inventory.hosts[placement.host].domains.values()
+        if (mark := found.config.mark) is not None
+        and (mark.fleet, mark.vm, found.uuid) == (fleet, placement.vm, marked_uuid(mark))
+        for disk in found.config.disks
+    ]
 
 
 def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Placement, ObservedDomain]]:
@@ -94,7 +99,7 @@ def _marked(inventory: Inventory, fleet: str, now: float) -> Iterator[tuple[Plac
             # A copy made with virt-clone has our mark too, but never the UUID that follows from it.
             # What only waits for a guest to arrive is no copy yet: it may be given up any moment.
             is_here = mark is not None and not domain.is_on_its_way
-            if mark is not None and is_here and mark.fleet == fleet and domain.uuid == vm_uuid(fleet, mark.vm):
+            if mark is not None and is_here and mark.fleet == fleet and domain.uuid == marked_uuid(mark):
                 yield Placement(mark.vm, host, mark.epoch, now), domain
 
 

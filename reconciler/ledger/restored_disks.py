@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.model.identity import parse_disk_volume, vm_uuid
+from reconciler.model.identity import marked_uuid, parse_disk_volume
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView, RestoreDone
 from reconciler.model.restores import number_of, value_of
@@ -70,7 +70,7 @@ def _true_copies(
     for host in sorted(inventory.hosts):
         for domain in inventory.hosts[host].domains.values():
             mark = domain.config.mark
-            if mark is None or mark.fleet != fleet or domain.uuid != vm_uuid(fleet, mark.vm) or domain.is_on_its_way:
+            if mark is None or mark.fleet != fleet or domain.uuid != marked_uuid(mark) or domain.is_on_its_way:
                 continue
             placement = view.placements.get(mark.vm)
             is_old = placement is not None and placement.host != host and placement.epoch >= mark.epoch

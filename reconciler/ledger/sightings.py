@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from reconciler.ledger.store import Ledger
-from reconciler.model.identity import vm_uuid
+from reconciler.model.identity import marked_uuid, vm_uuid
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView, Placement
 
@@ -36,5 +36,11 @@ def _placed(view: LedgerView, inventory: Inventory, fleet: str) -> Iterator[tupl
     for placement in view.placements.values():
         host = inventory.hosts.get(placement.host)
         domain = host.domains.get(placement.vm) if host is not None else None
-        if domain is not None and domain.uuid == vm_uuid(fleet, placement.vm):
+        if domain is not None and domain.uuid == _uuid(domain, fleet, placement.vm):
             yield placement, domain
+
+
+def _uuid(domain: ObservedDomain, fleet: str, vm: str) -> str:
+    """The UUID that the VM's domain has, which may have lost its mark meanwhile."""
+    mark = domain.config.mark
+    return marked_uuid(mark) if mark is not None and (mark.fleet, mark.vm) == (fleet, vm) else vm_uuid(fleet, vm)

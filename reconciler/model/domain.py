@@ -30,6 +30,9 @@ class OwnershipMark(Struct, frozen=True):
     restore: str = ""
     """The last restore that was done (`restores.done_after`): it is never done again, whatever the ledger has lost."""
 
+    adopted: str = ""
+    """UUID of the domain, where it was there before and was adopted; empty where that follows from fleet and VM."""
+
     def is_like(self, other: OwnershipMark | None) -> bool:
         """Whether the mark of the running domain says the same as that of its definition."""
         return other is not None and replace(other, cpu_model=self.cpu_model) == self
@@ -135,3 +138,6 @@ class DomainConfig(Struct, frozen=True, repr_omit_defaults=True):
     watchdog: WatchdogConfig | None = None
     title: str = ""
     description: str = ""
+    clock: Literal["utc", "localtime"] = "utc"
+    tpm: Literal["none", "tpm-crb", "tpm-tis"] = "none"
+    """Model of an emulated TPM 2.0."""

@@ -8,6 +8,7 @@ from typing import Final, Literal, cast
 
 from msgspec import Struct
 
+from reconciler.model.domain import OwnershipMark
 from reconciler.model.virtual_machine import VirtualMachine
 
 _NAMESPACE: Final = bytes.fromhex("9d0c3f6e6a4e5f0e9a525e1f3f0f7b11")
@@ -28,6 +29,16 @@ def _uuid5(name: str) -> str:
 def vm_uuid(fleet: str, vm: str) -> str:
     """The UUID of the VM named `vm` of `fleet`."""
     return _uuid5(f"{fleet}/VirtualMachine/{vm}")
+
+
+def effective_uuid(fleet: str, vm: VirtualMachine) -> str:
+    """The UUID that `vm` has where it is made anew: that of the domain that it was adopted as, or the derived one."""
+    return vm.metadata.adopt or vm_uuid(fleet, vm.name)
+
+
+def marked_uuid(mark: OwnershipMark) -> str:
+    """The UUID of the domain that the mark was written for: another one that carries it is a copy by other hands."""
+    return mark.adopted or vm_uuid(mark.fleet, mark.vm)
 
 
 def pool_uuid(fleet: str, pool: str) -> str:

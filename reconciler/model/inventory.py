@@ -73,6 +73,15 @@ class ObservedDomain(Struct, frozen=True):
         return self.active and self.reason == _CUT
 
 
+class DomainText(Struct, frozen=True):
+    """A domain in libvirt's own words."""
+
+    xml: str
+    """Its definition, without secrets."""
+    snapshots: tuple[str, ...]
+    """Names, sorted."""
+
+
 class ObservedVolume(Struct, frozen=True):
     """One volume; sizes in bytes."""
 

@@ -42,6 +42,7 @@ Why = Literal[
     "requested",  # people asked for it by command
     "retention",  # no rule keeps it any more
     "schedule",  # its time has come
+    "adopt",  # its spec takes over what is there
 ]
 Sign = Literal["create", "change", "destroy", "move"]
 
@@ -54,6 +55,8 @@ UnmetReason = Literal[
     "pool-unavailable",
     "network-unavailable",
     "restart-pending",  # staged; the guest has to stop and start
+    "adoption-refused",  # its spec is to take over a domain that is not there, or that it would change
+    "disk-not-its-own",  # its spec names a volume that is there and that it never had
     "conflict",  # an unmanaged object has the name, or there are two copies
     "spec-invalid",  # the object's spec is unusable; its last good form stands
     "paused",  # held by annotation or command

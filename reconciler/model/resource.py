@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 Kind = Literal["Host", "StoragePool", "Network", "Image", "VirtualMachine"]
@@ -56,6 +56,7 @@ Name = Annotated[
 ]
 # The length first: pydantic checks it natively as long as no function of ours comes before it.
 Line = Annotated[str, Field(max_length=1024), AfterValidator(_one_line)]
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Items = Annotated[tuple[T, ...], BeforeValidator(_tuple_from_list)]
 Labels = dict[Line, Line]
 
@@ -85,6 +86,10 @@ class Metadata(Model):
     `reconciler/bmc-guid` is the GUID of a Host's BMC where it is not the machine's UUID. Any other that begins with
     `reconciler/` is an error."""
 
+    adopt: Uuid | None = None
+    """Of a VirtualMachine: UUID of the domain that is there already and becomes this VM, as it is. The VM keeps that
+    UUID, so leave it in. `reconciler adopt` writes such specs."""
+
     @property
     def paused(self) -> bool:
         return self.annotations.get(PAUSED_ANNOTATION) == "true"
@@ -104,6 +109,12 @@ class Resource(Model):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @model_validator(mode="after")
+    def _adopts_domains_only(self) -> Resource:
+        if self.metadata.adopt is not None and type(self).__name__ != "VirtualMachine":
+            raise ValueError("metadata.adopt is for a VirtualMachine: what else is there is used with type: existing")
+        return self
 
 
 class HostSelector(Model):

@@ -162,6 +162,18 @@ class RedefineDomain(Struct, frozen=True):
     expect_fingerprint: str
 
 
+class AdoptDomain(Struct, frozen=True):
+    """Write our mark into a domain that is nobody's, and change nothing else of it but what describes it to people.
+
+    Expects the inactive XML unchanged, and no mark in it. Records the placement first, and which volumes its disks are.
+    """
+
+    config: DomainConfig
+    expect_fingerprint: str
+    volumes: tuple[tuple[str, str], ...]
+    """Disk of the spec and volume, of those that were there before."""
+
+
 class SetAutostart(Struct, frozen=True):
     """Set or clear libvirt's autostart of a domain."""
 
@@ -333,6 +345,7 @@ Step = (
     | DeleteVolume
     | DefineDomain
     | RedefineDomain
+    | AdoptDomain
     | SetAutostart
     | StartDomain
     | StopDomain

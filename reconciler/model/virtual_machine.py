@@ -9,11 +9,13 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from reconciler.model.limits import Bandwidth, IoTune
+from reconciler.model.network import BridgeName
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
 from reconciler.model.version import LATEST, instant_of, parse_instant, parse_version_name
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+_VOLUME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:@+ -]{0,254}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
 RunStrategy = Literal["Always", "RerunOnFailure", "Manual", "Halted"]
@@ -50,7 +52,7 @@ class Cpu(Model):
     """CPUs that the guest may be given without a reboot; `count` when absent."""
     model: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = "host-model"
     """`host-model`, `host-passthrough`, `maximum`, `fleet-baseline` (what all hosts of the fleet have), or a model that
-    libvirt knows, such as `EPYC` or `qemu64`."""
+    libvirt knows, such as `EPYC` or `qemu64`; `hypervisor-default` leaves it as it is, or to the hypervisor."""
 
     @model_validator(mode="after")
     def _max_covers_count(self) -> Cpu:
@@ -67,7 +69,14 @@ def _checked_image(value: str) -> str:
     return value
 
 
+def _volume_name(value: str) -> str:
+    if _VOLUME.fullmatch(value) and value == value.strip():
+        return value
+    raise ValueError(f"{value!r} is no name of a volume: letters, digits and . _ : @ + - and no slash")
+
+
 DiskImage = Annotated[Line, AfterValidator(_checked_image)]
+VolumeName = Annotated[str, Field(max_length=255), AfterValidator(_volume_name)]
 
 
 class Disk(Model):
@@ -77,6 +86,9 @@ class Disk(Model):
     """Unique within the VM; part of the volume's name."""
     pool: Name
     """StoragePool that holds the volume."""
+    volume: VolumeName | None = None
+    """Volume that is there already, and that the VM, as it was adopted, has: it is used as it is, never made and never
+    deleted. A new volume of the controller's own naming when absent."""
     image: DiskImage | None = None
     """Image that the disk starts as; an empty disk when absent. Of one that is captured from a VM, the version too:
     `NAME@latest`, which is the newest there is when the disk is made, or `NAME@2026-11-22T02:00Z`."""
@@ -88,8 +100,10 @@ class Disk(Model):
     """Format of the volume."""
     clone: Literal["linked", "full"] = "linked"
     """`linked` is an overlay on the shared read-only base; `full` is a copy of its own."""
-    bus: Literal["virtio", "scsi", "sata"] = "virtio"
-    """Bus that the guest sees the disk on."""
+    bus: Literal["virtio", "scsi", "sata", "ide", "usb"] = "virtio"
+    """Bus that the guest sees the disk on; `ide` is for machine type `pc`."""
+    read_only: bool = False
+    """Whether the guest may only read it."""
     io_tune: IoTune | None = None
     """I/O limits; unlimited when absent."""
 
@@ -102,7 +116,9 @@ class Disk(Model):
     def _makeable(self) -> Disk:
         if self.image_disk is not None and (self.image is None or "@" not in self.image):
             raise ValueError("imageDisk is for an image with a version, such as image: web-1-golden@latest")
-        if self.image is None and self.size is None:
+        if self.volume is not None and self.image is not None:
+            raise ValueError("volume is a disk that is there already and image is for a new one; leave one of them out")
+        if self.image is None and self.size is None and self.volume is None:
             raise ValueError("an empty disk needs a size, such as size: 20GiB")
         is_overlay = self.image is not None and "@" not in self.image and self.clone == "linked"
         if self.format == "raw" and is_overlay:
@@ -113,8 +129,10 @@ class Disk(Model):
 class Nic(Model):
     """One network card of a VM."""
 
-    network: Name
+    network: Name | None = None
     """Network that it is plugged into."""
+    bridge: BridgeName | None = None
+    """Instead of a network: bridge of the host that it is plugged into."""
     mac: Mac | None = None
     """Hardware address; derived from fleet, VM and index when absent."""
     model: Literal["virtio", "e1000e", "e1000", "rtl8139"] = "virtio"
@@ -123,6 +141,17 @@ class Nic(Model):
     """Whether the guest sees a cable plugged in."""
     bandwidth: Bandwidth | None = None
     """Limits of what it sends and receives; unlimited when absent."""
+
+    @property
+    def network_name(self) -> str:
+        """As a domain's configuration names it: the network, or `bridge:br0`."""
+        return self.network or f"bridge:{self.bridge}"
+
+    @model_validator(mode="after")
+    def _plugged_in_once(self) -> Nic:
+        if (self.network is None) == (self.bridge is None):
+            raise ValueError("name exactly one of network and bridge")
+        return self
 
 
 class CloudInit(Model):
@@ -221,6 +250,21 @@ class Watchdog(Model):
     """What is done to the guest; one that is powered off is run again as `runStrategy` says."""
 
 
+class Devices(Model):
+    """What a VM has beside disks and cards; a VM that was adopted may lack some of it."""
+
+    guest_agent_channel: bool = True
+    """The channel by which the agent in the guest is reached."""
+    serial_console: bool = True
+    """A serial port, which `virsh console` shows."""
+    console_log: bool = True
+    """Whether what the guest prints there is kept in a file on the host."""
+    rng: bool = True
+    """A source of randomness, from the host's."""
+    balloon: bool = True
+    """What memory is taken and given back by while the guest runs."""
+
+
 class Shutdown(Model):
     """How the VM is shut down to be restarted or halted; the guest is asked by its agent, or else by ACPI."""
 
@@ -263,6 +307,12 @@ class VirtualMachineSpec(Model):
     """Whether the agent in the guest is asked for signs of life; never when absent."""
     watchdog: Watchdog | None = None
     """A watchdog device; none when absent."""
+    devices: Devices = Devices()
+    """What else it has."""
+    clock: Literal["utc", "localtime"] | None = None
+    """What the guest's hardware clock shows at its start; when absent as it is, and `utc` for a new VM."""
+    tpm: Literal["none", "tpm-crb", "tpm-tis"] | None = None
+    """An emulated TPM 2.0, whose state is kept on the host alone; when absent as it is, and none for a new VM."""
     placement: Placement = Placement()
     """Where the VM may run."""
     ha: HighAvailability = HighAvailability()
@@ -289,6 +339,7 @@ class VirtualMachineSpec(Model):
         if self.cloud_init is not None and not self.disks:
             raise ValueError("cloudInit needs a disk, beside which the seed is stored")
         names = [disk.name for disk in self.disks]
+        self._check_machine_and_disks()
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
             raise ValueError(f"disk name {min(doubled)!r} is used twice")
@@ -296,6 +347,16 @@ class VirtualMachineSpec(Model):
         if unknown:
             raise ValueError(f"restore names disk {min(unknown)!r}, which the VM does not have")
         return self
+
+    def _check_machine_and_disks(self) -> None:
+        if self.machine.startswith(("q35", "pc-q35")) and any(disk.bus == "ide" for disk in self.disks):
+            raise ValueError("machine type q35 has no IDE; write bus: sata, or machine: pc")
+        found = next((disk for disk in self.disks if disk.volume is not None), None)
+        if found is not None and self.deletion_policy == "delete":
+            raise ValueError(
+                f"disk {found.name} is a volume that was there before, which is never deleted; write"
+                " deletionPolicy: retain"
+            )
 
 
 class VirtualMachine(Resource):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxy"
-_BUS_PREFIX: Final = {"virtio": "vd", "scsi": "sd", "sata": "sd"}
+_BUS_PREFIX: Final = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 
 
 def disk_targets(wanted: Sequence[tuple[str, str]], there: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ def volume_of(
 
     Where nothing is on record of the VM at all, as the ledger is lost, it is the newest in sight.
     """
-    first = disk_volume(fleet, vm, disk.name, disk.format)
+    first = disk.volume or disk_volume(fleet, vm, disk.name, disk.format)
     prefix = f"{fleet}.{vm}.{disk.name}.r"
     for copy in copies if len(copies) < 2 else sorted(copies, key=lambda found: -found.mark.epoch):
         for known in copy.domain.config.disks:

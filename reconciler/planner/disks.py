@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reconciler.model import identity
 from reconciler.model.domain import DiskConfig, DomainConfig
-from reconciler.model.inventory import ObservedDomain, ObservedVolume
+from reconciler.model.inventory import ObservedDomain, ObservedPool, ObservedVolume
 from reconciler.model.plan import FieldChange, Sign, UnmetReason
 from reconciler.model.quantities import approximate_size, format_size
 from reconciler.model.resource import ObjectRef
@@ -70,10 +70,10 @@ class DiskPlanner(Struct, frozen=True):
         pool = self.world.observed_pool(disk.pool, self.host)
         volume = self.world.disk_volume(self.vm.name, disk)
         attached = self._is_attached(wanted.path)
+        if volume == disk.volume and not attached and not self._may_be_had(disk, pool):
+            return None
         if pool is None or not pool.active:
-            if attached:
-                return self._await_pool(disk, storage)
-            return None if self._is_left_elsewhere(disk, volume) else self._create(disk, volume, storage)
+            return self._without_pool(disk, volume, storage, attached=attached)
         if pool.volumes is None:
             self._wait("pool-unavailable", f"volumes of pool {disk.pool} could not be read on {storage}")
             return None
@@ -84,11 +84,20 @@ class DiskPlanner(Struct, frozen=True):
             return self._keep(disk, there, storage)
         return self._make_anew(disk, volume, storage, attached=attached, partial=partial)
 
+    def _without_pool(self, disk: Disk, volume: str, storage: str, *, attached: bool) -> tuple[str, ...] | None:
+        if attached:
+            return self._await_pool(disk, storage)
+        return None if self._is_left_elsewhere(disk, volume) else self._create(disk, volume, storage)
+
     def _make_anew(
         self, disk: Disk, volume: str, storage: str, *, attached: bool, partial: bool
     ) -> tuple[str, ...] | None:
         """Create the volume, unless the VM had the disk already: then a new one must not take its place."""
-        if attached or (self.lost is not None and not partial and self.world.is_shared(disk.pool)):
+        if (
+            attached
+            or volume == disk.volume
+            or (self.lost is not None and not partial and self.world.is_shared(disk.pool))
+        ):
             self._report_lost(disk, volume, storage)
             return None
         if not partial and self._is_left_elsewhere(disk, volume):
@@ -111,6 +120,20 @@ class DiskPlanner(Struct, frozen=True):
         name = f"/{self.world.fleet}.{self.vm.name}.{disk.name}."
         paths = [known.path for known in self._attached_disks() if name in known.path]
         return None if not paths or wanted.path in paths else paths[0]
+
+    def _may_be_had(self, disk: Disk, pool: ObservedPool | None) -> bool:
+        """Whether the VM was adopted with the volume: what is somebody else's is not had by naming it in a spec."""
+        if self.world.ledger.disk_volumes.get((self.vm.name, disk.name)) == disk.volume:
+            if pool is None or not pool.active:
+                self._wait("pool-unavailable", f"pool {disk.pool}, which has disk {disk.name}, is not active")
+            return pool is not None and pool.active
+        self._wait(
+            "disk-not-its-own",
+            f"disk {disk.name} is volume {disk.volume} of pool {disk.pool}, which this VM never had; a volume that is"
+            " there is used by the VM that it was adopted with alone",
+            "leave volume out for a new disk, or adopt the domain that has it",
+        )
+        return False
 
     def _is_left_elsewhere(self, disk: Disk, volume: str) -> bool:
         """Whether the VM had this disk before in another pool or format, though it is not attached now; says so."""
@@ -181,7 +204,7 @@ class DiskPlanner(Struct, frozen=True):
             return None
         if disk.image is not None and there.backing_path is not None:
             self._report_other_base(disk, disk.image, there.backing_path)
-        if there.format != disk.format:
+        if there.format != disk.format and not (disk.read_only and there.format == "iso"):
             self._report_disguised(disk, there.format)
             return ()
         if disk.size is None or there.capacity == disk.size:

@@ -165,7 +165,7 @@ def bound_vms(desired: DesiredState, number: int) -> Iterator[Bound]:
 def _may_run(desired: DesiredState, vm: VirtualMachine, host: str) -> bool:
     spec, labels, placement = desired.hosts[host].spec, desired.hosts[host].metadata.labels, vm.spec.placement
     pools = [desired.pools.get(disk.pool) for disk in vm.spec.disks]
-    networks = [desired.networks.get(nic.network) for nic in vm.spec.networks]
+    networks = [desired.networks.get(nic.network) for nic in vm.spec.networks if nic.network is not None]
     return (
         spec.state == "active"
         and (not placement.hosts or host in placement.hosts)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from reconciler.model.health import HostState
-from reconciler.model.identity import vm_uuid
+from reconciler.model.identity import marked_uuid
 from reconciler.model.inventory import HostInventory
 from reconciler.model.ledger import LedgerView, Placement
 from reconciler.planner.ownership import Copy
@@ -94,7 +94,7 @@ def is_clean(host: str, inventory: HostInventory, ledger: LedgerView, fleet: str
     """Whether `host`, as it was read, has no copy of a VM that was placed elsewhere: then its incident may end."""
     for domain in inventory.domains.values():
         mark = domain.config.mark
-        if mark is None or mark.fleet != fleet or domain.uuid != vm_uuid(fleet, mark.vm):
+        if mark is None or mark.fleet != fleet or domain.uuid != marked_uuid(mark):
             continue
         placement = ledger.placements.get(mark.vm)
         if placement is not None and placement.host != host and mark.epoch <= placement.epoch:

@@ -243,7 +243,7 @@ class Mover(Struct, frozen=True):
 
     def _act(self, step: MigrateDomain, trip: _Trip, detail: str, after: Iterable[str], disruption: Disruption) -> None:
         facilities, spec = self.facilities, trip.vm.spec
-        ready = [facilities.network_actions.get((nic.network, step.target)) for nic in spec.networks]
+        ready = [facilities.network_actions.get((nic.network_name, step.target)) for nic in spec.networks]
         ready += [facilities.pool_actions.get((disk.pool, step.target)) for disk in spec.disks]
         self.draft.act(
             step,

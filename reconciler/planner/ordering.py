@@ -38,6 +38,7 @@ _RANK: Final = {
             "grow-disk",
             "write-seed",
             "define-domain",
+            "adopt-domain",
             "redefine-domain",
             "set-autostart",
             "edit-live",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from reconciler.model.domain import OwnershipMark
-from reconciler.model.identity import vm_uuid
+from reconciler.model.identity import marked_uuid
 from reconciler.model.inventory import HostInventory, ObservedDomain
 
 
@@ -54,7 +54,7 @@ def sort_domains(hosts: Mapping[str, HostInventory], fleet: str) -> tuple[dict[s
             mark = domain.config.mark
             if mark is None or mark.fleet != fleet:
                 others.append((host, domain))
-            elif domain.name == mark.vm and domain.uuid == vm_uuid(fleet, mark.vm):
+            elif domain.name == mark.vm and domain.uuid == marked_uuid(mark):
                 copies.setdefault(mark.vm, []).append(Copy(host, domain, mark))
             else:
                 impostors.setdefault(mark.vm, []).append(Copy(host, domain, mark))

@@ -141,7 +141,7 @@ def _pools(world: World, facilities: Facilities, vm: VirtualMachine, room: Room)
 
 def _networks(_world: World, facilities: Facilities, vm: VirtualMachine, room: Room) -> str:
     for nic in vm.spec.networks:
-        if (nic.network, room.host.name) not in facilities.networks:
+        if nic.network is not None and (nic.network, room.host.name) not in facilities.networks:
             trouble = facilities.trouble.get(("Network", nic.network, room.host.name))
             return f"network {nic.network}: {trouble}" if trouble else f"no network {nic.network}"
     return ""
@@ -196,7 +196,7 @@ def _needs(vm: VirtualMachine) -> _Needs:
         spec.placement.hosts,
         tuple(sorted(spec.placement.node_selector.items())),
         tuple((disk.pool, disk.image) for disk in spec.disks),
-        tuple(nic.network for nic in spec.networks),
+        tuple(nic.network_name for nic in spec.networks),
     )
 
 

@@ -24,6 +24,7 @@ from reconciler.model.steps import (
     UndefineDomain,
     is_followed_up,
 )
+from reconciler.planner.plan_check_adoption import adoptions_change_nothing
 from reconciler.planner.plan_check_deletions import many_go_only_where_accepted
 from reconciler.planner.plan_check_gate import disruptions_keep_to_their_windows
 from reconciler.planner.plan_check_limits import few_are_on_their_way, moves_go_where_the_vm_may_be
@@ -231,6 +232,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     _no_second_copy,
     _no_start_beside_a_copy,
     _only_ours_is_touched,
+    adoptions_change_nothing,
     only_our_volumes_go,
     _removal_is_certain,
     _doubtful_specs_only_keep,

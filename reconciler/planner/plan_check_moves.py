@@ -15,6 +15,7 @@ from reconciler.model.ledger import Migration
 from reconciler.model.plan import Action
 from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import (
+    AdoptDomain,
     DefineDomain,
     DeleteVolume,
     EditLive,
@@ -28,6 +29,7 @@ from reconciler.model.steps import (
 from reconciler.planner.plan_subject import Subject
 
 _OF_DOMAINS = (
+    AdoptDomain,
     DefineDomain,
     EditLive,
     MigrateDomain,

@@ -17,7 +17,7 @@ from reconciler.planner.facilities import HELD, Facilities, on_off, reports_held
 from reconciler.planner.vm_domain import PoolOnHost
 from reconciler.planner.world import World
 
-_BLOCK_TYPES: Final = ("logical", "disk", "iscsi", "iscsi-direct", "scsi", "mpath")
+BLOCK_TYPES: Final = ("logical", "disk", "iscsi", "iscsi-direct", "scsi", "mpath")
 """Pool types whose volumes are block devices."""
 
 
@@ -130,7 +130,7 @@ class _PoolPlanner(Struct, frozen=True):
         observed = self.host.pools.get(self.pool.name)
         kind = observed.type if observed else self.pool.spec.type
         self.facilities.pools.setdefault(self.host.name, {})[self.pool.name] = PoolOnHost(
-            target, block=kind in _BLOCK_TYPES
+            target, block=kind in BLOCK_TYPES
         )
 
     def _trouble(self, reason: UnmetReason, detail: str, hint: str, *changes: FieldChange) -> None:

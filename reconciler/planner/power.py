@@ -125,7 +125,8 @@ class Power(OneCopy, frozen=True):
     def _can_start(self, config: DomainConfig) -> bool:
         """Whether the host has what the VM is plugged into, and nobody else writes to its disks."""
         for nic in config.nics:
-            if (nic.network, self.copy.host) not in self.facilities.networks:
+            is_bridge = nic.network.startswith("bridge:")
+            if not is_bridge and (nic.network, self.copy.host) not in self.facilities.networks:
                 key = ("Network", nic.network, self.copy.host)
                 trouble = self.facilities.trouble.get(key, "the specs don't give it one")
                 self.draft.wait(

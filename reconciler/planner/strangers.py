@@ -35,7 +35,8 @@ def namesake(world: World, vm: str) -> Stranger | None:
     off = "once it is off, " if domain.active else ""
     command = f"{_virsh(world, host)} domrename {vm} {vm}-old"
     detail = f"an unmanaged domain of this name is on {', '.join(hosts)}; it is left alone"
-    return Stranger(host, detail, f"rename the VM in its spec, or {off}the domain: {command}")
+    take = f"to take it over: reconciler adopt {host} {vm}; else " if mark is None else ""
+    return Stranger(host, detail, f"{take}rename the VM in its spec, or {off}the domain: {command}")
 
 
 def heir(world: World, vm: str) -> Stranger | None:

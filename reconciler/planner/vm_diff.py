@@ -65,6 +65,8 @@ _SCALARS: Final[tuple[_Field, ...]] = (
     ("random number generator", attrgetter("rng"), _yes_no),
     ("memory balloon", attrgetter("balloon"), _yes_no),
     ("watchdog", attrgetter("watchdog"), _watchdog),
+    ("clock", attrgetter("clock"), str),
+    ("tpm", attrgetter("tpm"), str),
     ("title", attrgetter("title"), _or_none),
     ("description", attrgetter("description"), _text),
 )
@@ -80,6 +82,8 @@ _all_scalars: Final = attrgetter(
     "rng",
     "balloon",
     "watchdog",
+    "clock",
+    "tpm",
     "title",
     "description",
 )

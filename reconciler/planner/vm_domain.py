@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,6 +20,9 @@ from reconciler.planner.vm_limits import bandwidth_of, io_tune_of
 
 CONSOLE_LOG: Final = "/var/log/libvirt/qemu/{name}.console.log"
 SEED_TARGET: Final = "vdz"
+HYPERVISOR_DEFAULT: Final = "hypervisor-default"
+Clock = Literal["utc", "localtime"]
+Tpm = Literal["none", "tpm-crb", "tpm-tis"]
 
 
 class PoolOnHost(Struct, frozen=True):
@@ -70,6 +73,7 @@ def _disk_configs(
             format=disk.format,
             bus=disk.bus,
             block_device=pool.block,
+            read_only=disk.read_only,
             io_tune=io_tune_of(disk.io_tune),
         )
 
@@ -77,7 +81,9 @@ def _disk_configs(
 def _nic_configs(fleet: str, vm: VirtualMachine) -> tuple[NicConfig, ...]:
     macs = identity.effective_macs(fleet, vm)
     return tuple(
-        NicConfig(mac=mac, network=nic.network, model=nic.model, link=nic.link, bandwidth=bandwidth_of(nic.bandwidth))
+        NicConfig(
+            mac=mac, network=nic.network_name, model=nic.model, link=nic.link, bandwidth=bandwidth_of(nic.bandwidth)
+        )
         for mac, nic in zip(macs, vm.spec.networks, strict=True)
     )
 
@@ -116,30 +122,55 @@ def desired_domain(
     spec = vm.spec
     return DomainConfig(
         name=vm.name,
-        uuid=observed.uuid if observed else identity.vm_uuid(fleet, vm.name),
+        uuid=observed.uuid if observed else identity.effective_uuid(fleet, vm),
         domain_type=spec.domain_type,
         machine=spec.machine,
         firmware=spec.firmware,
         vcpus=spec.cpu.count,
         max_vcpus=spec.cpu.max or spec.cpu.count,
-        cpu_model=spec.cpu.model,
+        cpu_model=_cpu_model(spec.cpu.model, observed),
         memory=spec.memory,
         max_memory=spec.memory_ceiling,
         disks=tuple(_disk_configs(vm, pools, observed, volumes)),
         nics=_nic_configs(fleet, vm),
         seed=_seed_config(fleet, vm, pools, observed),
         graphics=spec.graphics,
-        agent_channel=True,
-        serial_console=True,
-        console_log=None if _is_session(host.spec.uri) else CONSOLE_LOG.format(name=vm.name),
-        rng=True,
-        balloon=True,
+        agent_channel=spec.devices.guest_agent_channel,
+        serial_console=spec.devices.serial_console,
+        console_log=_console_log(vm, host),
+        rng=spec.devices.rng,
+        balloon=spec.devices.balloon,
         autostart=spec.run_strategy == "Always" and not spec.ha.enabled,
         mark=None,
         watchdog=None if spec.watchdog is None else WatchdogConfig(spec.watchdog.model, spec.watchdog.action),
         title=spec.title or "",
         description=spec.description or "",
+        clock=_clock(spec.clock, observed),
+        tpm=_tpm(spec.tpm, observed),
     )
+
+
+def _cpu_model(wanted: str, observed: DomainConfig | None) -> str:
+    """What is left to the hypervisor is named by it, once the domain is there."""
+    if wanted != HYPERVISOR_DEFAULT:
+        return wanted
+    return observed.cpu_model if observed else ""
+
+
+def _clock(wanted: Clock | None, observed: DomainConfig | None) -> Clock:
+    """What a spec leaves out stays as it is."""
+    return wanted or (observed.clock if observed else "utc")
+
+
+def _tpm(wanted: Tpm | None, observed: DomainConfig | None) -> Tpm:
+    return wanted or (observed.tpm if observed else "none")
+
+
+def _console_log(vm: VirtualMachine, host: Host) -> str | None:
+    devices = vm.spec.devices
+    if _is_session(host.spec.uri) or not (devices.serial_console and devices.console_log):
+        return None
+    return CONSOLE_LOG.format(name=vm.name)
 
 
 def _is_session(uri: str) -> bool:
@@ -168,5 +199,6 @@ def marked(
             prune="disabled" if vm.metadata.prune_disabled else "enabled",
             cpu_model=config.cpu_model,
             restore=restore,
+            adopted="" if config.uuid == identity.vm_uuid(fleet, vm.name) else config.uuid,
         ),
     )

@@ -13,6 +13,7 @@ from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import StopDomain, is_followed_up
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner import cold_moves
+from reconciler.planner.adoption import Adoption
 from reconciler.planner.collisions import report_mac_collision
 from reconciler.planner.creation import Creation
 from reconciler.planner.draft import Draft
@@ -118,6 +119,10 @@ class VmPlanner(Struct, frozen=True):
                 " urn:reconciler:domain:1 --remove --config; if it was renamed, give it its name back",
             )
         return bool(impostors) and not self.copies
+
+    def is_to_be_adopted(self) -> bool:
+        """Its spec takes over a domain that is not marked yet."""
+        return not self.copies and Adoption(self.world, self.facilities, self.draft, self.vm).decides()
 
     def is_taken_by_a_stranger(self) -> bool:
         """A foreign domain has the name or the UUID: never adopted or destroyed silently."""
@@ -297,6 +302,7 @@ _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
     VmPlanner.has_leftovers,
     VmPlanner.has_two_copies,
     VmPlanner.has_impostor,
+    VmPlanner.is_to_be_adopted,
     VmPlanner.is_taken_by_a_stranger,
     VmPlanner.is_on_a_lost_host,
     VmPlanner.may_be_back_where_it_was_lost,

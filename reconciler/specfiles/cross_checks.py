@@ -57,7 +57,8 @@ def references(catalog: Catalog) -> Found:
                 yield from _refer(catalog, item, "Image", disk.image_name or "", (*path, "image"))
                 yield from _version_of(catalog, item, disk.image, (*path, "image"))
         for index, nic in enumerate(vm.spec.networks):
-            yield from _refer(catalog, item, "Network", nic.network, ("spec", "networks", index, "network"))
+            if nic.network is not None:
+                yield from _refer(catalog, item, "Network", nic.network, ("spec", "networks", index, "network"))
         for index, host in enumerate(vm.spec.placement.hosts):
             yield from _refer(catalog, item, "Host", host, ("spec", "placement", "hosts", index))
 

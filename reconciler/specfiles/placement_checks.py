@@ -62,7 +62,7 @@ def _needs(vm: VirtualMachine) -> Needs:
     spec = vm.spec
     return (
         frozenset(disk.pool for disk in spec.disks),
-        frozenset(nic.network for nic in spec.networks),
+        frozenset(nic.network for nic in spec.networks if nic.network is not None),
         spec.placement.hosts,
         tuple(spec.placement.node_selector.items()),
     )

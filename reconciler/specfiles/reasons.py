@@ -63,6 +63,16 @@ _ALL: Final = (
         "restart the guest, or `updatePolicy: restart`",
     ),
     ReasonInfo(
+        "adoption-refused",
+        "`metadata.adopt` names a domain that is not there, or that the spec would change; the domain is left alone",
+        "`reconciler adopt HOST DOMAIN` prints the spec that changes nothing of it; change it after it is taken over",
+    ),
+    ReasonInfo(
+        "disk-not-its-own",
+        "`disks[].volume` is a volume that this VM never had; what is there is only used by the VM that it belongs to",
+        "leave `volume` out for a new disk; to take a VM over with its disks, adopt its domain",
+    ),
+    ReasonInfo(
         "conflict",
         "something unmanaged has the name, or there are two copies of a VM with one epoch",
         "rename one, remove the stale copy; `type`/`mode: existing` uses a pool or network as it is",

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.hypervisor.domain_parse import parse
 from reconciler.hypervisor.interface import HostEvent, Hypervisor
 from reconciler.model.domain import DomainConfig, NicConfig
 from tests.contract.conftest import Ground
@@ -46,6 +47,19 @@ def test_a_defined_domain_is_read_back_as_it_was_asked_for(ground: Ground) -> No
     assert _observed(ground.host, config) == config
     assert ground.host.domain_by_name(config.name) == ground.host.domain(config.uuid)
     assert ground.host.read().domains[config.name] == ground.host.domain(config.uuid)
+
+
+def test_a_domain_is_described_in_words_that_mean_what_was_read(ground: Ground) -> None:
+    config = full_domain_config(ground.pool_path)
+    ground.host.define_domain(config)
+
+    described = ground.host.describe_domain(config.uuid)
+
+    parsed = parse(described.xml, autostart=config.autostart).config
+    assert replace(parsed, machine=config.machine) == config
+    assert described.snapshots == ()
+    with pytest.raises(ObjectNotFound):
+        ground.host.describe_domain(uuid_of("nobody"))
 
 
 def test_a_new_domain_is_persistent_and_off(host: Hypervisor) -> None:

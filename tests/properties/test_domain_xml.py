@@ -43,8 +43,8 @@ def _disks(count: int) -> st.SearchStrategy[tuple[DiskConfig, ...]]:
     """Disks in libvirt's order: by bus, then by target."""
 
     def build(rows: list[tuple[Any, ...]]) -> tuple[DiskConfig, ...]:
-        rows.sort(key=lambda row: ("virtio", "scsi", "sata").index(row[0]))
-        letters = {"vd": iter(_LETTERS), "sd": iter(_LETTERS)}
+        rows.sort(key=lambda row: ("virtio", "scsi", "sata", "ide").index(row[0]))
+        letters = {name: iter(_LETTERS) for name in ("vd", "sd", "hd")}
         return tuple(
             DiskConfig(
                 target=prefix + next(letters[prefix]),
@@ -56,11 +56,11 @@ def _disks(count: int) -> st.SearchStrategy[tuple[DiskConfig, ...]]:
                 io_tune=io_tune,
             )
             for bus, path, disk_format, block, read_only, io_tune in rows
-            for prefix in ["vd" if bus == "virtio" else "sd"]
+            for prefix in [{"virtio": "vd", "ide": "hd"}.get(bus, "sd")]
         )
 
     row = st.tuples(
-        st.sampled_from(["virtio", "scsi", "sata"]),
+        st.sampled_from(["virtio", "scsi", "sata", "ide"]),
         _PATHS,
         st.sampled_from(["qcow2", "raw"]),
         st.booleans(),
@@ -131,6 +131,7 @@ def domain_configs(draw: st.DrawFn) -> DomainConfig:
         watchdog=draw(_WATCHDOGS),
         title=draw(st.just("") | _WORDS),
         description=draw(st.just("") | _WORDS),
+        clock=draw(st.sampled_from(["utc", "localtime"])),
     )
 
 

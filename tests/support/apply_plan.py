@@ -30,7 +30,7 @@ from reconciler.model.restores import RestoreDisk, SwitchDisks
 from reconciler.model.tombstone import Tombstone
 from reconciler.model.version import ImageVersion
 from tests.support.apply_restores import Restores
-from tests.support.defined import at_target, domain_as_defined, fingerprint_of
+from tests.support.defined import DomainStep, at_target, domain_as_defined, fingerprint_of, redefined, uuid_of
 
 _SEED_SIZE: Final = 1 << 19
 
@@ -119,7 +119,7 @@ class _World:
             case SwitchDisks():
                 self.tombstones = self.restores.switch(step, self.tombstones, self.now)
                 self._switch(host, step)
-            case steps.RedefineDomain() | steps.SetAutostart() | steps.StartDomain() | steps.StopDomain():
+            case _ if isinstance(step, DomainStep):
                 self._domain_step(host, step)
             case steps.UndefineDomain():
                 self._undefine(host, step)
@@ -288,16 +288,13 @@ class _World:
         for disk in (*config.disks, config.seed):
             assert disk is None or disk.path in paths, f"{disk} of {config.name} is not there"
 
-    def _domain_step(
-        self, host: str, step: steps.RedefineDomain | steps.SetAutostart | steps.StartDomain | steps.StopDomain
-    ) -> None:
-        domain = self._find(host, step.config.uuid if isinstance(step, steps.RedefineDomain) else step.uuid)
+    def _domain_step(self, host: str, step: DomainStep) -> None:
+        domain = self._find(host, uuid_of(step))
         match step:
-            case steps.RedefineDomain():
-                assert step.expect_fingerprint == domain.fingerprint
-                fresh = domain_as_defined(replace(step.config, autostart=domain.config.autostart))
-                live = domain.live and replace(domain.live, mark=step.config.mark)
-                self._set(host, replace(fresh, state=domain.state, live=live))
+            case steps.RedefineDomain() | steps.AdoptDomain():
+                self._set(host, redefined(domain, step))
+                if isinstance(step, steps.AdoptDomain):
+                    self.placements[domain.name] = Placement(domain.name, host, 1, 0.0)
             case steps.SetAutostart():
                 config = replace(domain.config, autostart=step.autostart)
                 self._set(host, replace(domain, config=config))
@@ -318,7 +315,7 @@ class _World:
         self._check_disks(host, domain.config)
         self.restores.start(domain.name)
         for nic in domain.config.nics:
-            assert self.hosts[host].networks[nic.network].active
+            assert nic.network.startswith("bridge:") or self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, state="running", live=domain.config, reason="booted"))
 
     def _guest_step(self, host: str, step: steps.GrowDisk | steps.EditLive | steps.MigrateDomain, why: str) -> None:
@@ -340,7 +337,7 @@ class _World:
         assert live.memory <= live.max_memory
         assert live.vcpus <= live.max_vcpus
         for nic in live.nics:
-            assert self.hosts[host].networks[nic.network].active
+            assert nic.network.startswith("bridge:") or self.hosts[host].networks[nic.network].active
         self._set(host, replace(domain, live=live))
 
     def _migrate(self, step: steps.MigrateDomain, why: str) -> None:

@@ -10,6 +10,7 @@ from reconciler.model import steps
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
 
+DomainStep = steps.RedefineDomain | steps.AdoptDomain | steps.SetAutostart | steps.StartDomain | steps.StopDomain
 _VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
 
 
@@ -43,3 +44,16 @@ def at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
         mark=replace(config.mark, epoch=step.epoch),
         autostart=False,
     )
+
+
+def uuid_of(step: DomainStep) -> str:
+    """The domain that the step is about."""
+    return step.config.uuid if isinstance(step, steps.RedefineDomain | steps.AdoptDomain) else step.uuid
+
+
+def redefined(domain: ObservedDomain, step: steps.RedefineDomain | steps.AdoptDomain) -> ObservedDomain:
+    """The domain with its new definition; what runs has the mark of it alone."""
+    assert step.expect_fingerprint == domain.fingerprint
+    autostart = step.config.autostart if isinstance(step, steps.AdoptDomain) else domain.config.autostart
+    fresh = domain_as_defined(replace(step.config, autostart=autostart))
+    return replace(fresh, state=domain.state, live=domain.live and replace(domain.live, mark=step.config.mark))

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from reconciler.executor.context import ActionContext
 from reconciler.executor.handlers import (
+    adoption,
     capture,
     domains,
     drills,
@@ -72,6 +73,8 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912, PLR0915  # o
             domains.define_domain(step, context, context.host())
         case steps.RedefineDomain() as step:
             domains.redefine_domain(step, context, context.host())
+        case steps.AdoptDomain() as step:
+            adoption.adopt_domain(step, context, context.host())
         case steps.SetAutostart() as step:
             domains.set_autostart(step, context, context.host())
         case steps.GrowDisk() as step:

@@ -22,6 +22,7 @@ from reconciler.model.plan import (
 )
 from reconciler.model.resource import KINDS, ObjectRef
 from reconciler.model.steps import (
+    AdoptDomain,
     CreateVolume,
     DefineDomain,
     DefineNetwork,
@@ -183,6 +184,13 @@ EVERY_ACTION: Final = (
         sign="change",
         why="spec-change",
         changes=(FieldChange("memory", "2GiB", "4GiB", "reboot"), FieldChange("cpu.count", "2", "4", "reboot")),
+    ),
+    action(
+        "VirtualMachine/old-db",
+        AdoptDomain(domain_config("old-db"), "f00", (("root", "old-db.img"),)),
+        sign="change",
+        why="adopt",
+        changes=(FieldChange("managed", "no", "by fleet default", "none"),),
     ),
     action(
         "VirtualMachine/web-1",

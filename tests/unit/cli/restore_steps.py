@@ -29,6 +29,8 @@ KEPT_REASONS: tuple[tuple[UnmetReason, str, Severity], ...] = (
     ("expiry-held", "what is kept of it has expired, and stays for now", "info"),
     ("restore-waits", "its restore waits: there is no version of Image/golden", "waiting"),
     ("disk-damaged", "disk root is gone", "waiting"),
+    ("adoption-refused", "its spec would change domain old-db, which is taken over only as it is", "blocked"),
+    ("disk-not-its-own", "disk root is volume payroll.qcow2 of pool vms, which this VM never had", "blocked"),
 )
 RESTORING: tuple[tuple[Step, dict[str, Any]], ...] = (
     (RESTORE, {"sign": "change", "why": "restore"}),
