@@ -16,12 +16,16 @@ REPOSITORY = Path(__file__).parents[2]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One module: where it lies, what it says, and what that means."""
+    """One module: where it lies, and what it says."""
 
     path: Path
     """Relative to the repository."""
     text: str
-    tree: ast.Module
+
+    @property
+    def tree(self) -> ast.Module:
+        """What that means; parsed where somebody asks for it, and once."""
+        return _parsed(self.text)
 
     def place(self, node: ast.expr | ast.stmt | ast.ExceptHandler) -> str:
         return f"{self.path}:{node.lineno}"
@@ -36,8 +40,12 @@ def sources(*folders: str) -> tuple[Source, ...]:
 def _read(folders: tuple[str, ...]) -> Iterator[Source]:
     for folder in folders:
         for path in sorted((REPOSITORY / folder).rglob("*.py")):
-            text = path.read_text()
-            yield Source(path.relative_to(REPOSITORY), text, ast.parse(text))
+            yield Source(path.relative_to(REPOSITORY), path.read_text())
+
+
+@functools.cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def imported_modules(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
