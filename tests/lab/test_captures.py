@@ -55,6 +55,7 @@ def test_a_running_guest_is_captured_whenever_the_controller_is_killed_and_what_
         process.wait()
         assert kept <= (kept := _whole_versions(fresh_lab, controller))
 
+    _ask_for_one(controller)
     controller.apply()
     assert kept < (made := _whole_versions(fresh_lab, controller))
     assert not is_frozen(fresh_lab.host("h1"), "web-1")
