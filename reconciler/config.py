@@ -14,12 +14,14 @@ from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from reconciler.errors import ConfigurationError, UsageError
+from reconciler.model.git_source import GitSource
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.metrics_settings import DEFAULT_LISTEN, OFF, MetricsTls
 from reconciler.model.notifications import Receiver
 from reconciler.model.policy import Balance, Capture, HighAvailability, Limits, MassDeletionRule, Migration, Policy
 from reconciler.model.resource import Items
 from reconciler.setting_errors import refused
+from reconciler.specfiles.git_copy import followed
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
 LogFormat = Literal["console", "json"]
@@ -38,6 +40,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "capture": Capture,
     "massDeletion": MassDeletionRule,
     "ledger.etcd": EtcdLedger,
+    "git": GitSource,
 }
 _SECRET: Final = ("ledger.etcd.password",)
 """Keys whose values are never shown."""
@@ -60,6 +63,8 @@ class _Options(Policy):
     """Where the ledger, cached images and inputs of passes are kept; one controller at a time."""
     ledger: LedgerSettings = LedgerSettings()
     """Where the ledger is kept."""
+    git: GitSource = GitSource()
+    """The repository that the specs are in, in place of `specs`."""
     log_format: LogFormat = "console"
     """Whether logs are lines for people or JSON."""
     metrics_listen: Annotated[str, Field(pattern=r"^(off|[0-9a-zA-Z.:\[\]-]+:[0-9]{1,5})$")] = DEFAULT_LISTEN
@@ -93,6 +98,8 @@ class Settings(Struct, frozen=True):
     """`ADDRESS:PORT`; see the configuration. None for nowhere."""
     metrics_tls: MetricsTls = field(default_factory=MetricsTls)
     notifications: tuple[Receiver, ...] = ()
+    git: GitSource | None = None
+    """The repository that is followed; `specs` is then where its newest commit is written."""
     etcd: EtcdLedger | None = None
     """Where several controllers share the ledger; None where it is a file of the state directory."""
     config_file: Path | None = None
@@ -108,7 +115,12 @@ class Settings(Struct, frozen=True):
         return self.policy.fleet
 
     def specs_directory(self) -> Path:
-        """The directory of specs; raises UsageError where none was named or it is none."""
+        """The directory of specs; raises UsageError where none was named or it is none.
+
+        Where none was, a command looks at what a controller that was told of a repository follows.
+        """
+        if self.specs is None and followed(self.state_dir).is_dir():
+            return followed(self.state_dir)
         if self.specs is None:
             raise UsageError(
                 "no directory of specs was named",
@@ -117,6 +129,11 @@ class Settings(Struct, frozen=True):
         try:
             kind = self.specs.stat().st_mode
         except OSError as error:
+            if self.git is not None:
+                raise UsageError(
+                    f"no commit of {self.git.url} was brought here yet",
+                    hint="see what `reconciler run`, which fetches them, says in its log",
+                ) from error
             raise _no_specs(self.specs, (error.strerror or "can't be read").lower()) from error
         if not stat.S_ISDIR(kind):
             raise _no_specs(self.specs, "not a directory")
@@ -147,10 +164,10 @@ def load_settings(
         **dict.fromkeys(chosen, "flag"),
     }
     options = _validated(merged, sources)
+    git = _git_of(options, sources)
     return Settings(
-        specs=_beside(file, options.specs)
-        if "specs" in lines and sources["specs"].startswith(f"{file}:")
-        else options.specs,
+        specs=followed(options.state_dir) if git is not None else _specs_of(options, file, sources),
+        git=git,
         state_dir=options.state_dir,
         policy=Policy.model_validate(
             options.model_dump(include=set(Policy.model_fields), round_trip=False), strict=False
@@ -165,6 +182,29 @@ def load_settings(
         verbosity=verbosity,
         origins=tuple(_origins(options, sources)),
     )
+
+
+def _specs_of(options: _Options, file: Path | None, sources: Mapping[str, str]) -> Path | None:
+    """A path in the configuration file is relative to that file."""
+    return _beside(file, options.specs) if sources.get("specs", "").startswith(f"{file}:") else options.specs
+
+
+def _git_of(options: _Options, sources: Mapping[str, str]) -> GitSource | None:
+    """The repository, unless a directory was named in its place: by a flag beside the configuration, say."""
+    named = {key: _rank(sources[key]) for key in ("specs", "git.url") if key in sources}
+    if options.git.url is None or (options.specs is not None and named["specs"] < named["git.url"]):
+        return None
+    if options.specs is not None and named["specs"] == named["git.url"]:
+        raise ConfigurationError(
+            f"{sources['git.url']}: specs and git.url are both given, and the specs can be in one place only",
+            hint="take one of them out",
+        )
+    return options.git
+
+
+def _rank(source: str) -> int:
+    """The lower goes before the higher."""
+    return 0 if source == "flag" else 1 if source.startswith("environment ") else 2
 
 
 def _no_specs(directory: Path, what: str) -> UsageError:

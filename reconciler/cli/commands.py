@@ -249,7 +249,13 @@ COMMANDS: Final[tuple[PlainCommand | PlainGroup, ...]] = (
         "run:run",
         "Converge for ever: the daemon. Ends on SIGTERM, finishing or handing back what is in flight.\n\n"
         "Exit: 0 on SIGTERM, 78 where only people can help (a mistake in the configuration, a newer ledger), 1 else.",
-        [_directory()],
+        [
+            _directory(),
+            click.Option(["--git"], metavar="URL", help="Follow this Git repository in place of a directory."),
+            click.Option(["--branch"], metavar="NAME", help="Its branch; main when absent."),
+            click.Option(["--path"], metavar="DIR", help="The directory of specs within it; all of it when absent."),
+            click.Option(["--interval"], metavar="TIME", help="How often it is asked, such as 60s."),
+        ],
     ),
     command(
         "status",

@@ -9,9 +9,9 @@ from reconciler.credentials.directory import CredentialsDirectory
 from reconciler.errors import ConfigurationError
 
 
-def refuse_open_directories(specs: Path) -> None:
-    """Raise ConfigurationError where everybody may write the directory of specs or that of credentials."""
-    if specs.stat().st_mode & stat.S_IWOTH:
+def refuse_open_directories(specs: Path | None) -> None:
+    """Raise ConfigurationError where everybody may write the directory of specs, if there is one, or of credentials."""
+    if specs is not None and specs.stat().st_mode & stat.S_IWOTH:
         raise ConfigurationError(
             f"{specs}: everybody may write this directory of specs, and so command every host",
             hint=f"run: chmod -R o-w {specs}",

@@ -8,6 +8,7 @@ from typing import Final
 from reconciler.cli.command_line import BARE, CommandLine
 from reconciler.cli.plan_lines import hint_lines
 from reconciler.cli.render_tombstones import tombstone_columns
+from reconciler.cli.source_lines import source_lines
 from reconciler.cli.tables import Column, table
 from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, moment, names, revision
@@ -79,7 +80,8 @@ def render_status(status: FleetStatus, terminal: Terminal, commands: CommandLine
 def _head(status: FleetStatus, terminal: Terminal) -> str:
     by = status.controller or "no controller runs"
     facts = f"fleet {status.fleet} · specs {revision(status.generation)} · {moment(status.at)} · {by}"
-    return f"{_verdict(status, terminal)}\n{terminal.paint(facts, 'dim')}\n"
+    lines = [facts, *source_lines(status)]
+    return "\n".join([_verdict(status, terminal), *(terminal.paint(line, "dim") for line in lines)]) + "\n"
 
 
 def _verdict(status: FleetStatus, terminal: Terminal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.cli.plan_json import unmet_json
+from reconciler.cli.source_lines import revision_data, source_data
 from reconciler.model.drill import DrillResult
 from reconciler.model.ledger import Migration
 from reconciler.model.status import (
@@ -26,6 +27,8 @@ def status_data(status: FleetStatus) -> dict[str, Any]:
         "version": 1,
         "fleet": status.fleet,
         "generation": status.generation,
+        "revision": None if status.revision is None else revision_data(status.revision),
+        "source": None if status.source is None else source_data(status.source),
         "at": status.at,
         "healthy": status.healthy,
         "controller": status.controller,

@@ -14,8 +14,9 @@ import structlog
 from reconciler.clock import Clock
 from reconciler.config import Settings
 from reconciler.daemon.metrics.health import Health
-from reconciler.daemon.metrics.server import Page, Pages, PageServer
+from reconciler.daemon.metrics.server import Hooks, Page, Pages, PageServer
 from reconciler.daemon.metrics.telemetry import Telemetry
+from reconciler.daemon.metrics.webhook import Webhook
 from reconciler.daemon.notifications.notifier import Notifier, Send
 from reconciler.daemon.onlookers import Onlooker, Onlookers
 from reconciler.errors import ExposedListener, UsageError
@@ -30,8 +31,10 @@ _METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class LookingOn:
     """Who looks on for as long as the program runs, whether it leads or not."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, on_news: Callable[[], None] | None = None) -> None:
+        """`on_news` has the repository of specs asked at once, where there is one."""
         self._clock = clock
+        self._on_news = on_news
         self._telemetry = Telemetry(clock)
         self._health = Health(clock)
         self.onlooker: Final = Onlookers(self._health, self._telemetry)
@@ -75,7 +78,7 @@ class LookingOn:
             "/readyz": functools.partial(_verdict, self._health.ready),
         }
         try:
-            server = PageServer(settings.metrics_listen, pages, settings.metrics_tls)
+            server = PageServer(settings.metrics_listen, pages, settings.metrics_tls, hooks=self._hooks(settings))
         except ExposedListener:
             raise
         except UsageError as error:
@@ -87,6 +90,11 @@ class LookingOn:
         with closing(server):
             log.info("metrics.served", listen=settings.metrics_listen)
             yield
+
+    def _hooks(self, settings: Settings) -> Hooks:
+        if settings.git is None or settings.git.webhook_secret is None or self._on_news is None:
+            return {}
+        return {"/webhook": Webhook(settings.git.webhook_secret, self._on_news)}
 
 
 def _verdict(ask: Callable[[], tuple[bool, str]]) -> Page:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
+from reconciler.daemon.git_watch import GitWatch, following
 from reconciler.daemon.guest_watch import GuestWatch
 from reconciler.daemon.looking_on import LookingOn
 from reconciler.daemon.notify import ServiceManager
@@ -62,9 +63,12 @@ def run(settings: Settings, *, reread: Callable[[], Settings] | None = None, tim
     clock = SystemClock()
     stop = threading.Event()
     dirty = Dirty(clock)
-    around = LookingOn(clock)
+    git = GitWatch(settings, dirty, clock, stop) if settings.git is not None else None
+    around = LookingOn(clock, on_news=None if git is None else git.ask)
     reload = Reload(settings, reread or (lambda: settings), ServiceManager())
-    with _signals(stop, dirty, reload):
+    with _signals(stop, dirty, reload, git), following(git, stop):
+        if stop.is_set():
+            return
         if settings.etcd is not None:
             stand_by = import_module("reconciler.daemon.sharing").stand_by
             stand_by(settings, reload, clock, dirty, stop, timing or Timing(), around)
@@ -266,10 +270,11 @@ class _signals:  # noqa: N801  used as a context manager, like contextlib's
     What was there before comes back afterwards.
     """
 
-    def __init__(self, stop: threading.Event, dirty: Dirty, reload: Reload) -> None:
+    def __init__(self, stop: threading.Event, dirty: Dirty, reload: Reload, git: GitWatch | None) -> None:
         self._stop = stop
         self._dirty = dirty
         self._reload = reload
+        self._git = git
         self._before: dict[int, Callable[..., object] | int | None] = {}
 
     def __enter__(self) -> None:
@@ -287,4 +292,9 @@ class _signals:  # noqa: N801  used as a context manager, like contextlib's
         else:
             self._stop.set()
         # A lock may be held by the very code that the signal interrupted: wake the loop from another thread.
-        threading.Thread(target=self._dirty.mark, args=(reason,), kwargs={"urgent": True}, daemon=True).start()
+        threading.Thread(target=self._wake, args=(reason,), daemon=True).start()
+
+    def _wake(self, reason: str) -> None:
+        self._dirty.mark(reason, urgent=True)
+        if self._git is not None:
+            self._git.ask()

@@ -14,7 +14,7 @@ from reconciler.errors import UsageError
 
 RELOAD: Final = "reload"
 """The reason of a pass that was asked for by SIGHUP: it reads everything afresh."""
-_TAKE_A_RESTART: Final = ("fleet", "stateDir", "ledger.", "logFormat", "metrics")
+_TAKE_A_RESTART: Final = ("fleet", "stateDir", "ledger.", "logFormat", "metrics", "git.")
 """Beginnings of keys that a running controller can't change."""
 
 log = structlog.get_logger()

@@ -15,6 +15,7 @@ from reconciler.config import Settings
 from reconciler.daemon.kept_volumes import is_claimed_by, with_tombstones
 from reconciler.daemon.last_seen import note_seen
 from reconciler.daemon.retries import seconds_until_retry
+from reconciler.daemon.source_words import source_problems
 from reconciler.daemon.view import Converged, ConvergeObserver, View
 from reconciler.hypervisor.interface import Fleet, HostEvent
 from reconciler.ledger.controller_lock import Holder
@@ -35,6 +36,7 @@ from reconciler.model.policy import Policy
 from reconciler.observe.abilities import Abilities
 from reconciler.observe.collector import Collector
 from reconciler.observe.readers import Readers
+from reconciler.specfiles.git_copy import followed, read_state
 from reconciler.specfiles.loader import LoadedSpecs, load
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ class Session:
         judge: Callable[[LoadedSpecs], DesiredState] = lambda specs: specs,
     ) -> None:
         self._directory = settings.specs_directory()
+        is_followed = self._directory == followed(settings.state_dir)
+        self._source = partial(read_state, settings.state_dir) if is_followed else lambda: None
         self._policy = settings.policy
         self.fleet = fleet
         self._ledger = ledger
@@ -159,7 +163,10 @@ class Session:
             if over:
                 self._ledger.forget_accepted_deletions(over)
         controller = str(self._controller() or "") if not self._writer else ""
-        status = replace(status, controller=controller, problems=(*status.problems, *self._problems()))
+        source = self._source()
+        troubles = () if source is None else source_problems(source, now)
+        problems = (*status.problems, *troubles, *self._problems())
+        status = replace(status, controller=controller, problems=problems, revision=desired.revision, source=source)
         return View(desired=desired, inventory=inventory, ledger=ledger, plan=plan, status=status, at=now)
 
     def converge(

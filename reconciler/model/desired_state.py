@@ -11,6 +11,7 @@ from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.network import Network
 from reconciler.model.resource import ObjectRef
+from reconciler.model.revision import Revision
 from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
 
@@ -73,6 +74,8 @@ class DesiredState(Struct, frozen=True):
     """Why these may be older than the specs that the fleet was led by: then they only keep it running. Else empty."""
     restrained: Mapping[ObjectRef, str] = field(default_factory=dict)
     """In doubt: what the specs that the fleet was led by hold back of an object, which these here would not."""
+    revision: Revision | None = None
+    """The commit that they are, or were made from; None where they are in no repository."""
 
     @property
     def every_host(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from reconciler.model.drill import DrillResult
 from reconciler.model.health import DEVICE_DOUBTFUL, HostState
 from reconciler.model.ledger import Migration
 from reconciler.model.plan import Unmet
+from reconciler.model.revision import Revision, SourceState
 from reconciler.model.tombstone import TombstoneKind
 
 VmHealth = Literal["running", "stopped", "paused", "crashed", "starting", "missing", "not-answering", "unknown"]
@@ -205,6 +206,10 @@ class FleetStatus(Struct, frozen=True):
     """What is kept for a while, the first to go first."""
     mobility: tuple[VmMobility, ...] = ()
     """Where VMs could go, if that was asked for."""
+    revision: Revision | None = None
+    """The commit that the specs are, or were made from."""
+    source: SourceState | None = None
+    """How the repository is followed; None where the specs are a directory."""
 
     @property
     def healthy(self) -> bool:

@@ -47,14 +47,15 @@ class _Refused(Exception):
         self.message = message
 
 
-def read_directory(directory: Path, limits: DirectoryLimits | None = None) -> Listing:
+def read_directory(directory: Path, limits: DirectoryLimits | None = None, *, shown: str = "") -> Listing:
     """Read every `*.yaml` and `*.yml` below `directory`; what begins with a dot or is SOPS's is skipped.
 
-    Nothing is raised: what can't be read is a problem. No content of a refused file gets into one.
+    Nothing is raised: what can't be read is a problem, of the directory as it is `shown`. No content of a refused file
+    gets into one.
     """
     bounds = limits or DirectoryLimits()
     listing = Listing()
-    shown = str(directory)
+    shown = shown or str(directory)
     try:
         root = directory.resolve(strict=True)
         _refuse_writable(root.stat(), "this directory")

@@ -14,7 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from reconciler.model.revision import Revision
 from reconciler.specfiles.directory import ENCRYPTED
+from reconciler.specfiles.git_copy import copy_of
+from reconciler.specfiles.git_repository import revision_of
 
 _SAFE: Final = (
     "--no-replace-objects",
@@ -26,13 +32,40 @@ _ENCRYPTED: Final = tuple(os.fsencode(suffix) for suffix in ENCRYPTED)
 _REGULAR: Final = (b"100644", b"100755")
 
 
-def generation_of(directory: Path, contents: Mapping[str, bytes]) -> str:
-    """The commit of `directory` if its tree holds exactly `contents` (by path below it), else `content-…`."""
+class Snapshot(Struct, frozen=True):
+    """The name of a snapshot, and the commit that it is or was made from."""
+
+    generation: str
+    revision: Revision | None = None
+
+
+def snapshot_of(directory: Path, contents: Mapping[str, bytes]) -> Snapshot:
+    """Named after the commit of `directory` if its tree holds exactly `contents` (by path below it), else `content-…`.
+
+    Where it holds something else, the commit is told as a dirty one.
+    """
+    copy = copy_of(directory)
+    if copy is not None:
+        content = content_hash(contents)
+        same = content == copy.copied.content
+        return Snapshot(copy.copied.revision.commit if same else content, copy.copied.revision)
     try:
-        commit = _commit_of(directory.resolve(), contents)
+        revision = _revision_of(directory.resolve(), contents)
     except (OSError, subprocess.SubprocessError):
-        commit = None  # no git, not its owner, or no commit yet: the content says as much
-    return commit or content_hash(contents)
+        revision = None  # no git, not its owner, or no commit yet: the content says as much
+    is_commit = revision is not None and not revision.is_dirty
+    return Snapshot(revision.commit if revision and is_commit else content_hash(contents), revision)
+
+
+def shown_directory(directory: Path) -> str:
+    """What people know it as: of a copy the place within its repository, whose files are named by their paths there."""
+    copy = copy_of(directory)
+    return str(directory) if copy is None else copy.copied.path or "."
+
+
+def generation_of(directory: Path, contents: Mapping[str, bytes]) -> str:
+    """The name alone."""
+    return snapshot_of(directory, contents).generation
 
 
 def descends(directory: Path, generation: str, ancestor: str) -> bool:
@@ -42,8 +75,9 @@ def descends(directory: Path, generation: str, ancestor: str) -> bool:
     """
     if not (_COMMIT.fullmatch(generation) and _COMMIT.fullmatch(ancestor)):
         return False
+    copy = copy_of(directory)
     try:
-        _git(directory.resolve(), "merge-base", "--is-ancestor", ancestor, generation)
+        _git(copy.repository if copy else directory.resolve(), "merge-base", "--is-ancestor", ancestor, generation)
     except (OSError, subprocess.SubprocessError):
         return False
     return True
@@ -59,14 +93,18 @@ def content_hash(contents: Mapping[str, bytes]) -> str:
     return f"content-{digest.hexdigest()[:12]}"
 
 
-def _commit_of(directory: Path, contents: Mapping[str, bytes]) -> str | None:
+def _revision_of(directory: Path, contents: Mapping[str, bytes]) -> Revision | None:
+    """The commit that is checked out there; None where nothing of it is below `directory`."""
     if not any((parent / ".git").exists() for parent in (directory, *directory.parents)):
         return None
-    commit = _git(directory, "rev-parse", "--verify", "HEAD^{commit}").decode().strip()
+    header, _, raw = _git(directory, "cat-file", "--batch", asked=b"HEAD\n").partition(b"\n")
+    commit, kind = header.decode().split()[:2]
+    if kind != "commit":
+        return None
     tree = _tree(_git(directory, "ls-tree", "-r", "-z", commit))
     algorithm = "sha1" if len(commit) == 40 else "sha256"
     ours = {os.fsencode(path): _blob(content, algorithm) for path, content in contents.items()}
-    return commit if ours == tree else None
+    return replace(revision_of(commit, raw), is_dirty=ours != tree) if tree or not ours else None
 
 
 def _tree(listing: bytes) -> dict[bytes, bytes]:
@@ -85,13 +123,14 @@ def _blob(content: bytes, algorithm: str) -> bytes:
     return hashlib.new(algorithm, b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest().encode()
 
 
-def _git(directory: Path, *arguments: str) -> bytes:
+def _git(directory: Path, *arguments: str, asked: bytes = b"") -> bytes:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     environment |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
+    bare = ("--git-dir=.",) if (directory / "HEAD").is_file() and (directory / "objects").is_dir() else ()
     return subprocess.run(
-        ["git", "-C", os.fspath(directory), *_SAFE, *arguments],
+        ["git", "-C", os.fspath(directory), *bare, *_SAFE, *arguments],
         env=environment,
-        stdin=subprocess.DEVNULL,
+        input=asked,
         capture_output=True,
         timeout=_TIMEOUT,
         check=True,

@@ -28,7 +28,7 @@ from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.specfiles.checks import check
 from reconciler.specfiles.directory import Listing, read_directory, shown_path
-from reconciler.specfiles.generation import generation_of
+from reconciler.specfiles.generation import shown_directory, snapshot_of
 from reconciler.specfiles.image_sizes import IMAGE_FILE, ImageSize, measure
 from reconciler.specfiles.last_good import objects_of, stand_in
 from reconciler.specfiles.objects import SpecFile, read_objects
@@ -67,12 +67,13 @@ def load(
     if previous is not None and (previous.fleet, previous.directory) != (fleet, str(directory)):
         previous = None
     with _collector_paused(keep=previous is None):
-        listing = read_directory(directory)
+        shown = shown_directory(directory)
+        listing = read_directory(directory, shown=shown)
         if listing.unusable is not None:
             return _as_before(directory, fleet, listing.unusable, previous)
-        files = _read(directory, listing, previous)
+        files = _read(directory, shown, listing, previous)
         if not listing.problems and not any(file.objects or file.broken for file in files.values()):
-            return _as_before(directory, fleet, _nothing_in(directory), previous)
+            return _as_before(directory, fleet, _nothing_in(shown, is_commit=shown != str(directory)), previous)
         return _load(directory, fleet, listing, files, previous, image_size)
 
 
@@ -85,9 +86,9 @@ def _load(
     image_size: ImageSize | None,
 ) -> LoadedSpecs:
     sizes = measure(_images(files.values()), image_size)
-    generation = generation_of(directory, listing.contents)
+    snapshot = snapshot_of(directory, listing.contents)
     if previous is not None and _unchanged(previous, files, listing, sizes):
-        return replace(previous, generation=generation)
+        return replace(previous, generation=snapshot.generation, revision=snapshot.revision)
     remembered = objects_of(previous).keys() if previous is not None else ()
     checked = check(files.values(), fleet, sizes, remembered, listing.problems.values())
     for file in files.values():
@@ -96,7 +97,8 @@ def _load(
     standing = stand_in(checked, [*listing.problems.values(), *broken], previous)
     objects = sorted(standing.objects.items())
     return LoadedSpecs(
-        generation=generation,
+        generation=snapshot.generation,
+        revision=snapshot.revision,
         hosts=_of(objects, Host),
         pools=_of(objects, StoragePool),
         networks=_of(objects, Network),
@@ -128,9 +130,9 @@ def _of(objects: Iterable[tuple[ObjectRef, Resource]], model: type[R]) -> dict[s
     return {ref.name: item for ref, item in objects if isinstance(item, model)}
 
 
-def _read(directory: Path, listing: Listing, previous: LoadedSpecs | None) -> dict[str, SpecFile]:
+def _read(directory: Path, shown: str, listing: Listing, previous: LoadedSpecs | None) -> dict[str, SpecFile]:
     known = previous.files if previous is not None else {}
-    shown, absolute = str(directory), os.fspath(directory.absolute())
+    absolute = os.fspath(directory.absolute())
     files: dict[str, SpecFile] = {}
     for path, content in listing.contents.items():
         before = known.get(path)
@@ -156,14 +158,23 @@ def _unchanged(
 
 def _as_before(directory: Path, fleet: str, problem: SpecProblem, previous: LoadedSpecs | None) -> LoadedSpecs:
     """No specs at all: what was wanted stays wanted, and nothing is removed."""
-    before = previous or LoadedSpecs(generation=generation_of(directory, {}), fleet=fleet, directory=str(directory))
+    if previous is None:
+        snapshot = snapshot_of(directory, {})
+        previous = LoadedSpecs(
+            generation=snapshot.generation, revision=snapshot.revision, fleet=fleet, directory=str(directory)
+        )
     hold = f"{problem.where.file}: {problem.message}"
-    return replace(before, problems=(problem,), removal_hold=hold, unread={"": problem})
+    return replace(previous, problems=(problem,), removal_hold=hold, unread={"": problem})
 
 
-def _nothing_in(directory: Path) -> SpecProblem:
-    message = "holds no specs; run `reconciler init` for a first fleet, or check that it is mounted"
-    return make_problem(Finding("S002", (), message), SourceRef(str(directory), 1), "")
+def _nothing_in(shown: str, *, is_commit: bool) -> SpecProblem:
+    message = (
+        "holds no specs; nothing is removed for that: end a fleet by `runStrategy: Halted`, or remove its objects"
+        " while a Host stays, and see `reconciler plan`"
+        if is_commit
+        else "holds no specs; run `reconciler init` for a first fleet, or check that it is mounted"
+    )
+    return make_problem(Finding("S002", (), message), SourceRef(shown, 1), "")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ NAMES: Final = (
     *("ledger_size_bytes", "fleet_paused", "paused_objects", "plan_actions", "in_flight_objects", "specs_info"),
     *("specs_problems", "specs_removal_held", "specs_doubted", "mass_deletion_held_objects", "host_health"),
     *("host_last_success_timestamp_seconds", "host_armed", "host_memory_bytes", "host_memory_promised_bytes"),
+    *("specs_committed_timestamp_seconds", "git_last_answer_timestamp_seconds", "git_failing"),
     *("host_cpus", "host_vcpus_promised", "host_vms", "host_unmanaged_guests", "resource_info", "unmet_specs"),
     *("blocked_objects", "drifted_objects", "kept_bytes", "image_versions", "image_stored_bytes"),
     *("image_newest_version_timestamp_seconds", "image_drill_passed", "image_last_verified_restore_timestamp_seconds"),
@@ -64,11 +65,20 @@ def _specs(gauges: Gauges, view: View) -> None:
         gauges.add("specs_problems", severities[severity], severity)
     gauges.add("specs_removal_held", bool(desired.removal_hold))
     gauges.add("specs_doubted", bool(desired.doubt))
+    _source(gauges, view.status)
     held = {each.vm for each in deletion.deletions} if deletion is not None else ()
     gauges.add("mass_deletion_held_objects", len(held))
     gauges.add("fleet_paused", view.status.is_held)
     gauges.add("paused_objects", len(view.ledger.paused - {_FLEET}))
     gauges.add("in_flight_objects", len(view.ledger.in_flight))
+
+
+def _source(gauges: Gauges, status: FleetStatus) -> None:
+    if status.revision is not None:
+        gauges.add("specs_committed_timestamp_seconds", status.revision.committed_at)
+    if status.source is not None:
+        gauges.add("git_last_answer_timestamp_seconds", status.source.fetched_at or None)
+        gauges.add("git_failing", bool(status.source.failure or status.source.refused))
 
 
 def _plan(gauges: Gauges, plan: Plan) -> None:

@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
@@ -35,17 +36,22 @@ class Page(Struct, frozen=True):
 
 Pages = Mapping[str, Callable[[], Page]]
 """By path."""
+Hooks = Mapping[str, Callable[[Message, bytes], Page]]
+"""What is answered to POST, by path; called with the headers and the body."""
+_LARGEST_BODY: Final = 4 << 20
 
 
 class PageServer:
     """Answers GET for the paths of `pages` on `listen` (`ADDRESS:PORT`), in threads of its own, until it is closed.
 
+    And POST for those of `hooks`.
+
     Raises ExposedListener for an address that other machines reach, without TLS and a client authority, UsageError
     where it can't be listened on.
     """
 
-    def __init__(self, listen: str, pages: Pages, tls: MetricsTls | None = None) -> None:
-        self._server = _bound(listen, pages, tls or MetricsTls())
+    def __init__(self, listen: str, pages: Pages, tls: MetricsTls | None = None, *, hooks: Hooks | None = None) -> None:
+        self._server = _bound(listen, pages, hooks or {}, tls or MetricsTls())
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
 
@@ -65,9 +71,10 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 32
 
-    def __init__(self, family: socket.AddressFamily, address: tuple[Any, ...], pages: Pages) -> None:
+    def __init__(self, family: socket.AddressFamily, address: tuple[Any, ...], pages: Pages, hooks: Hooks) -> None:
         self.address_family = family
         self.pages = pages
+        self.hooks = hooks
         self.tls: ssl.SSLContext | None = None
         self._room = threading.BoundedSemaphore(_AT_ONCE)
         super().__init__(address, _Handler)
@@ -107,7 +114,25 @@ class _Handler(BaseHTTPRequestHandler):
         make = self.server.pages.get(path)
         known = " ".join(sorted(self.server.pages))
         unknown = Page(f"no such page; there are: {known}\n".encode(), HTTPStatus.NOT_FOUND)
-        page = unknown if make is None else make()
+        self._answer(unknown if make is None else make())
+
+    do_HEAD = do_GET  # noqa: N815  http.server's own name
+
+    def do_POST(self) -> None:
+        hook = self.server.hooks.get(self.path.partition("?")[0])
+        length = self.headers.get("Content-Length", "")
+        if hook is None:
+            page = Page(b"nothing is taken here\n", HTTPStatus.NOT_FOUND)
+        elif not length.isdecimal():
+            page = Page(b"say how long it is\n", HTTPStatus.LENGTH_REQUIRED)
+        elif int(length) > _LARGEST_BODY:
+            page = Page(b"that is too long\n", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        else:
+            page = hook(self.headers, self.rfile.read(int(length)))
+        self.close_connection = True
+        self._answer(page)
+
+    def _answer(self, page: Page) -> None:
         self.send_response(page.status)
         self.send_header("Content-Type", page.type)
         self.send_header("Content-Length", str(len(page.body)))
@@ -116,13 +141,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(page.body)
 
-    do_HEAD = do_GET  # noqa: N815  http.server's own name
-
     def log_message(self, format: str, *args: object) -> None:
         """A scrape every few seconds is no news."""
 
 
-def _bound(listen: str, pages: Pages, tls: MetricsTls) -> _Server:
+def _bound(listen: str, pages: Pages, hooks: Hooks, tls: MetricsTls) -> _Server:
     family, address = _resolved(listen)
     if not tls.is_complete and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise ExposedListener(
@@ -132,7 +155,7 @@ def _bound(listen: str, pages: Pages, tls: MetricsTls) -> _Server:
         )
     context = _context(tls) if tls.is_complete else None
     try:
-        server = _Server(family, address, pages)
+        server = _Server(family, address, pages, hooks)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UsageError(

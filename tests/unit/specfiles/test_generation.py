@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.git import git
 from tests.unit.specfiles.fleets import BASE, load_fleet, vm, write
-
-
-def git(directory: Path, *arguments: str) -> str:
-    identity = {
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    environment = {**os.environ, **identity, "GIT_CONFIG_GLOBAL": "/dev/null"}
-    return subprocess.run(
-        ["git", "-C", str(directory), *arguments], env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
 
 
 @pytest.fixture
