@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,25 @@ from tests.support.goldens import compare_with
 # How long an example takes says more of what else the machine is at than of the code.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+_LONGEST_FIRST: Final = (
+    "lab/test_ha_doubt",
+    "scenarios/test_random_schedules",
+    "scenarios/test_crash_sweep",
+    "lab/test_migration",
+    "lab/test_crashes",
+    "lab/test_main_job",
+    "packaging/test_container",
+    "scenarios/test_scenarios",
+    "contract/test_running_guests",
+    "lab/test_guest_health",
+    "lab/test_ha",
+    "lab/test_restore",
+    "lab/test_increments",
+    "lab/test_daemon",
+)
+"""A worker takes a whole module; whoever began a long one last would be waited for. Those that wait and those that
+compute alternate."""
 
 Golden = Callable[[str, str], None]
 
@@ -43,6 +63,11 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     finally:
         sys.settrace(here)
         threading.settrace(in_threads)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {module: number for number, module in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get("/".join(item.path.with_suffix("").parts[-2:]), len(rank)))
 
 
 @pytest.fixture
