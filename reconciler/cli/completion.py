@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-_KINDS: Final = ("Host", "StoragePool", "Network", "Image", "VirtualMachine")
+_KINDS: Final = ("Host", "StoragePool", "Network", "Image", "VirtualMachine", "Approval")
 _COLUMNS: Final = ("name", "host", "health", "sync", "revision", "age", "message", "state")
 _DOCUMENT: Final = re.compile(r"^---", re.MULTILINE)
 _KIND: Final = re.compile(r"^kind:\s*([A-Za-z]+)", re.MULTILINE)

@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.errors import UsageError
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.mass_deletion import MassDeletion
-from reconciler.model.plan import Action, FieldChange, Plan, Unmet
+from reconciler.model.plan import Action, FieldChange, Plan, Unmet, WantedApproval
 
 _VERSION = 1
 
@@ -37,7 +37,17 @@ def plan_json(plan: Plan, unread: Mapping[str, UnreadHost]) -> dict[str, Any]:
         "actions": [_action(action) for action in plan.actions],
         "unmet": [unmet_json(item) for item in plan.unmet],
         "unseen": [_unseen(name, unread.get(name)) for name in plan.unseen],
+        "approvals": [_wanted(each) for each in plan.wanted_approvals],
         "massDeletion": None if plan.mass_deletion is None else _mass_deletion(plan.mass_deletion),
+    }
+
+
+def _wanted(wanted: WantedApproval) -> dict[str, str]:
+    return {
+        "target": str(wanted.target),
+        "disruption": wanted.disruption,
+        "what": wanted.what,
+        "fingerprint": wanted.fingerprint,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.cli.plan_groups import SIGNS, by_object
 from reconciler.cli.plan_lines import worth_telling
-from reconciler.cli.render_plan import PlanPage, of_its_vms, render_plan, summary_line
+from reconciler.cli.render_plan import PlanPage, approval_document, of_its_vms, render_plan, summary_line
 from reconciler.cli.render_unmet import unmet_text
 from reconciler.cli.step_words import chain
 from reconciler.cli.tables import markdown_cell
@@ -61,16 +61,23 @@ def plan_markdown(page: PlanPage) -> str:
         else f"> **`{host.name}` could not be seen:** {markdown_cell(host.error)}: {of_its_vms(page, host.name)}.\n"
         for host in page.unread
     )
+    if plan.wanted_approvals:
+        lines += ["To approve, commit:", "", *_fenced(_fitting(approval_document(plan)), "yaml"), ""]
     text = render_plan(page, _PLAIN, detail="verbose").rstrip().splitlines()
     lines += _folded(_fitting(text, _ROOM - sum(len(line) + 1 for line in lines)))
     return "\n".join(lines) + "\n"
 
 
 def _folded(text: list[str]) -> list[str]:
-    """As it is printed, in a fence that nothing in it can end."""
+    """As it is printed."""
+    return ["<details><summary>Every action</summary>", "", *_fenced(text, "text"), "", "</details>"]
+
+
+def _fenced(text: list[str], language: str) -> list[str]:
+    """In a fence that nothing in it can end."""
     longest = max((len(run) for line in text for run in _BACKTICKS.findall(line)), default=0)
     fence = "`" * max(4, longest + 1)
-    return ["<details><summary>Every action</summary>", "", f"{fence}text", *text, fence, "", "</details>"]
+    return [f"{fence}{language}", *text, fence]
 
 
 def _fitting(lines: Iterable[str], room: int = _ROOM_OF_A_TABLE) -> list[str]:

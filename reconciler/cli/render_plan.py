@@ -33,7 +33,7 @@ from reconciler.cli.terminal import Style, Terminal
 from reconciler.cli.words import age, count, names, revision
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.next_command import NextCommand
-from reconciler.model.plan import FieldChange, Plan, Sign, Unmet
+from reconciler.model.plan import FieldChange, Plan, Sign, Unmet, WantedApproval
 from reconciler.model.resource import ObjectRef
 from reconciler.planner.drain_status import NONE_THERE
 
@@ -67,6 +67,8 @@ def render_plan(page: PlanPage, terminal: Terminal, *, detail: Detail = "normal"
     ]
     if detail == "verbose":
         blocks.append(_action_lines(page, terminal))
+    if page.plan.wanted_approvals and detail != "short":
+        blocks.append(_approval_lines(page.plan, terminal))
     if page.is_held:
         blocks.append(_held_lines(page, terminal))
     blocks.append([summary_line(page.plan, terminal)])
@@ -124,6 +126,28 @@ def _unseen_lines(page: PlanPage, terminal: Terminal, detail: Detail) -> list[st
 def of_its_vms(page: PlanPage, host: str) -> str:
     """What is known of the VMs on a host that could not be seen."""
     return NONE_THERE if host in page.emptied else "its VMs are unknown, not absent"
+
+
+def _approval_lines(plan: Plan, terminal: Terminal) -> list[str]:
+    """What to commit, ready to be copied."""
+    head = terminal.paint("What waits for approval goes on once the specs have this, whatever its name:", "bold")
+    return [head, *(f"{INDENT}{line}" for line in approval_document(plan))]
+
+
+def approval_document(plan: Plan) -> list[str]:
+    """Lines of YAML: an Approval of all that waits for one."""
+    return [
+        "apiVersion: reconciler/v1",
+        "kind: Approval",
+        f"metadata: {{name: approval-{plan.wanted_approvals[0].fingerprint[:6]}}}",
+        "spec:",
+        "  fingerprints:",
+        *(f'    - "{each.fingerprint}"  # {_told(each)}' for each in plan.wanted_approvals),
+    ]
+
+
+def _told(wanted: WantedApproval) -> str:
+    return f"{wanted.target}: {wanted.what} ({wanted.disruption})"
 
 
 def _held_lines(page: PlanPage, terminal: Terminal) -> list[str]:

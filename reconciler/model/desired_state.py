@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from reconciler.model.approval import Approval
 from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.network import Network
@@ -63,6 +64,7 @@ class DesiredState(Struct, frozen=True):
     networks: Mapping[str, Network] = field(default_factory=dict)
     images: Mapping[str, Image] = field(default_factory=dict)
     vms: Mapping[str, VirtualMachine] = field(default_factory=dict)
+    approvals: Mapping[str, Approval] = field(default_factory=dict)
     sources: Mapping[ObjectRef, SourceRef] = field(default_factory=dict)
     problems: tuple[SpecProblem, ...] = ()
     unusable: Mapping[ObjectRef, SpecProblem] = field(default_factory=dict)

@@ -67,6 +67,7 @@ UnmetReason = Literal[
     "removal-waits",  # it left the specs on its way to another host, and is removed once it is there
     "specs-doubted",  # the specs may be older than those that the fleet was led by: only what keeps it running is done
     "outside-window",  # it would be disrupted, and its maintenance window is not open
+    "approval-wanted",  # it would hurt so much that the policy asks for somebody's word
     "mass-deletion",  # would be removed with more others than anybody is likely to mean
     "expires-soon",  # what is kept of it is about to be deleted
     "expiry-held",  # what is kept of it has expired, and is not deleted now
@@ -132,6 +133,8 @@ class Action(Struct, frozen=True):
     changes: tuple[FieldChange, ...] = ()
     after: tuple[str, ...] = ()
     """Ids of actions that must have succeeded before."""
+    approval: str = ""
+    """Name of the Approval that lets it through, where one has to."""
     until: float | None = None
     """Wall time in seconds after which it is not begun any more; what was begun is brought to its end."""
 
@@ -164,6 +167,15 @@ class Summary(Struct, frozen=True):
     unchanged: int
 
 
+class WantedApproval(Struct, frozen=True):
+    """What an Approval has to name for one object to be changed."""
+
+    target: ObjectRef
+    disruption: Disruption
+    what: str
+    fingerprint: str
+
+
 class Plan(Struct, frozen=True):
     """The whole decision of one pass."""
 
@@ -181,6 +193,8 @@ class Plan(Struct, frozen=True):
     """All that the specs, and the time that is over, want deleted: now or once it can be."""
     mass_deletion: MassDeletion | None = None
     """Those of them that wait for a human's word."""
+    wanted_approvals: tuple[WantedApproval, ...] = ()
+    """What waits for an Approval."""
     held: tuple[str, ...] = ()
     """Ids of actions that would be here, had they not failed before, been under way, or been held by a brake."""
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from reconciler.model.approval import ApprovedDisruption
 from reconciler.model.migration import Compression, Fallback, MigrationRules
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Model, Name
@@ -271,6 +272,9 @@ class Policy(Model):
     then a VM whose spec is put back has them again."""
     mass_deletion: MassDeletionRule = MassDeletionRule()
     """How many VMs may be deleted at once without a human's word: removed, or what was kept of them expired."""
+    require_approval: Annotated[tuple[ApprovedDisruption, ...], BeforeValidator(_listed)] = ()
+    """Which disruptions wait for an `Approval` in the specs that names them: any of `reboot`, `rebuild`, `destroy` and
+    `data-loss`. Recovery from failures, commands and what is kept for a time only wait for none."""
     windows: Windows = ()
     """Maintenance windows, each `{start, duration, days, timeZone, vms}`: outside them nothing is done on purpose that
     shuts a running VM down, gives it other disks or removes it. Without any that is done at once; recovery from

@@ -8,8 +8,8 @@ from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-Kind = Literal["Host", "StoragePool", "Network", "Image", "VirtualMachine"]
-KINDS: Final[tuple[Kind, ...]] = ("Host", "StoragePool", "Network", "Image", "VirtualMachine")
+Kind = Literal["Host", "StoragePool", "Network", "Image", "VirtualMachine", "Approval"]
+KINDS: Final[tuple[Kind, ...]] = ("Host", "StoragePool", "Network", "Image", "VirtualMachine", "Approval")
 API_VERSION: Final = "reconciler/v1"
 
 PAUSED_ANNOTATION: Final = "reconciler/paused"

@@ -7,7 +7,17 @@ from collections.abc import Iterable
 
 from msgspec import Struct, field
 
-from reconciler.model.plan import Action, Disruption, FieldChange, Severity, Sign, Unmet, UnmetReason, Why
+from reconciler.model.plan import (
+    Action,
+    Disruption,
+    FieldChange,
+    Severity,
+    Sign,
+    Unmet,
+    UnmetReason,
+    WantedApproval,
+    Why,
+)
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import Step
 
@@ -21,6 +31,8 @@ class Draft(Struct):
     """Actions that are wanted and must wait, by id."""
     instead: dict[str, Action] = field(default_factory=dict)
     """By the id of a move of what is off and to be on: its start where it is, for where the move has to wait."""
+    wanted_approvals: list[WantedApproval] = field(default_factory=list)
+    """What waits for somebody's word."""
     remembered: set[str] = field(default_factory=set)
     """Ids of actions that failed, and because of which the plan is another one: those failures still count."""
 

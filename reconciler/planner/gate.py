@@ -12,17 +12,14 @@ from typing import Final
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from reconciler.model.plan import DISRUPTIONS, Action, Unmet, Why
+from reconciler.model.plan import DISRUPTIONS, Action, Unmet
 from reconciler.model.resource import Labels, ObjectRef
 from reconciler.model.spoken_time import span, utc
-from reconciler.model.steps import DeleteVolume, is_followed_up
 from reconciler.model.windows import MaintenanceWindow, Opening, opening, windows_of
 from reconciler.planner.draft import Draft
+from reconciler.planner.on_purpose import WITHOUT_A_GUEST, is_on_purpose
 from reconciler.planner.world import World
 
-_RECOVERS: Final[frozenset[Why]] = frozenset({"host-lost", "ended", "incomplete"})
-_WITHOUT_A_GUEST: Final[frozenset[Why]] = frozenset({"expired", "retention", "unused"})
-"""What is kept of a VM that is no more has no guest that could be disrupted."""
 _REBOOT: Final = DISRUPTIONS.index("reboot")
 _DESTROY: Final = DISRUPTIONS.index("destroy")
 
@@ -48,22 +45,11 @@ def hold_at_gate(world: World, draft: Draft, causes: Mapping[str, Unmet]) -> dic
 
 def disrupts(world: World, action: Action) -> bool:
     """Whether it is done on purpose and hurts a guest: then it keeps to windows."""
-    if action.target.kind != "VirtualMachine" or not is_on_purpose(world, action) or action.why in _WITHOUT_A_GUEST:
+    if action.target.kind != "VirtualMachine" or not is_on_purpose(world, action) or action.why in WITHOUT_A_GUEST:
         return False
     hurts = DISRUPTIONS.index(action.disruption)
     is_on = any(copy.domain.active for copy in world.copies.get(action.target.name, ()))
     return hurts >= (_REBOOT if is_on else _DESTROY)
-
-
-def is_on_purpose(world: World, action: Action) -> bool:
-    """Whether somebody's wish is behind it: neither recovery nor the end of what was begun."""
-    step = action.step
-    if action.why in _RECOVERS or is_followed_up(step) or action.target.kind == "Host":
-        return False
-    if not isinstance(step, DeleteVolume):
-        return True
-    name = action.target.name
-    return not any((one.vm, one.pool, one.volume) == (name, step.pool, step.volume) for one in world.ledger.doomed)
 
 
 def _limit(draft: Draft, actions: Iterable[Action], until: float | None) -> None:

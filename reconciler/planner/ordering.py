@@ -13,6 +13,7 @@ from reconciler.model.plan import Action, Unmet
 from reconciler.model.resource import ObjectRef
 from reconciler.model.restores import SwitchDisks
 from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain, is_followed_up
+from reconciler.planner.approvals import hold_unapproved
 from reconciler.planner.captures import holds_vm, words
 from reconciler.planner.cold_moves import waits_a_moment
 from reconciler.planner.disk_locks import locked_disk
@@ -100,10 +101,11 @@ def _causes(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> dic
         if reason is not None:
             causes[action.id] = reason
     _spread(draft, causes)
-    gated = hold_at_gate(world, draft, causes)
-    if gated:
-        causes.update(gated)
-        _spread(draft, causes)
+    for hold in (hold_unapproved, hold_at_gate):
+        gated = hold(world, draft, causes)
+        if gated:
+            causes.update(gated)
+            _spread(draft, causes)
     return causes
 
 

@@ -27,6 +27,36 @@ def disruptions_keep_to_their_windows(subject: Subject) -> Iterator[str]:
             yield f"{action.id} ({action.disruption}) is done outside of the windows of {action.target}"
 
 
+def what_needs_approval_has_it(subject: Subject) -> Iterator[str]:
+    """Nothing that hurts so much that the policy asks for a word is done on purpose without a committed one."""
+    asked = subject.policy.require_approval
+    for action in subject.plan.actions if asked and subject.now is not None else ():
+        if action.disruption not in asked or not _takes_something(subject, action):
+            continue
+        given = subject.desired.approvals.get(action.approval)
+        if given is None or not given.spec.counts(subject.now or 0.0):
+            yield f"{action.id} ({action.disruption}) is done without an Approval of {action.target}"
+
+
+def _takes_something(subject: Subject, action: Action) -> bool:
+    """Whether it is the undoing of a VM's system or data that no failure asks for."""
+    if action.why in ("host-lost", "ended", "incomplete", "expired", "retention", "unused", "requested"):
+        return False
+    step = action.step
+    if isinstance(step, DeleteVolume):
+        return not _is_doomed(subject, action, step)
+    return isinstance(step, SwitchDisks) or (
+        isinstance(step, UndefineDomain) and action.why == "removed" and not subject.is_old_copy(action.host, step.uuid)
+    )
+
+
+def _is_doomed(subject: Subject, action: Action, step: DeleteVolume) -> bool:
+    return any(
+        (doomed.vm, doomed.pool, doomed.volume) == (action.target.name, step.pool, step.volume)
+        for doomed in subject.ledger.doomed
+    )
+
+
 def _takes_a_guest_down(subject: Subject, action: Action) -> bool:
     step, hurts = action.step, DISRUPTIONS.index(action.disruption)
     if action.why in ("host-lost", "ended", "incomplete", "expired") or hurts < DISRUPTIONS.index("reboot"):
@@ -36,9 +66,6 @@ def _takes_a_guest_down(subject: Subject, action: Action) -> bool:
     if isinstance(step, UndefineDomain):
         return True
     if isinstance(step, DeleteVolume):
-        return action.target.kind == "VirtualMachine" and not any(
-            (doomed.vm, doomed.pool, doomed.volume) == (action.target.name, step.pool, step.volume)
-            for doomed in subject.ledger.doomed
-        )
+        return action.target.kind == "VirtualMachine" and not _is_doomed(subject, action, step)
     runs = any(d.active and d.name == action.target.name and subject.is_ours(d) for d in subject.domains.values())
     return isinstance(step, StopDomain | SwitchDisks) and runs

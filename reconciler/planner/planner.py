@@ -70,6 +70,7 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
         fingerprint=_fingerprint(actions),
         deletions=guard.wished,
         mass_deletion=guard.held if guard.held.deletions else None,
+        wanted_approvals=tuple(dict.fromkeys(draft.wanted_approvals)),
         held=tuple(sorted({*held, *(draft.remembered - draft.actions.keys())})),
         dead=tuple(sorted(world.dead)),
         unseen=tuple(sorted(name for name in world.inventory.unread if name in world.desired.hosts)),

@@ -125,11 +125,12 @@ def is_held(desired: DesiredState, ledger: LedgerView, ref: ObjectRef) -> bool:
     held = ledger.paused
     if held and ("fleet" in held or str(ref) in held):
         return True
-    resource = _objects(desired, ref).get(ref.name)
+    resource = same_kind(desired, ref).get(ref.name)
     return resource is not None and bool(resource.metadata.annotations) and resource.metadata.paused
 
 
-def _objects(desired: DesiredState, ref: ObjectRef) -> Mapping[str, Resource]:
+def same_kind(desired: DesiredState, ref: ObjectRef) -> Mapping[str, Resource]:
+    """All of the specs that are of the kind of `ref`, by name."""
     match ref.kind:
         case "VirtualMachine":
             return desired.vms
@@ -141,6 +142,8 @@ def _objects(desired: DesiredState, ref: ObjectRef) -> Mapping[str, Resource]:
             return desired.networks
         case "Image":
             return desired.images
+        case "Approval":
+            return desired.approvals
 
 
 def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, policy: Policy, now: float) -> World:

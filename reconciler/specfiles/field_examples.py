@@ -32,6 +32,10 @@ EXAMPLES: Final[Mapping[str, str]] = MappingProxyType(
         "description": "asked for by accounting",
         "pool": "vms",
         "image": "debian-12",
+        "fingerprints": '["5f0c2a7d9e13"]',
+        "approvedBy": "Ada",
+        "reason": "replaced by web-2",
+        "expires": "2026-12-01",
     }
 )
 """By the field's name: a value as written in YAML."""

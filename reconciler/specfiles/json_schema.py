@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from reconciler.model.approval import Approval
 from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.network import Network
@@ -35,6 +36,7 @@ MODELS: Final[Mapping[str, type[Resource]]] = MappingProxyType(
         "Network": Network,
         "Image": Image,
         "VirtualMachine": VirtualMachine,
+        "Approval": Approval,
     }
 )
 """The model of each kind."""

@@ -28,6 +28,7 @@ def objects_of(state: DesiredState) -> dict[ObjectRef, Resource]:
     found.update((ObjectRef("Network", name), item) for name, item in state.networks.items())
     found.update((ObjectRef("Image", name), item) for name, item in state.images.items())
     found.update((ObjectRef("VirtualMachine", name), item) for name, item in state.vms.items())
+    found.update((ObjectRef("Approval", name), item) for name, item in state.approvals.items())
     return found
 
 

@@ -19,6 +19,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from reconciler.model.approval import Approval
 from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
 from reconciler.model.host import Host
 from reconciler.model.image import Image
@@ -104,6 +105,7 @@ def _load(
         networks=_of(objects, Network),
         images=_of(objects, Image),
         vms=_of(objects, VirtualMachine),
+        approvals=_of(objects, Approval),
         sources=standing.sources,
         problems=tuple(sorted([*listing.problems.values(), *checked.problems])),
         unusable=standing.unusable,

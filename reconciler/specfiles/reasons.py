@@ -127,6 +127,11 @@ _ALL: Final = (
         "wait; or change `windows` in the configuration",
     ),
     ReasonInfo(
+        "approval-wanted",
+        "it would hurt as much as `requireApproval` lists, and no Approval in the specs names it",
+        "commit the Approval that `reconciler plan` prints; or take the change back",
+    ),
+    ReasonInfo(
         "mass-deletion",
         "more VMs would be removed, or what is kept of them deleted, at once than `massDeletion` allows",
         "put the specs back; if all of it is meant: `reconciler accept-deletions FINGERPRINT`, as told",

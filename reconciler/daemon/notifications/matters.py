@@ -34,6 +34,7 @@ _REASONS: Final[Mapping[UnmetReason, Severity]] = {
     "drill-failed": "warning",
     "version-damaged": "warning",
     "specs-doubted": "warning",
+    "approval-wanted": "warning",
 }
 
 

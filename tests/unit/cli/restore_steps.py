@@ -25,6 +25,7 @@ _CHANGES = (FieldChange("disks[root]", "as it is now", "as of 2026-01-01T00:00Z 
 KEPT_REASONS: tuple[tuple[UnmetReason, str, Severity], ...] = (
     ("mass-deletion", "would be removed: 3 VMs of 9 at once", "blocked"),
     ("outside-window", "shut down (reboot) waits for its maintenance window", "waiting"),
+    ("approval-wanted", "shut down, undefine (destroy) waits for somebody's approval", "blocked"),
     ("expires-soon", "what is kept of it is deleted for good in 23 h", "info"),
     ("expiry-held", "what is kept of it has expired, and stays for now", "info"),
     ("restore-waits", "its restore waits: there is no version of Image/golden", "waiting"),
