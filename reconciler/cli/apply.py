@@ -16,7 +16,8 @@ from reconciler.cli.command_line import CommandLine, command_line
 from reconciler.cli.invocation import Invocation
 from reconciler.cli.log_setup import configure_logs
 from reconciler.cli.outside import Session
-from reconciler.cli.plan_json import read_plan_fingerprint
+from reconciler.cli.plan_basis import basis_of, what_moved
+from reconciler.cli.plan_file import SavedPlan, read_plan_file
 from reconciler.cli.plan_page import page_of
 from reconciler.cli.progress import progress_for
 from reconciler.cli.render_plan import render_plan
@@ -34,7 +35,8 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
     settings = invocation.settings(directory)
     settings.specs_directory()
     commands = command_line(invocation, directory)
-    expect = read_plan_fingerprint(plan) if plan is not None else None
+    saved = read_plan_file(plan) if plan is not None else None
+    expect = saved.fingerprint if saved is not None else None
     if not yes:
         _refuse_where_nobody_answers(settings, commands)
     configure_logs(settings)
@@ -46,7 +48,7 @@ def run(invocation: Invocation, *, directory: Path | None, plan: Path | None, ye
             session.forget_failures()
             view = session.look()
         warn_of_problems(view.desired, settings.verbosity, commands)
-        _refuse_other_plan(view, expect, plan, commands)
+        _refuse_other_plan(view, saved, plan, commands)
         if settings.verbosity >= 0:
             click.echo(render_plan(page_of(view, commands), stdout_terminal()), nl=False)
         if not view.plan.actions and not (yes and session.until_retry(view) is not None):
@@ -70,10 +72,16 @@ def _refuse_where_nobody_answers(settings: Settings, commands: CommandLine) -> N
     )
 
 
-def _refuse_other_plan(view: View, expect: str | None, file: Path | None, commands: CommandLine) -> None:
-    if expect is not None and view.plan.fingerprint != expect:
+def _refuse_other_plan(view: View, saved: SavedPlan | None, file: Path | None, commands: CommandLine) -> None:
+    if saved is None:
+        return
+    moved = what_moved(saved.basis, basis_of(view))
+    if view.plan.fingerprint != saved.fingerprint:
+        then, now = saved.fingerprint[:7], view.plan.fingerprint[:7]
+        moved = (*moved, f"that was plan {then}, now it would be {now}")
+    if moved:
         raise PreconditionFailed(
-            f"{file}: the world has moved: that was plan {expect[:7]}, now it would be {view.plan.fingerprint[:7]}",
+            f"{file}: the world has moved, so nothing of it is done:\n" + "\n".join(f"  - {each}" for each in moved),
             hint=f"look at what it would be now: {commands.call('plan', '--out', str(file))}",
         )
 

@@ -45,14 +45,14 @@ def run(
     if if_down:
         view = import_module("reconciler.daemon.supposition").suppose_down(view, if_down, settings.policy)
     from reconciler.cli.command_line import command_line  # noqa: PLC0415  see _import_rendering
-    from reconciler.cli.plan_json import write_plan_file  # noqa: PLC0415
+    from reconciler.cli.plan_file import write_plan_file  # noqa: PLC0415
     from reconciler.cli.plan_page import plan_text  # noqa: PLC0415
     from reconciler.cli.spec_notes import warn_of_problems  # noqa: PLC0415
 
     commands = command_line(invocation, directory)
     warn_of_problems(view.desired, invocation.verbosity, commands)
     if out is not None:
-        write_plan_file(out, view.plan, view.inventory.unread)
+        write_plan_file(out, view)
     detail: Literal["short", "normal", "verbose"] = "short" if short else "verbose" if verbose else "normal"
     click.echo(plan_text(view, commands, json=json, markdown=markdown, detail=detail), nl=False)
     if not json and not markdown and invocation.verbosity >= 0:

@@ -1,15 +1,10 @@
-"""A plan for programs: the JSON of `plan --json`, and the file that `apply --plan` takes."""
+"""A plan for programs: the JSON of `plan --json`."""
 
 from __future__ import annotations
 
-import json
-import os
-import stat
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from reconciler.errors import UsageError
 from reconciler.model.inventory import UnreadHost
 from reconciler.model.mass_deletion import MassDeletion
 from reconciler.model.plan import Action, FieldChange, Plan, Unmet, WantedApproval
@@ -97,56 +92,3 @@ def _unseen(name: str, host: UnreadHost | None) -> dict[str, Any]:
     if host is None:
         return {"host": name, "error": "", "hint": "", "lastSeen": None}
     return {"host": name, "error": host.error, "hint": host.hint, "lastSeen": host.last_seen}
-
-
-def write_plan_file(path: Path, plan: Plan, unread: Mapping[str, UnreadHost]) -> None:
-    """Write the plan, whole or not at all, readable by its owner alone.
-
-    Raises UsageError where it can't be written, or `path` is something else than a file: links are not followed.
-    """
-    text = json.dumps(plan_json(plan, unread), ensure_ascii=False, indent=2) + "\n"
-    try:
-        _refuse_what_is_no_file(path)
-        _replace_whole(path, text)
-    except OSError as error:
-        raise UsageError(f"{path}: the plan can't be written: {error.strerror}", hint="name another --out") from error
-
-
-def _refuse_what_is_no_file(path: Path) -> None:
-    """Somebody else may have made a link in a shared folder; and /dev/null is not to be replaced by a plan."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISREG(mode):
-        what = "a symbolic link" if stat.S_ISLNK(mode) else "no regular file"
-        raise UsageError(f"{path}: the plan is not written there: it is {what}", hint="name another --out")
-
-
-def _replace_whole(path: Path, text: str) -> None:
-    from tempfile import mkstemp  # noqa: PLC0415  for --out only
-
-    descriptor, name = mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def read_plan_fingerprint(path: Path) -> str:
-    """The fingerprint of a plan file; raises UsageError where it is none of ours."""
-    again = "make it again: reconciler plan DIR --out FILE"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: the plan can't be read: {error.strerror}", hint=again) from error
-    except ValueError as error:
-        raise UsageError(f"{path}: this is no plan", hint=again) from error
-    if not isinstance(data, dict) or data.get("version") != _VERSION or not isinstance(data.get("fingerprint"), str):
-        raise UsageError(f"{path}: this is no plan, or one of another version", hint=again)
-    fingerprint: str = data["fingerprint"]
-    return fingerprint
