@@ -18,7 +18,16 @@ from reconciler.model.git_source import GitSource
 from reconciler.model.ledger_store import EtcdLedger, LedgerSettings
 from reconciler.model.metrics_settings import DEFAULT_LISTEN, OFF, MetricsTls
 from reconciler.model.notifications import Receiver
-from reconciler.model.policy import Balance, Capture, HighAvailability, Limits, MassDeletionRule, Migration, Policy
+from reconciler.model.policy import (
+    Balance,
+    Capture,
+    HighAvailability,
+    Limits,
+    MassDeletionRule,
+    Migration,
+    Policy,
+    RateLimit,
+)
 from reconciler.model.resource import Items
 from reconciler.setting_errors import refused
 from reconciler.specfiles.git_copy import followed
@@ -39,6 +48,7 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {
     "metricsTls": MetricsTls,
     "capture": Capture,
     "massDeletion": MassDeletionRule,
+    "rateLimit": RateLimit,
     "ledger.etcd": EtcdLedger,
     "git": GitSource,
 }

@@ -26,6 +26,8 @@ class Journal(Struct, frozen=True):
 
     def started(self, action: Action) -> None:
         """A start without an end in the history shows where the controller was killed."""
+        if action.counts:
+            self.ledger.note_disruption(action.target.name, self.clock.now())
         self._tell(ActionEvent(self.clock.now(), self.pass_id, action, "started"), action.detail)
 
     def ended(self, action: Action, outcome: Outcome) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Final
 
 from reconciler.ledger.captures import Captures
+from reconciler.ledger.disruptions import read_disruptions
 from reconciler.ledger.drills import read_drills
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
@@ -72,6 +73,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         scheduled=Schedules(connection).scheduled(),
         removals=Schedules(connection).removals(),
         drills=read_drills(connection),
+        disruptions=read_disruptions(connection),
     )
 
 

@@ -8,11 +8,11 @@ from typing import Final
 from msgspec.structs import astuple
 
 from reconciler.errors import PreconditionFailed
+from reconciler.ledger.disruptions import DisruptionsLedger
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
 from reconciler.ledger.moves import Moves
-from reconciler.ledger.notices import NoticesLedger
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.removed_vms import RemovedVms
 from reconciler.ledger.restarts import Restarts
@@ -34,7 +34,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger, NoticesLedger):
+class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger, DisruptionsLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power

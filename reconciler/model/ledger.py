@@ -257,6 +257,8 @@ class LedgerView(Struct, frozen=True):
     """By VM: volumes of a restore that is not done."""
     drills: Mapping[str, DrillResult] = field(default_factory=dict)
     """By image: how the last drill ended."""
+    disruptions: tuple[tuple[str, float], ...] = ()
+    """VMs that were disrupted on purpose, and when: wall times in seconds, oldest first."""
     left_behind: frozenset[DoomedVolume] = frozenset()
     """Disks of VMs that were migrated from that host: the VM has them elsewhere now."""
     tombstones: tuple[Tombstone, ...] = ()

@@ -68,6 +68,7 @@ UnmetReason = Literal[
     "specs-doubted",  # the specs may be older than those that the fleet was led by: only what keeps it running is done
     "outside-window",  # it would be disrupted, and its maintenance window is not open
     "approval-wanted",  # it would hurt so much that the policy asks for somebody's word
+    "rate-limited",  # it would be disrupted, and so many were within a time as are allowed
     "mass-deletion",  # would be removed with more others than anybody is likely to mean
     "expires-soon",  # what is kept of it is about to be deleted
     "expiry-held",  # what is kept of it has expired, and is not deleted now
@@ -133,6 +134,8 @@ class Action(Struct, frozen=True):
     changes: tuple[FieldChange, ...] = ()
     after: tuple[str, ...] = ()
     """Ids of actions that must have succeeded before."""
+    counts: bool = False
+    """Whether a VM is disrupted on purpose from here on, and that is written down for the rate limit."""
     approval: str = ""
     """Name of the Approval that lets it through, where one has to."""
     until: float | None = None

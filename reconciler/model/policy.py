@@ -40,6 +40,12 @@ def _lasts_a_minute(seconds: float) -> float:
     return seconds
 
 
+def _a_minute_to_a_week(seconds: float) -> float:
+    if not 60 <= seconds <= 7 * 86400:
+        raise ValueError("write 1m to 7d")
+    return seconds
+
+
 def _in_a_second(value: object) -> object:
     """`100MiB/s` is what `100MiB` is here."""
     return value.removesuffix("/s") if isinstance(value, str) else value
@@ -239,6 +245,16 @@ class MassDeletionRule(Model):
     """So are more than this many, whichever is fewer."""
 
 
+class RateLimit(Model):
+    """How fast VMs are disrupted on purpose."""
+
+    disruptions: int | None = Field(default=None, ge=1)
+    """At most so many VMs are shut down, rebuilt or removed within `per`; any number when absent. Recovery from
+    failures neither waits nor counts."""
+    per: Annotated[Duration, AfterValidator(_a_minute_to_a_week)] = 600.0
+    """See `disruptions`."""
+
+
 class Policy(Model):
     """Decisions that hold for the whole fleet."""
 
@@ -271,6 +287,7 @@ class Policy(Model):
     """How long disks of removed VMs, and replaced ones, are kept before they are deleted; a minute at the least. Until
     then a VM whose spec is put back has them again."""
     mass_deletion: MassDeletionRule = MassDeletionRule()
+    rate_limit: RateLimit = RateLimit()
     """How many VMs may be deleted at once without a human's word: removed, or what was kept of them expired."""
     require_approval: Annotated[tuple[ApprovedDisruption, ...], BeforeValidator(_listed)] = ()
     """Which disruptions wait for an `Approval` in the specs that names them: any of `reboot`, `rebuild`, `destroy` and

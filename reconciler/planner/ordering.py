@@ -19,6 +19,7 @@ from reconciler.planner.cold_moves import waits_a_moment
 from reconciler.planner.disk_locks import locked_disk
 from reconciler.planner.draft import Draft
 from reconciler.planner.gate import hold_at_gate
+from reconciler.planner.rate_limit import hold_over_rate
 from reconciler.planner.specs_doubt import hold_doubtful
 from reconciler.planner.world import World
 
@@ -101,7 +102,7 @@ def _causes(world: World, draft: Draft, doubted: Mapping[ObjectRef, str]) -> dic
         if reason is not None:
             causes[action.id] = reason
     _spread(draft, causes)
-    for hold in (hold_unapproved, hold_at_gate):
+    for hold in (hold_unapproved, hold_at_gate, hold_over_rate):
         gated = hold(world, draft, causes)
         if gated:
             causes.update(gated)

@@ -26,7 +26,11 @@ from reconciler.model.steps import (
 )
 from reconciler.planner.plan_check_adoption import adoptions_change_nothing
 from reconciler.planner.plan_check_deletions import many_go_only_where_accepted
-from reconciler.planner.plan_check_gate import disruptions_keep_to_their_windows, what_needs_approval_has_it
+from reconciler.planner.plan_check_gate import (
+    disruptions_keep_to_their_windows,
+    few_are_disrupted_at_once,
+    what_needs_approval_has_it,
+)
 from reconciler.planner.plan_check_limits import few_are_on_their_way, moves_go_where_the_vm_may_be
 from reconciler.planner.plan_check_lost import (
     capacity_is_kept,
@@ -241,6 +245,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     many_go_only_where_accepted,
     disruptions_keep_to_their_windows,
     what_needs_approval_has_it,
+    few_are_disrupted_at_once,
     versions_stay_whole,
     _held_is_held,
     one_host_is_fenced_and_under_no_brake,

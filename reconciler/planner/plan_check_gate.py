@@ -27,6 +27,22 @@ def disruptions_keep_to_their_windows(subject: Subject) -> Iterator[str]:
             yield f"{action.id} ({action.disruption}) is done outside of the windows of {action.target}"
 
 
+def few_are_disrupted_at_once(subject: Subject) -> Iterator[str]:
+    """No more VMs are taken down on purpose than the rate limit leaves."""
+    limit, now = subject.policy.rate_limit, subject.now
+    if limit.disruptions is None or now is None:
+        return
+    lately = [vm for vm, at in subject.ledger.disruptions if now - limit.per < at <= now]
+    begun = {
+        action.target.name
+        for action in subject.plan.actions
+        if isinstance(action.step, StopDomain | MigrateDomain) and _takes_a_guest_down(subject, action)
+    }
+    if len(begun) + len(lately) > limit.disruptions and begun:
+        names = ", ".join(sorted(begun))
+        yield f"{names} are taken down at once beside {len(lately)} of late: {limit.disruptions} may be"
+
+
 def what_needs_approval_has_it(subject: Subject) -> Iterator[str]:
     """Nothing that hurts so much that the policy asks for a word is done on purpose without a committed one."""
     asked = subject.policy.require_approval

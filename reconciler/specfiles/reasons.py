@@ -132,6 +132,12 @@ _ALL: Final = (
         "commit the Approval that `reconciler plan` prints; or take the change back",
     ),
     ReasonInfo(
+        "rate-limited",
+        "it would be shut down, rebuilt or removed, and as many VMs were of late as `rateLimit` allows; the text says"
+        " when the next may be",
+        "wait; or raise `rateLimit.disruptions` in the configuration",
+    ),
+    ReasonInfo(
         "mass-deletion",
         "more VMs would be removed, or what is kept of them deleted, at once than `massDeletion` allows",
         "put the specs back; if all of it is meant: `reconciler accept-deletions FINGERPRINT`, as told",

@@ -26,6 +26,7 @@ KEPT_REASONS: tuple[tuple[UnmetReason, str, Severity], ...] = (
     ("mass-deletion", "would be removed: 3 VMs of 9 at once", "blocked"),
     ("outside-window", "shut down (reboot) waits for its maintenance window", "waiting"),
     ("approval-wanted", "shut down, undefine (destroy) waits for somebody's approval", "blocked"),
+    ("rate-limited", "shut down (reboot) waits: rateLimit allows 2 VMs in 10m, and others go first", "waiting"),
     ("expires-soon", "what is kept of it is deleted for good in 23 h", "info"),
     ("expiry-held", "what is kept of it has expired, and stays for now", "info"),
     ("restore-waits", "its restore waits: there is no version of Image/golden", "waiting"),
