@@ -20,7 +20,7 @@ def run_test(invocation: Invocation, *, receivers: tuple[str, ...]) -> int:
     failed = 0
     for name in receivers or tuple(known):
         try:
-            send(known[name], "a test", "If you can read this, notifications of the fleet arrive.")
+            send(known[name], "a test", "If you can read this, notifications of the fleet arrive.", "info")
             click.echo(f"{name}: sent")
         except NotificationFailed as error:
             failed += 1

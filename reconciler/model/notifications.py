@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Final, Literal
 
@@ -14,6 +14,9 @@ from reconciler.model.resource import Items, Kind, Labels, Line, Model, Name
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
+Tone = Literal["info", "success", "warning", "failure"]
+"""What apprise calls the type of a notification."""
+_TONES: Final[Mapping[Severity, Tone]] = {"info": "info", "warning": "warning", "critical": "failure"}
 
 
 class Receiver(Model):
@@ -69,3 +72,9 @@ def wants(receiver: Receiver, matter: Matter, labels: Mapping[str, str]) -> bool
         and (not receiver.names or any(fnmatchcase(name, pattern) for pattern in receiver.names))
         and receiver.match_labels.items() <= labels.items()
     )
+
+
+def tone_of(news: Iterable[Matter]) -> Tone:
+    """That of the worst; without any news something is over."""
+    worst = max((matter.severity for matter in news), key=SEVERITIES.index, default=None)
+    return "success" if worst is None else _TONES[worst]

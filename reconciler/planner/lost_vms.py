@@ -63,8 +63,11 @@ class LostVm(Struct, frozen=True):
         return ""
 
     def _wait_for_proof(self) -> None:
-        holdup = self.holdups.get(self.host)
-        if holdup is None:
+        holdup, health = self.holdups.get(self.host), self.world.ledger.health.get(self.host)
+        if holdup is None and health is not None and health.state == "returning":
+            detail = f"{self.host} answers again, and is not read yet"
+            self._wait("host-unread", detail, NextCommand("why", f"Host/{self.host}"))
+        elif holdup is None:
             detail = f"{self.host} is lost and not proven dead; it goes elsewhere once {self.host} is surely off"
             self._wait("host-lost", detail, confirm(self.host))
         else:

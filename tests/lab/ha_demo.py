@@ -130,6 +130,7 @@ def look_around(fleet: HaFleet, log: Path) -> None:
         f"""\
 Break more, from another terminal in this folder, and watch:
   export RECONCILER_LAB_ROOT={fleet.lab.root}
+  export CREDENTIALS_DIRECTORY={fleet.controller.environment["CREDENTIALS_DIRECTORY"]}    # for `fence test`
   .venv/bin/python -m tests.lab network-cut h2    # fenced first, then its VMs start elsewhere
   .venv/bin/python -m tests.lab bmc-hang h3       # with network-cut h3: no proof, nothing restarts
   {program} status {words}

@@ -18,7 +18,7 @@ from reconciler.daemon.notifications.notifier import Notifier
 from reconciler.daemon.notifications.sending import send
 from reconciler.errors import LedgerError, NotificationFailed
 from reconciler.ledger.store import Ledger
-from reconciler.model.notifications import Receiver
+from reconciler.model.notifications import Matter, Receiver, Tone, tone_of
 from reconciler.model.secret_ref import SecretRef
 from reconciler.simulator.play import play
 from reconciler.simulator.scenario import load_scenario
@@ -48,7 +48,7 @@ def _told(scenario: str, receiver: Receiver = ALL) -> list[str]:
     """The lines of all messages of a scenario, without details."""
     lines: list[str] = []
 
-    def note(_receiver: Receiver, _title: str, text: str) -> None:
+    def note(_receiver: Receiver, _title: str, text: str, _tone: Tone) -> None:
         lines.extend(line.partition(" (")[0] for line in text.splitlines())
 
     def prepare(stage: Stage) -> None:
@@ -99,7 +99,7 @@ def test_who_could_not_be_told_is_told_later_and_only_once(tmp_path: Path) -> No
     sent: list[str] = []
     clock = _Clock()
 
-    def fail_once(_receiver: Receiver, title: str, _text: str) -> None:
+    def fail_once(_receiver: Receiver, title: str, _text: str, _tone: Tone) -> None:
         clock.tries += 1
         if clock.tries == 1:
             raise NotificationFailed("no answer")
@@ -132,7 +132,7 @@ class _Clock(SystemClock):
 def test_a_service_that_hangs_keeps_no_pass_waiting(tmp_path: Path) -> None:
     hangs, inside = threading.Event(), threading.Event()
 
-    def hang(_receiver: Receiver, _title: str, _text: str) -> None:
+    def hang(_receiver: Receiver, _title: str, _text: str, _tone: Tone) -> None:
         inside.set()
         hangs.wait(30)
 
@@ -172,14 +172,24 @@ def _service() -> Iterator[tuple[int, list[dict[str, str]]]]:
 
 def test_apprise_posts_to_a_real_service() -> None:
     with _service() as (port, posted):
-        send(ALL, "h1 is lost", "critical: Host/h1", SecretStore({"URL": f"json://127.0.0.1:{port}/"}))
+        send(ALL, "h1 is lost", "critical: Host/h1", "failure", SecretStore({"URL": f"json://127.0.0.1:{port}/"}))
 
-    assert [(each["title"], each["message"]) for each in posted] == [("reconciler: h1 is lost", "critical: Host/h1")]
+    told = [(each["title"], each["message"], each["type"]) for each in posted]
+    assert told == [("reconciler: h1 is lost", "critical: Host/h1", "failure")]
+
+
+def test_a_service_shows_a_message_by_the_worst_that_is_news_and_what_is_over_as_a_success() -> None:
+    lost, slow = (
+        Matter(key=key, state="x", severity=severity, object="Host/h1", title="t")
+        for key, severity in (("a", "critical"), ("b", "warning"))
+    )
+
+    assert [tone_of(news) for news in ((slow, lost), (slow,), ())] == ["failure", "warning", "success"]
 
 
 @pytest.mark.parametrize("url", ["json://user:geheim@127.0.0.1:1/", "nothing://geheim", ""])
 def test_a_failure_never_shows_the_url(url: str, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(NotificationFailed) as failed:
-        send(ALL, "t", "x", SecretStore({"URL": url}))
+        send(ALL, "t", "x", "info", SecretStore({"URL": url}))
 
     assert "geheim" not in f"{failed.value} {caplog.text}"

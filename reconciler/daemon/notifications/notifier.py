@@ -13,13 +13,13 @@ from reconciler.daemon.notifications.matters import NO_PLAN, failed_pass, matter
 from reconciler.daemon.view import View
 from reconciler.errors import ReconcilerError
 from reconciler.ledger.notices import NoticesLedger
-from reconciler.model.notifications import Matter, Matters, Receiver, wants
+from reconciler.model.notifications import Matter, Matters, Receiver, Tone, tone_of, wants
 from reconciler.model.outcome import Outcome
 from reconciler.model.plan import Action
 
 log = structlog.get_logger()
 
-Send = Callable[[Receiver, str, str], None]
+Send = Callable[[Receiver, str, str, Tone], None]
 """Sends a title and a text; raises NotificationFailed. It takes as long as it takes, but no longer than a minute."""
 _AGAIN: Final = (10.0, 30.0, 120.0, 600.0)
 """Seconds until a receiver that could not be told is tried again."""
@@ -116,7 +116,7 @@ class Notifier:
         news = [each for each in wanted if each.key not in told or told[each.key].state != each.state]
         if news or (over and receiver.resolved):
             title, text = message(news, over if receiver.resolved else ())
-            self._send(receiver, title, text)
+            self._send(receiver, title, text, tone_of(news))
             log.info("notification.sent", receiver=receiver.name, news=len(news), over=len(over))
         if news or over:
             self._ledger.note_told(receiver.name, news, [each.key for each in over])

@@ -9,11 +9,14 @@ from typing import Any
 
 from reconciler.credentials.secret_store import SecretStore
 from reconciler.errors import NotificationFailed, SecretError
-from reconciler.model.notifications import Receiver
+from reconciler.model.notifications import Receiver, Tone
 
 
-def send(receiver: Receiver, title: str, text: str, secrets: SecretStore | None = None) -> None:
-    """Send it; raises NotificationFailed, which never holds the URL: it has a password in it, mostly."""
+def send(receiver: Receiver, title: str, text: str, tone: Tone, secrets: SecretStore | None = None) -> None:
+    """Send it, with the colour, sound or priority that the service has for `tone`.
+
+    Raises NotificationFailed, which never holds the URL: it has a password in it, mostly.
+    """
     try:
         url = (secrets or SecretStore()).line(receiver.url, "url", f"notifications: {receiver.name}")
     except SecretError as error:
@@ -28,7 +31,7 @@ def send(receiver: Receiver, title: str, text: str, secrets: SecretStore | None 
             f"notifications: {receiver.name}: its url is none that apprise knows",
             hint="write it as in apprise's documentation, such as ntfy://HOST/TOPIC",
         )
-    if not sender.notify(title=f"reconciler: {title}", body=text):
+    if not sender.notify(title=f"reconciler: {title}", body=text, notify_type=tone):
         raise NotificationFailed(
             f"notifications: {receiver.name} could not be told: its service refused, or does not answer",
             hint=f"try it: reconciler notify test {receiver.name}",

@@ -124,6 +124,28 @@ def test_a_secret_that_every_account_can_read_is_warned_of(
     assert f"warning: h1: {secret} can be read by every account of this machine: chmod 600 {secret}" in result.stderr
 
 
+def test_a_secret_that_whoever_asks_cannot_read_disarms_no_host(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "h1-bmc"
+    secret.write_text("geheim")
+    secret.chmod(0o600)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    parameters = f"parameters: {{plug: '{world.outlet}', mode: obey}}"
+    world.write(level=f"{{agent: {AGENT}, {parameters}, secrets: {{password: {{file: h1-bmc}}}}}}")
+    world.call("test", "h1")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "of-nobody"))
+
+    result = world.call("test", "--all")
+
+    assert result.exit_code == 1
+    assert "✗ h1: level 1" in result.stdout
+    assert "not tested: password is read from the file h1-bmc, which is not in" in result.stdout
+    assert "h1 not tested: what was known of it stands" in result.stderr
+    with world.ledger() as ledger:
+        assert ledger.view().fence_tests["h1"].passed
+
+
 # -- status ------------------------------------------------------------------------------------------------------------
 
 

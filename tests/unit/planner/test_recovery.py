@@ -91,6 +91,13 @@ def test_a_proof_counts_only_for_a_host_that_is_known_to_be_silent(state: HostSt
     assert fleet.plan().empty
 
 
+def test_a_vm_whose_host_answers_again_waits_for_a_look_and_not_for_a_proof() -> None:
+    fleet = running().lost("h1").in_state("h1", "returning")
+
+    assert fleet.plan().empty
+    assert fleet.unmet()["host-unread"].detail == "h1 answers again, and is not read yet"
+
+
 def test_in_the_quiet_period_nothing_is_recovered() -> None:
     fleet = running().lost("h1").proven("h1").with_ledger(quiet=True)
 
