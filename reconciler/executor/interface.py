@@ -36,8 +36,10 @@ class ImageSource(Protocol):
         """The verified content and its length in bytes; raises ImageError, also from the last read, if it changed."""
         ...
 
-    def compressed(self, content: BinaryIO, stop: threading.Event) -> tuple[BinaryIO, int]:
+    def compressed(self, content: BinaryIO, stop: threading.Event, look: Callable[[int], None]) -> tuple[BinaryIO, int]:
         """The same qcow2 image, compressed, from its beginning, and its length in bytes; the caller closes it.
+
+        `look` is told again and again how many bytes there are by now; what it raises ends this.
 
         Raises ImageError where it can't be, DownloadFailed where `stop` was set.
         """

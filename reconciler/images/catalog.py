@@ -14,7 +14,7 @@ from reconciler.errors import ChecksumMismatch, ImageError, SpecError
 from reconciler.images import cloud_init
 from reconciler.images.addresses import AddressPolicy, Lookup, system_lookup
 from reconciler.images.cache import ImageCache
-from reconciler.images.compress import compressed
+from reconciler.images.compress import Look, compressed
 from reconciler.images.digest import VerifiedContent, algorithm_of, digest_of
 from reconciler.images.digest_index import DigestIndex, KnownFile, identity_of
 from reconciler.images.fetch import download
@@ -86,9 +86,9 @@ class ImageStore:
                 facts = self._look_in_cache(image, digest)
         return facts
 
-    def compressed(self, content: BinaryIO, stop: threading.Event) -> tuple[BinaryIO, int]:
+    def compressed(self, content: BinaryIO, stop: threading.Event, look: Look) -> tuple[BinaryIO, int]:
         """As ImageSource.compressed."""
-        return compressed(content, self._clock, stop)
+        return compressed(content, self._clock, stop, look)
 
     def virtual_size(self, path: Path, declared: ImageFormat) -> int:
         """Bytes that a disk made from the file has at least, for checks of specs; hashes nothing.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -73,8 +73,14 @@ class SimulatedImages:
         head = _QCOW2 if image.spec.format == "qcow2" else b""
         return io.BytesIO(head + bytes(_LENGTH - len(head))), _LENGTH
 
-    def compressed(self, content: BinaryIO, stop: threading.Event) -> tuple[BinaryIO, int]:  # noqa: ARG002  # at once
+    def compressed(
+        self,
+        content: BinaryIO,
+        stop: threading.Event,  # noqa: ARG002  # at once
+        look: Callable[[int], None],
+    ) -> tuple[BinaryIO, int]:
         whole = content.read()
+        look(len(whole))
         return io.BytesIO(whole), len(whole)
 
     def seed_iso(self, content: SeedContent) -> bytes:

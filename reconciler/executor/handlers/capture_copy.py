@@ -11,7 +11,7 @@ from reconciler.executor.context import ActionContext, HandedBack
 from reconciler.executor.handlers.capture_remains import Cancelled, is_ours
 from reconciler.executor.handlers.capture_volumes import VERSION_MODE
 from reconciler.executor.preconditions import find_volume
-from reconciler.model.backup import BackupDisk, BackupJob
+from reconciler.model.backup import BackupDisk
 from reconciler.model.capture_steps import CaptureImage
 from reconciler.model.ledger import Capture
 from reconciler.model.version import Consistency
@@ -136,10 +136,13 @@ class Copying:
                 raise
 
     def _copy_what_is_off(self) -> None:
+        """Disk by disk: libvirt neither tells how far it is with one, nor lets itself be called off."""
         self._note_instant("offline")
+        done, total = 0, sum(disk.capacity for disk in self._step.disks)
         for disk in self._step.disks:
             self._check_off()
             self._look()
+            self._tell(done, total)
             self._host.clone_volume(
                 self._step.copy_pool,
                 disk.copy,
@@ -149,6 +152,7 @@ class Copying:
                 source_format=disk.format,
                 source_pool=disk.pool,
             )
+            done += disk.capacity
         self._check_off()
 
     def _check_off(self) -> None:
@@ -174,18 +178,18 @@ class Copying:
                 heard = self._context.clock.monotonic()
                 if job is None or not is_ours(job.targets, self._step):
                     break
-                self._tell(job)
+                self._tell(job.done, job.total)
             self._look()
             if self._context.clock.wait(self._context.stop, delay):
                 raise HandedBack
         self._check_end()
 
-    def _tell(self, job: BackupJob) -> None:
-        self._context.on_progress(job.done, job.total)
+    def _tell(self, done: int, total: int) -> None:
+        self._context.on_progress(done, total)
         now = self._context.clock.monotonic()
-        if now - self._told_at >= _TOLD_EVERY:
+        if not self._told_at or now - self._told_at >= _TOLD_EVERY:
             self._told_at = now
-            self._context.ledger.note_capture_progress(self._step.image, job.done, job.total)
+            self._context.ledger.note_capture_progress(self._step.image, done, total)
 
     def _look(self) -> None:
         capture = self._context.ledger.capture(self._step.image)

@@ -99,7 +99,9 @@ class Sealing:
     def _put_in_place(self, disk: CaptureDisk) -> Digest:
         step, reader = self._step, self._reader_of_copy(disk)
         if step.compression != "none" and disk.backing is None:
-            content, length = self._context.images.compressed(cast("BinaryIO", reader), self._context.stop)
+            content, length = self._context.images.compressed(
+                cast("BinaryIO", reader), self._context.stop, self._look_meanwhile
+            )
             with content:
                 return put(self._context, self._pool_host, step.pool, disk.target, content, length, self._look)
         copied = reader.digest()
@@ -128,6 +130,16 @@ class Sealing:
     def _reader(self, pool: str, volume: str) -> Reader:
         return Reader(self._context, self._pool_host, pool, volume, self._look)
 
+    def _look_meanwhile(self, there: int) -> None:
+        """As `_look`, where another program does the work and `there` are its bytes by now."""
+        self._context.on_progress(self._done + there, None)
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        capture = self._context.ledger.capture(self._step.image)
+        if capture is not None and capture.cancelled:
+            raise Cancelled
+
     def _look(self, more: int) -> None:
         """Progress; and whether it is to end here."""
         self._done += more
@@ -136,7 +148,5 @@ class Sealing:
             raise HandedBack
         if self._done - self._looked >= _TOLD_EVERY:
             self._looked = self._done
-            capture = self._context.ledger.capture(self._step.image)
-            if capture is not None and capture.cancelled:
-                raise Cancelled
+            self._check_wanted()
             self._context.ledger.note_capture_progress(self._step.image, self._done, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -90,6 +90,8 @@ class FakeImages:
     digest: str = DIGEST
     cached: bool = True
     fetched: list[str] = field(default_factory=list)
+    while_compressing: Callable[[], object] = lambda: None
+    """What somebody does meanwhile."""
 
     def facts(self, image: Image) -> ImageFacts:
         return ImageFacts(image.name, self.digest, cached=self.cached, virtual_size=2 * GIB)
@@ -103,9 +105,11 @@ class FakeImages:
     def open(self, image: Image) -> tuple[BinaryIO, int]:  # noqa: ARG002
         return io.BytesIO(self.content), len(self.content)
 
-    def compressed(self, content: BinaryIO, stop: threading.Event) -> tuple[BinaryIO, int]:
+    def compressed(self, content: BinaryIO, stop: threading.Event, look: Callable[[int], None]) -> tuple[BinaryIO, int]:
         assert not stop.is_set()
         whole = content.read()
+        self.while_compressing()
+        look(len(whole))
         return io.BytesIO(whole), len(whole)
 
     def seed_iso(self, content: steps.SeedContent) -> bytes:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from reconciler.errors import HostBusy, HostRefused
 from reconciler.model.desired_state import DesiredState
 from reconciler.model.outcome import Outcome
 from reconciler.model.version import ImageVersion
-from tests.unit.executor.bench import FLEET, FakeImages
+from tests.unit.executor.bench import FLEET, GIB, FakeImages
 from tests.unit.executor.small_fleet import (
     LOCAL,
     TARGET,
@@ -255,3 +256,29 @@ def test_what_was_never_finished_is_cleared_away_after_the_ledger_was_lost(story
     story.reborn().converge(story.vms)
 
     assert story.files() == []
+
+
+def test_a_compression_that_people_cancel_leaves_nothing(story: Story) -> None:
+    ledger = story.controller.ledger
+    story.images.while_compressing = lambda: ledger.cancel_capture("golden")
+
+    _, outcomes = story.controller.step(story.desired(compression="zstd"))
+
+    assert "cancelled" in _capture_outcome(outcomes).message
+    assert (story.versions(), story.files(), ledger.view().captures) == ((), [], {})
+
+
+def test_how_far_a_copy_of_what_is_off_is_can_be_seen(tmp_path: Path) -> None:
+    story = Story(tmp_path)
+    off = desired_state("g2", vm("web", disks=DISKS, runStrategy="Halted"))
+    story.controller.converge(off)
+    seen: list[tuple[int, int | None]] = []
+    controller = story.controller
+    controller.executor = msgspec.structs.replace(
+        controller.executor,
+        on_progress=lambda action, done, total: seen.append((done, total)) if "capture" in action else None,
+    )
+
+    controller.step(with_images(off, golden()))
+
+    assert seen[:2] == [(0, 11 * GIB), (10 * GIB, 11 * GIB)]

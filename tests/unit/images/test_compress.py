@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import threading
@@ -32,7 +33,7 @@ def test_a_compressed_image_is_smaller_and_reads_the_same(tmp_path: Path) -> Non
     raw, image = _image(tmp_path)
 
     with image.open("rb") as content:
-        result, length = compressed(content, SystemClock(), threading.Event())
+        result, length = compressed(content, SystemClock(), threading.Event(), lambda _: None)
     with result:
         packed = tmp_path / "packed.qcow2"
         packed.write_bytes(result.read())
@@ -48,7 +49,7 @@ def test_what_is_no_image_is_refused_in_words(tmp_path: Path) -> None:
     nothing.write_bytes(bytes(4096))
 
     with nothing.open("rb") as content, pytest.raises(ImageError, match="could not compress it"):
-        compressed(content, SystemClock(), threading.Event())
+        compressed(content, SystemClock(), threading.Event(), lambda _: None)
 
 
 def test_a_stop_ends_it(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_a_stop_ends_it(tmp_path: Path) -> None:
     stop.set()
 
     with image.open("rb") as content, pytest.raises(DownloadFailed, match="stopped"):
-        compressed(content, SystemClock(), stop)
+        compressed(content, SystemClock(), stop, lambda _: None)
 
 
 def test_without_qemu_img_nothing_is_read_and_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +67,28 @@ def test_without_qemu_img_nothing_is_read_and_what_to_install_is_said(monkeypatc
     monkeypatch.setenv("PATH", "")
 
     with pytest.raises(ImageError, match="no qemu-img") as refused:
-        compressed(content, SystemClock(), threading.Event())
+        compressed(content, SystemClock(), threading.Event(), lambda _: None)
 
     assert "qemu-utils" in refused.value.hint
     assert content.tell() == 0
+
+
+def test_whoever_looks_on_may_end_it_and_no_program_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A capture that people cancel does not compress on."""
+    _raw, image = _image(tmp_path)
+
+    class CalledOff(Exception):
+        pass
+
+    def look(_: int) -> None:
+        raise CalledOff
+
+    slow = tmp_path / "bin"
+    slow.mkdir()
+    (slow / "prlimit").write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 600\n")
+    (slow / "prlimit").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{slow}:{os.environ['PATH']}")
+    with image.open("rb") as content, pytest.raises(CalledOff):
+        compressed(content, SystemClock(), threading.Event(), look)
+
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
