@@ -30,6 +30,7 @@ from reconciler.model.policy import (
 )
 from reconciler.model.resource import Items
 from reconciler.setting_errors import refused
+from reconciler.setting_items import keys_of_items
 from reconciler.specfiles.git_copy import followed
 from reconciler.specfiles.yaml_documents import YamlError, parse
 
@@ -241,6 +242,19 @@ def setting_meanings() -> Mapping[str, str]:
     }
 
 
+def item_meaning(key: str) -> str:
+    """What a key of a list's items means, such as `windows.start`; empty for what is none. For documentation only."""
+    from reconciler.specfiles.json_schema import field_docstrings  # noqa: PLC0415  needed for nothing else
+
+    model, name = keys_of_items(_Options).get(key, (None, ""))
+    return field_docstrings(model).get(name, "") if model is not None else ""
+
+
+def item_keys() -> tuple[str, ...]:
+    """Every key of what the configuration lists."""
+    return tuple(keys_of_items(_Options))
+
+
 def environment_variable(key: str) -> str:
     """`RECONCILER_LIMITS_ACTIONS_PER_HOST` for `limits.actionsPerHost`."""
     return _ENVIRONMENT_PREFIX + re.sub(r"(?<!^)(?<!_)([A-Z])", r"_\1", key.replace(".", "_")).upper()
@@ -278,7 +292,7 @@ def _read_file(file: Path) -> tuple[dict[str, Any], dict[str, int]]:
         raise ConfigurationError(
             f"{file}: a configuration is one mapping of keys", hint="write `fleet: NAME` and the like"
         )
-    lines = {".".join(path): index.key_position(first.index, path).line for path in _paths(first.data)}
+    lines = {".".join(map(str, path)): index.key_position(first.index, path).line for path in _paths(first.data)}
     return first.data, lines
 
 
@@ -287,11 +301,11 @@ def _beside(file: Path | None, path: Path | None) -> Path | None:
     return path if file is None or path is None else file.parent / path
 
 
-def _paths(data: Mapping[str, Any], before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in data.items():
+def _paths(data: Mapping[str, Any] | list[Any], before: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    for key, value in data.items() if isinstance(data, dict) else enumerate(data):
         path = (*before, key)
         yield path
-        if isinstance(value, dict):
+        if isinstance(value, dict | list):
             yield from _paths(value, path)
 
 
@@ -333,7 +347,8 @@ def _validated(merged: Mapping[str, Any], sources: Mapping[str, str]) -> _Option
         def place(key: str) -> str:
             return next((sources[outer] for outer in _outwards(key) if outer in sources), "configuration")
 
-        raise refused(error.errors(include_url=False), place, setting_keys(), _SECRET) from error
+        known = (*setting_keys(), *keys_of_items(_Options))
+        raise refused(error.errors(include_url=False), place, known, _SECRET) from error
 
 
 def _outwards(key: str) -> Iterator[str]:

@@ -22,8 +22,14 @@ _TYPES: Final[tuple[tuple[str, str], ...]] = (
     ("int", "is not a whole number"),
     ("float", "is not a number"),
     ("list", "is not a list; write [A, B]"),
+    ("tuple", "is not a list; write [A, B]"),
     ("string", "is not a text; write it in quotes"),
 )
+_PLAIN: Final[Mapping[str, str]] = {
+    "missing": " is missing",
+    "string_pattern_mismatch": ": {got} has not the form {pattern}",
+}
+_NO_MAPPING: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 _NEAR: Final = 5
 """Keys that are named where none was probably meant."""
 
@@ -34,9 +40,10 @@ def refused(
     """One error that tells of all of them, in one line; values of `secret` keys are not shown."""
     told = []
     for error in errors:
+        place = place_of(".".join(map(str, error["loc"])))
         key = ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
         words, hint = _words(key, error, keys, is_secret=any(key.startswith(each) for each in secret))
-        told.append((f"{place_of(key)}: {key}{words}", hint))
+        told.append((f"{place}: {key}{words}", hint))
     if len(told) == 1:
         return ConfigurationError(told[0][0], hint=told[0][1] or "correct it and run again")
     lines = [f"{text}; {hint}" if hint else text for text, hint in told]
@@ -49,18 +56,18 @@ def _words(key: str, error: ErrorDetails, keys: Collection[str], *, is_secret: b
     if reason == "extra_forbidden":
         return " is no setting", _meant(key, value, keys)
     got = "this value" if is_secret else _shown(value)
+    if reason in _PLAIN:
+        return _PLAIN[reason].format(got=got, **context), ""
     if reason == "literal_error":
         return f": {_not_a_choice(value, got, str(context.get('expected', '')))}", ""
     if reason in _BOUNDS:
         name, words = _BOUNDS[reason]
         return f": {got} {words.format(bound=context[name])}", ""
-    if reason in ("model_type", "model_attributes_type", "dict_type"):
+    if reason in _NO_MAPPING:
         sample = next((each.removeprefix(f"{key}.") for each in sorted(keys) if each.startswith(f"{key}.")), "KEY")
         return f": {got} is not a mapping; write its keys below it, such as {key}: {{{sample}: …}}", ""
-    for kind, words in _TYPES:
-        if reason.startswith(f"{kind}_"):
-            return f": {got} {words}", ""
-    return f": {error['msg'].removeprefix('Value error, ')}", ""
+    type_words = next((words for kind, words in _TYPES if reason.startswith(f"{kind}_")), "")
+    return f": {f'{got} {type_words}' if type_words else error['msg'].removeprefix('Value error, ')}", ""
 
 
 def _not_a_choice(value: Any, got: str, expected: str) -> str:

@@ -16,9 +16,9 @@ from reconciler.cli.lazy import PlainGroup, common_options
 _HELP: Final = """Desired state in YAML, converged onto plain KVM/libvirt hosts.
 
 \b
-Look:     validate  plan  status  why  simulate
-Act:      apply  run  pause  resume  fence  image
-Learn:    init  check  schema  explain
+Look:     validate  plan  status  why  simulate  leader
+Act:      apply  run  pause  resume  fence  image  tombstone  accept-deletions
+Learn:    init  check  config  schema  explain  adopt  notify
 """
 _EPILOG: Final = "Begin with: reconciler init fleet, then reconciler check fleet, then reconciler plan fleet."
 

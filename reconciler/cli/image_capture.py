@@ -21,7 +21,7 @@ def run_capture(invocation: Invocation, *, name: str) -> int:
     settings, doors, now = invocation.settings(), invocation.doors(), time.time()
     target = ObjectRef("Image", name)
     with doors.write_ledger(settings) as ledger:
-        refuse_unknown(target, doors, settings, ledger)
+        refuse_unknown(target, doors, settings, ledger, so="so nothing is captured")
         if settings.specs is not None:
             image = doors.load_specs(settings.specs, settings.fleet).images.get(name)
             if image is not None and not image.spec.is_captured:

@@ -17,7 +17,9 @@ _BACK: Final = 20
 """Events that are looked through for one that is more than somebody's wish."""
 
 
-def refuse_unknown(reference: ObjectRef, doors: Outside, settings: Settings, ledger: LedgerBook) -> None:
+def refuse_unknown(
+    reference: ObjectRef, doors: Outside, settings: Settings, ledger: LedgerBook, *, so: str = "so nothing is held"
+) -> None:
     """An object that nobody ever heard of is a slip of the pen, and holding it protects nothing.
 
     Raises UsageError; where not all specs can be read, it is warned of one that is like no other.
@@ -39,7 +41,7 @@ def refuse_unknown(reference: ObjectRef, doors: Outside, settings: Settings, led
         warn(f"{reference} is not known, and {desired.removal_hold}")
         return
     raise UsageError(
-        f"{reference}: nothing of that name is in the specs or the history, so nothing is held",
+        f"{reference}: nothing of that name is in the specs or the history, {so}",
         hint=f"did you mean {near}?" if near else f"look at the names in {settings.specs}",
     )
 

@@ -20,7 +20,8 @@ def parse_reference(text: str) -> ObjectRef:
     """The object that `text` names; kinds in any case. Raises UsageError with what was probably meant."""
     written, slash, name = text.partition("/")
     if not slash or not name:
-        raise UsageError(f"{text!r} names no object", hint="write KIND/NAME, such as VirtualMachine/web-1")
+        such = text if text.replace("-", "").isalnum() else "web-1"
+        raise UsageError(f"{text!r} names no object", hint=f"write KIND/NAME, such as VirtualMachine/{such}")
     return ObjectRef(parse_kind(written), name)
 
 

@@ -18,7 +18,7 @@ from reconciler.executor.interface import ActionEvent, EventCallback, ImageSourc
 from reconciler.executor.journal import Journal
 from reconciler.executor.no_power import NoPower
 from reconciler.executor.occupancy import Occupancy
-from reconciler.executor.preconditions import check_in_time
+from reconciler.executor.preconditions import why_too_late
 from reconciler.executor.schedule import Schedule
 from reconciler.executor.slots import slots_of, workers_for
 from reconciler.fencing.interface import PowerControl
@@ -172,7 +172,7 @@ class _Pass:
             is_asked=lambda: executor.is_asked(action),
         )
         begun = executor.clock.monotonic()
-        outcome = _judge(action, context)
+        outcome = _too_late(action, context) or _judge(action, context)
         return replace(outcome, seconds=executor.clock.monotonic() - begun)
 
     def _take(self, finished: _Finished) -> None:
@@ -202,9 +202,14 @@ class _Pass:
                 self._end(action, Outcome(action.id, "skipped", "what it needs is not in the plan", transient=True))
 
 
+def _too_late(action: Action, context: ActionContext) -> Outcome | None:
+    """No try, as nothing of it failed: the next window must not find it in a pause."""
+    late = why_too_late(context)
+    return Outcome(action.id, "skipped", late, transient=True) if late else None
+
+
 def _judge(action: Action, context: ActionContext) -> Outcome:
     try:
-        check_in_time(context)
         done = perform(context)
     except LedgerError:
         raise  # nothing may be done that can't be remembered

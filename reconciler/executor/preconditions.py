@@ -21,11 +21,12 @@ _LIFE_SIGN: Final = 0.3
 """Seconds that a host which is proven dead is given to show that it lives after all."""
 
 
-def check_in_time(context: ActionContext) -> None:
-    """Raise PreconditionFailed if the window of what is to begin is over by now: it may have waited for others."""
+def why_too_late(context: ActionContext) -> str:
+    """That the window of what is to begin is over by now, as it waited for others; empty where it may begin."""
     until = context.action.until
-    if until is not None and context.clock.now() >= until:
-        raise context.refuse(f"the time in which it may begin ended at {utc(until)}", hint="it waits for the next one")
+    if until is None or context.clock.now() < until:
+        return ""
+    return f"the time in which it may begin ended at {utc(until)}; it waits for the next one"
 
 
 def find_volume(context: ActionContext, host: Hypervisor, pool: str, volume: str) -> ObservedVolume | None:

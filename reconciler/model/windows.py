@@ -6,6 +6,7 @@ The time zone database is looked up by name, as a cron expression is: the same d
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Annotated, Final, Literal
@@ -18,6 +19,7 @@ from reconciler.model.resource import Items, Labels, Line, Model, Name
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: Final[tuple[Day, ...]] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]\Z")
 _MINUTE: Final = 60.0
 _WEEK: Final = 7 * 86400.0
 
@@ -39,6 +41,12 @@ def _zone(name: str) -> tzinfo:
             f"{name!r} is no time zone that this machine knows; write UTC or a name such as Europe/Berlin"
             " (Debian has them in the package tzdata)"
         ) from error
+
+
+def _time_of_day(value: str) -> str:
+    if not _TIME_OF_DAY.match(value):
+        raise ValueError(f"{value!r} is no time of day; write HH:MM, such as 03:00")
+    return value
 
 
 def _lasts(seconds: float) -> float:
@@ -64,7 +72,7 @@ class VmSelector(Model):
 class MaintenanceWindow(Model):
     """One window; it begins on each of its days."""
 
-    start: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+    start: Annotated[str, AfterValidator(_time_of_day)]
     """When it begins, such as `22:00`, in its time zone."""
     duration: Annotated[Duration, AfterValidator(_lasts)]
     """How long it lasts; what begins in it may end after it."""

@@ -97,12 +97,14 @@ def _held(target: ObjectRef, actions: list[Action], waits: str) -> Unmet:
     worst = max((action.disruption for action in actions), key=DISRUPTIONS.index)
     what = ", ".join(dict.fromkeys(action.detail.partition(";")[0] for action in actions))
     changes = tuple(dict.fromkeys(change for action in actions for change in action.changes))
+    # What is done to a VM that is off waits for no window, unless it is removed.
+    by_hand = "shut the guest down, or " if worst == "reboot" else ""
     return Unmet(
         target,
         "outside-window",
         f"{what} ({worst}) {waits}",
         severity="waiting",
         host=actions[0].host,
-        hint="it goes on by itself then; `windows` in the configuration says when",
+        hint=f"it goes on by itself then; sooner: {by_hand}add a window to `windows` and systemctl reload reconciler",
         changes=changes,
     )

@@ -92,10 +92,10 @@ def _kind(name: str) -> str:
     by_lower = {kind.lower(): kind for kind in KINDS} | {"vm": "VirtualMachine", "pool": "StoragePool"}
     kind = by_lower.get(name.lower()) or by_lower.get(name.lower().removesuffix("s"))
     if kind is None:
-        ending = did_you_mean(closest(name, KINDS), f"the kinds are {', '.join(KINDS)}")
-        raise UsageError(
-            f"there is no kind {name!r}{ending}", hint=f"reconciler explain {closest(name, KINDS) or KINDS[-1]}"
-        )
+        near = closest(name, (*KINDS, *REASONS))
+        what = "reason" if near in REASONS else "kind"
+        ending = did_you_mean(near, f"the kinds are {', '.join(KINDS)}")
+        raise UsageError(f"there is no {what} {name!r}{ending}", hint=f"reconciler explain {near or KINDS[-1]}")
     return kind
 
 

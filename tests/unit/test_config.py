@@ -87,6 +87,10 @@ def test_every_key_has_a_variable_of_its_own() -> None:
         ("migration: {bandwidth: 1KiB/s}\n", "write 1MiB/s or more"),
         ("migration: {stallAfter: 0s}\n", "every move would be given up at once"),
         ("balance: {threshold: 20%}\n", "'20%' is not a number"),
+        ("windows: [{start: '3:00', duration: 1h}]\n", "'3:00' is no time of day; write HH:MM, such as 03:00"),
+        ("windows: {start: '03:00'}\n", "windows: a mapping is not a list"),
+        ("windows:\n- {start: '03:00', duration: 1h}\n- {duration: 1h}\n", "config.yaml:3: windows.start is missing"),
+        ("metricsListen: localhost\n", "'localhost' has not the form"),
     ],
 )
 def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path, text: str, told: str) -> None:
@@ -123,6 +127,11 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
         ("policy: {failback: true}\n", "did you mean failback?"),
         ("migration: {colour: red}\n", "keys of migration: autoConverge, bandwidth,"),
         ("moves: {}\n", "known keys: allowHttp,"),
+        (
+            "windows: [{vms: {matchLabel: {a: b}}, start: '03:00', duration: 1h}]",
+            "did you mean windows.vms.matchLabels?",
+        ),
+        ("notifications: [{name: a, url: {files: x}}]", "did you mean notifications.url.file?"),
     ],
 )
 def test_a_key_that_is_no_setting_leads_to_those_that_are(tmp_path: Path, text: str, hint: str) -> None:

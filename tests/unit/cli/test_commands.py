@@ -186,6 +186,7 @@ def test_explain_of_nothing_lists_what_can_be_explained() -> None:
         ("migration.fallback", "default  abort"),
         ("failback", "once it is `active` again"),
         ("balance", "balance.threshold"),
+        ("windows.duration", "How long it lasts"),
     ],
 )
 def test_explain_says_what_a_key_of_the_configuration_means(key: str, told: str) -> None:
@@ -193,6 +194,13 @@ def test_explain_says_what_a_key_of_the_configuration_means(key: str, told: str)
 
     assert result.exit_code == 0
     assert told in " ".join(result.stdout.split("\n  "))
+
+
+def test_explain_says_which_key_of_the_configuration_was_probably_meant() -> None:
+    result = invoke("explain", "migration.falback")
+
+    assert result.exit_code == 1
+    assert "no key 'migration.falback'; did you mean migration.fallback?" in result.stderr
 
 
 def test_validate_is_quiet_about_warnings_where_asked_to_be(specs: Path) -> None:

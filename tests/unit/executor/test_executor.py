@@ -334,5 +334,14 @@ def test_what_has_waited_until_its_window_is_over_is_not_begun(bench: Bench) -> 
 
     outcomes = bench.run(late, action(steps.DefineDomain(config("web")), id="define", after=["disk"]))
 
-    assert statuses(outcomes) == ["refused", "skipped"]
+    assert statuses(outcomes) == ["skipped", "skipped"]
     assert "the time in which it may begin ended at" in outcomes[0].message
+
+
+def test_the_end_of_its_window_is_no_failed_try_so_the_next_window_finds_no_pause(bench: Bench) -> None:
+    bench.with_pool_and_network()
+    late = replace(action(create_step(), id="disk"), until=bench.clock.now())
+
+    bench.run(late)
+
+    assert bench.ledger.failure("disk") is None

@@ -202,6 +202,7 @@ def test_explain_tells_what_a_code_means() -> None:
     [
         ("VirtualMachine.spec.memroy", "VirtualMachine.spec has no field 'memroy'; did you mean `memory`?"),
         ("Host.state", "Host has no field 'state'; did you mean `spec.state`?"),
+        ("fencing-faild", "there is no reason 'fencing-faild'; did you mean `fencing-failed`?"),
         ("VirtualMachin", "there is no kind 'VirtualMachin'; did you mean `VirtualMachine`?"),
         ("", "there is no kind ''; the kinds are Host, StoragePool, Network, Image, VirtualMachine, Approval"),
         ("Host.spec.uri.x", "Host.spec.uri has no field 'x'; it has no fields of its own"),
