@@ -171,38 +171,6 @@ def test_why_finds_the_kind_of_a_name_that_only_one_object_has(specs: Path) -> N
     assert "'db' names no object" in invoke("why", "db", specs, onto=FakeSession([view])).stderr
 
 
-def test_explain_of_nothing_lists_what_can_be_explained() -> None:
-    result = invoke("explain")
-
-    assert result.exit_code == 0
-    assert "Host, StoragePool, Network, Image, VirtualMachine" in result.stdout
-    assert "no-host-fits" in result.stdout
-
-
-@pytest.mark.parametrize(
-    ("key", "told"),
-    [
-        ("migration.fallback", "RECONCILER_MIGRATION_FALLBACK"),
-        ("migration.fallback", "default  abort"),
-        ("failback", "once it is `active` again"),
-        ("balance", "balance.threshold"),
-        ("windows.duration", "How long it lasts"),
-    ],
-)
-def test_explain_says_what_a_key_of_the_configuration_means(key: str, told: str) -> None:
-    result = invoke("explain", key)
-
-    assert result.exit_code == 0
-    assert told in " ".join(result.stdout.split("\n  "))
-
-
-def test_explain_says_which_key_of_the_configuration_was_probably_meant() -> None:
-    result = invoke("explain", "migration.falback")
-
-    assert result.exit_code == 1
-    assert "no key 'migration.falback'; did you mean migration.fallback?" in result.stderr
-
-
 def test_validate_is_quiet_about_warnings_where_asked_to_be(specs: Path) -> None:
     (specs / "h.yaml").write_text(
         "apiVersion: reconciler/v1\nkind: Host\nmetadata: {name: h1}\nspec: {uri: 'qemu+tcp://h1/system'}\n"
