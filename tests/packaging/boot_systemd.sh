@@ -1,7 +1,7 @@
 #!/bin/sh
 # Boot a throwaway systemd over a copy-on-write view of this machine, and run the service in it.
-# Wants: NAME, REPOSITORY, VENV, OUT (an empty folder, for what the probe found). Runs in mount and PID namespaces of its own,
-# and all that it mounts and starts ends with it.
+# Wants: NAME, REPOSITORY, VENV, PROBE (a script that is run in it, at each of its two boots), OUT (an empty folder, for
+# what that found). Runs in mount and PID namespaces of its own, and all that it mounts and starts ends with it.
 set -eu
 work=$OUT/work
 mkdir -p "$work"
@@ -45,19 +45,12 @@ echo readable >"$root/opt/group-libvirt"
 chroot "$root" chown root:libvirt /opt/group-libvirt
 chmod 0640 "$root/opt/group-libvirt"
 
-cat >"$root/opt/probe.sh" <<'EOT'
-systemctl start reconciler.service
-systemctl show reconciler.service >/out/running
-stat --format='%U %a %n' /var/lib/reconciler /var/lib/reconciler/* >/out/state
-systemctl stop reconciler.service
-systemctl show reconciler.service >/out/stopped
-journalctl --quiet --unit=reconciler.service --output=cat >/out/journal
-systemctl poweroff --force --force
-EOT
+cp "$PROBE" "$root/opt/probe.sh"
 cat >"$root/etc/systemd/system/probe.service" <<'EOT'
 [Service]
 Type=oneshot
 ExecStart=/bin/sh /opt/probe.sh
+TimeoutStartSec=2min
 EOT
 cat >"$root/etc/systemd/system/probe.target" <<'EOT'
 [Unit]
@@ -68,6 +61,12 @@ for unit in libvirtd.socket virtlockd.socket virtlogd.socket systemd-udevd.servi
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done
 
-systemd-nspawn --quiet --directory="$root" --machine="$NAME" --register=no --keep-unit --private-network \
-    --bind-ro="$VENV:/opt/venv" --bind-ro="$REPOSITORY/reconciler:/opt/reconciler/reconciler" --bind="$OUT:/out" \
-    --boot systemd.unit=probe.target </dev/null
+boot() {
+    systemd-nspawn --quiet --directory="$root" --machine="$NAME" --register=no --keep-unit --private-network \
+        --bind-ro="$VENV:/opt/venv" --bind-ro="$REPOSITORY/reconciler:/opt/reconciler/reconciler" --bind="$OUT:/out" \
+        --boot systemd.unit=probe.target </dev/null
+}
+
+boot
+# A second time, after the power was cut.
+boot
