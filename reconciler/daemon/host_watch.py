@@ -98,7 +98,8 @@ class HostWatch:
     """The hosts of the specs, watched; safe to use from several threads.
 
     All is done by `poll`, which never waits, so that a simulation can call it in its own time; `start` has a thread
-    call it. `submit` is where fence devices are asked; a thread each where none is given.
+    call it. `submit` is where fence devices are asked; a thread each where none is given. `watched_before` are the
+    seconds that a watch which this one takes the place of had lasted: they count for the quiet period.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class HostWatch:
         *,
         notify: Callable[[str], None] = lambda _: None,
         submit: Submit | None = None,
+        watched_before: float = 0.0,
     ) -> None:
         self._fleet = fleet
         self._power = power
@@ -124,7 +126,8 @@ class HostWatch:
         self._checked: frozenset[str] = frozenset()
         self._is_checking = False
         self._looked_at = clock.monotonic()
-        self._uptime = 0.0
+        # Hosts are looked at anew all the same: of none anything is concluded before it could be called unreachable.
+        self._uptime = max(0.0, min(watched_before, policy.quiet_period - policy.probing.unreachable_after))
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -166,6 +169,11 @@ class HostWatch:
     def quiet(self) -> bool:
         """Whether the watch is too young for anything to be concluded from it."""
         return self._uptime < self._policy.quiet_period
+
+    @property
+    def lasted(self) -> float:
+        """Seconds of watching, with those of the watches that it took the place of."""
+        return self._uptime
 
     def signs(self) -> dict[str, HostSigns]:
         """What is seen of each host now."""

@@ -94,10 +94,12 @@ def govern(
     The ledger, and with it the control of the fleet, is held all the time.
     """
     told = replace(hold, problems=lambda: (*hold.problems(), *reload.problems()))
+    watched = 0.0
     while not stop.is_set() and not why_over():
         settings = reload.take_up()
-        with session_on(settings, told, "run", clock, measured=around.measured) as session:
+        with session_on(settings, told, "run", clock, measured=around.measured, watched=watched) as session:
             look_after(settings, session, clock, dirty, stop, timing, around, lambda: why_over() or reload.why_over())
+            watched = session.watched
 
 
 def look_after(

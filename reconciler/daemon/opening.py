@@ -92,8 +92,9 @@ def session_on(
     clock: Clock,
     dialled: Dialled | None = None,
     measured: Callable[[Fleet], Fleet] = lambda fleet: fleet,
+    watched: float = 0.0,
 ) -> Iterator[Session]:
-    """As `open_session`, by who has taken control already."""
+    """As `open_session`, by who has taken control already; `watched`: seconds that a session before watched hosts."""
     with ExitStack() as stack:
         fleet: Fleet = dialled.fleet if dialled else _fleet(writer, clock)
         stack.callback(fleet.close)
@@ -116,7 +117,7 @@ def session_on(
             writer=writer,
             inputs=_pass_inputs(settings, stack) if writer is not None else None,
             dialled_at=dialled.at if dialled else None,
-            host_watch=_host_watch(fleet, power, settings, clock, stack) if power is not None else None,
+            host_watch=_host_watch(fleet, power, settings, clock, stack, watched) if power is not None else None,
             power=power,
         )
 
@@ -141,8 +142,10 @@ def _fence_devices(settings: Settings, clock: Clock, stack: ExitStack) -> PowerC
     return devices
 
 
-def _host_watch(fleet: Fleet, power: PowerControl, settings: Settings, clock: Clock, stack: ExitStack) -> HostWatch:
+def _host_watch(
+    fleet: Fleet, power: PowerControl, settings: Settings, clock: Clock, stack: ExitStack, watched: float
+) -> HostWatch:
     maker: type[HostWatch] = import_module("reconciler.daemon.host_watch").HostWatch
-    watch = maker(fleet, power, clock, settings.policy.ha)
+    watch = maker(fleet, power, clock, settings.policy.ha, watched_before=watched)
     stack.callback(watch.close)
     return watch

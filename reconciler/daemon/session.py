@@ -321,6 +321,11 @@ class Session:
 
         self.fleet.subscribe(tell)
 
+    @property
+    def watched(self) -> float:
+        """Seconds that hosts were watched for, with those of before a reload."""
+        return 0.0 if self._host_watch is None else self._host_watch.lasted
+
     def watch_hosts(self, notify: Callable[[str], None]) -> None:
         """Begin to watch whether hosts live; `notify` is called, from any thread, when a pass should look at that."""
         if self._host_watch is not None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from reconciler.hypervisor import simulated_invariants
 from reconciler.hypervisor.simulated_world import DirectoryState, MutatingCall
+from reconciler.model.domain import DomainConfig, DomainState
 from reconciler.model.identity import drilled_image, parse_disk_volume
 from reconciler.simulator.invariants.promise import Promise, Scene
 
@@ -80,15 +84,26 @@ class SoundDisks(Promise):
         yield from simulated_invariants.violations(self.scene.world)
 
 
+class _Theirs(Struct, frozen=True):
+    """What is not ours on a host."""
+
+    domains: list[tuple[DomainConfig, DomainState, bool, str]]
+    """What each is, its state, whether it is persistent, and what of it is not ours to say."""
+    others: object
+
+
 class UnmanagedUntouched(Promise):
-    """What does not carry our mark or our name belongs to somebody else."""
+    """What does not carry our mark or our name belongs to somebody else.
+
+    A domain that a spec adopts gets our mark, and nothing else of it changes by that.
+    """
 
     name = "unmanaged-untouched"
     sentence = "nothing is done to what is not managed"
 
     def __init__(self, scene: Scene) -> None:
         super().__init__(scene)
-        self._known: dict[str, object] = {}
+        self._known: dict[str, _Theirs] = {}
 
     def happened(self) -> None:
         """What people and accidents did is how things are from now on."""
@@ -100,35 +115,49 @@ class UnmanagedUntouched(Promise):
 
     def after(self, call: MutatingCall) -> Iterator[str]:
         now = self._theirs(call.host)
-        if self._known.setdefault(call.host, now) != now:
-            self._known[call.host] = now
+        before = self._known.get(call.host, now)
+        self._known[call.host] = now
+        left = [each for each in before.domains if not self._is_adopted(call.host, *each)]
+        if replace(before, domains=left) != now:
             yield f"{call.method} {call.target} on {call.host} changed something that is not managed"
 
     def fenced(self, host: str) -> Iterator[str]:
         self._known.pop(host, None)
         yield from ()
 
-    def _theirs(self, host_name: str) -> object:
+    def _is_adopted(self, host: str, was: DomainConfig, *and_was: object) -> bool:
+        """Whether a spec asked for it, and it carries our mark and is as it was otherwise."""
+        wanted = self.scene.wishes.now.vms.values() if self.scene.wishes.now else ()
+        return any(str(vm.metadata.adopt) == was.uuid for vm in wanted) and any(
+            self.scene.is_ours(entry)
+            and replace(entry.config, mark=None) == was
+            and [entry.state, entry.persistent, entry.unowned] == [*and_was]
+            for entry in self.scene.world.hosts[host].domains.values()
+        )
+
+    def _theirs(self, host_name: str) -> _Theirs:
         host, wishes = self.scene.world.hosts[host_name], self.scene.wishes.now
         named = (wishes.pools.keys() | wishes.networks.keys()) if wishes else frozenset()
-        return (
+        return _Theirs(
             [
                 (entry.config, entry.state, entry.persistent, entry.unowned)
                 for entry in host.domains.values()
                 if not self.scene.is_ours(entry) and not self._is_of_a_drill(entry.config.name)
             ],
-            [(pool.name, pool.uuid, pool.active) for pool in host.pools.values() if pool.name not in named],
-            [
-                (network.name, network.active)
-                for network in host.networks.values()
-                if network.name not in named and not self._is_of_a_drill(network.name)
-            ],
-            [
-                (path, name, file.format, file.capacity)
-                for path, directory in host.directories.items()
-                for name, file in directory.files.items()
-                if not name.startswith(f"{self.scene.fleet}.")
-            ],
+            (
+                [(pool.name, pool.uuid, pool.active) for pool in host.pools.values() if pool.name not in named],
+                [
+                    (network.name, network.active)
+                    for network in host.networks.values()
+                    if network.name not in named and not self._is_of_a_drill(network.name)
+                ],
+                [
+                    (path, name, file.format, file.capacity)
+                    for path, directory in host.directories.items()
+                    for name, file in directory.files.items()
+                    if not name.startswith(f"{self.scene.fleet}.")
+                ],
+            ),
         )
 
     def _is_of_a_drill(self, name: str) -> bool:

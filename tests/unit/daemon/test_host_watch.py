@@ -254,6 +254,29 @@ def test_the_quiet_period_is_counted_from_the_start_and_its_end_calls_for_a_pass
     assert watched.told[-1] == "quiet period over"
 
 
+def test_a_watch_after_a_reload_is_only_quiet_until_each_host_could_be_called_unreachable() -> None:
+    watched = Watched(quiet_period="60s", unreachable_after="6s")
+    watched.watch = watched.new_watch(quiet_period="60s", unreachable_after="6s", watched_before=1000.0)
+    watched.pass_seconds(5)
+    young = watched.watch.quiet
+
+    watched.pass_seconds(1)
+
+    assert young
+    assert not watched.watch.quiet
+
+
+def test_a_watch_that_is_young_itself_brings_no_more_than_its_age() -> None:
+    watched = Watched()
+    watched.watch = watched.new_watch(quiet_period="60s", watched_before=10.0)
+    watched.pass_seconds(49)
+    young = watched.watch.quiet
+
+    watched.pass_seconds(1)
+
+    assert (young, watched.watch.quiet) == (True, False)
+
+
 def test_a_slow_host_is_slow_and_not_silent() -> None:
     watched = Watched()
     watched.fleet.slow_down("h1", 30)

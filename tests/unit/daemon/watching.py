@@ -51,13 +51,16 @@ class Watched:
             self.fleet.add_host(name)
         self.watch = self.new_watch(**policy)
 
-    def new_watch(self, *, submit: Submit = lambda work: work(), **policy: Any) -> HostWatch:
+    def new_watch(
+        self, *, submit: Submit = lambda work: work(), watched_before: float = 0.0, **policy: Any
+    ) -> HostWatch:
         watch = HostWatch(
             self.fleet,
             self.devices,
             self.clock,
             HighAvailability(**policy),
             notify=self.told.append,
+            watched_before=watched_before,
             submit=submit,
         )
         watch.follow(self.hosts)
