@@ -48,6 +48,13 @@ def _card(path: str, when: str, before: Values, after: Values) -> Sample:
     return _of(f"networks.{path}", when, old, new)
 
 
+_SECRET_SEED: Final[Values] = {
+    "userData": "#!/bin/sh\n: ${secret:a}\n",
+    "secrets": {"a": {"env": "A"}},
+    "onChange": "reseed",
+}
+
+
 def _seed(path: str, when: str, before: Values, after: Values) -> Sample:
     return _of(f"cloudInit.{path}", when, {"cloudInit": before}, {"cloudInit": after})
 
@@ -121,6 +128,10 @@ SAMPLES: Final[tuple[Sample, ...]] = (
     _seed("userData", "with `onChange: reseed`", _SEED, {**_SEED, "userData": "#!/bin/bash\n"}),
     _seed("userData", "with `onChange: ignore`", _KEPT_SEED, {**_KEPT_SEED, "userData": "#!/bin/bash\n"}),
     _seed("networkConfig", "as `userData`", _SEED, {**_SEED, "networkConfig": "version: 2"}),
+    _seed(
+        "secrets", "another reference: as `userData`", _SECRET_SEED, {**_SECRET_SEED, "secrets": {"a": {"env": "B"}}}
+    ),
+    _seed("revision", "as `userData`", _SEED, {**_SEED, "revision": "2"}),
     _seed("onChange", "to `reseed`: another instance id", _KEPT_SEED, _SEED),
     _of("graphics", "", {}, {"graphics": "vnc"}),
     _of("restore.image", "another value than the one that was done", {}, {"restore": {"image": "golden"}}),

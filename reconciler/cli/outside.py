@@ -22,6 +22,7 @@ from reconciler.model.mass_deletion import Deletion
 
 if TYPE_CHECKING:  # brings libvirt along, which validate and pause can do without
     from reconciler.daemon.view import Converged, ConvergeObserver, View
+    from reconciler.model.policy import PlainSecrets
 
 
 class Session(Protocol):
@@ -81,8 +82,8 @@ class Outside(Struct, frozen=True):
     """The second argument is the command that takes control (`apply`), or None for one that only looks."""
     run_daemon: Callable[[Settings, Callable[[], Settings]], None]
     """Returns once the daemon was asked to end and has; the second argument reads the settings again."""
-    load_specs: Callable[[Path, str], DesiredState]
-    """Directory and fleet."""
+    load_specs: Callable[..., DesiredState]
+    """Directory and fleet; `plain_secrets` of the policy, where that matters."""
     read_ledger: Callable[[Settings], AbstractContextManager[LedgerBook]]
     write_ledger: Callable[[Settings], AbstractContextManager[LedgerBook]]
     """Beside a controller too; where several share a ledger, whoever leads is asked to write."""
@@ -102,8 +103,9 @@ def production() -> Outside:
     def run_daemon(settings: Settings, reread: Callable[[], Settings]) -> None:
         import_module("reconciler.daemon.loop").run(settings, reread=reread)
 
-    def load_specs(directory: Path, fleet: str) -> DesiredState:
-        desired: DesiredState = import_module("reconciler.specfiles.loader").load(directory, fleet=fleet)
+    def load_specs(directory: Path, fleet: str, plain_secrets: PlainSecrets = "warn") -> DesiredState:
+        load = import_module("reconciler.specfiles.loader").load
+        desired: DesiredState = load(directory, fleet=fleet, plain_secrets=plain_secrets)
         return desired
 
     def read_ledger(settings: Settings) -> AbstractContextManager[LedgerBook]:

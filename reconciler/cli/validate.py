@@ -21,7 +21,9 @@ from reconciler.model.resource import ObjectRef
 def run(invocation: Invocation, *, directory: Path | None, output_format: str, strict: bool) -> int:
     """Load the specs and print what is wrong with them; 1 where anything is, or for `strict`, might be."""
     settings = invocation.settings(directory)
-    desired = invocation.doors().load_specs(settings.specs_directory(), settings.fleet)
+    desired = invocation.doors().load_specs(
+        settings.specs_directory(), settings.fleet, plain_secrets=settings.policy.plain_secrets
+    )
     problems = (
         *desired.problems,
         *unlisted_agents(desired, settings.policy.ha.fence_agents),

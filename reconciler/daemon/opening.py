@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from reconciler.clock import Clock, SystemClock
 from reconciler.config import Settings
+from reconciler.credentials.secret_store import SecretStore
 from reconciler.daemon.dialling import Dialled
 from reconciler.daemon.session import Session
 from reconciler.hypervisor.interface import Fleet
@@ -99,7 +100,9 @@ def session_on(
         fleet: Fleet = dialled.fleet if dialled else _fleet(writer, clock)
         stack.callback(fleet.close)
         fleet = measured(fleet)
-        images = ImageStore(settings.state_dir, settings.policy, clock=clock)
+        images = ImageStore(
+            settings.state_dir, settings.policy, clock=clock, secrets=SecretStore(specs=settings.specs_directory)
+        )
         power: PowerControl | None = _fence_devices(settings, clock, stack) if writer == "run" else None
         if hold.check is not None:
             guard = import_module("reconciler.executor.lead_guard")

@@ -183,7 +183,11 @@ class Session:
 
     def _load(self) -> LoadedSpecs:
         self._specs = load(
-            self._directory, fleet=self._policy.fleet, previous=self._specs, image_size=self._images.virtual_size
+            self._directory,
+            fleet=self._policy.fleet,
+            previous=self._specs,
+            image_size=self._images.virtual_size,
+            plain_secrets=self._policy.plain_secrets,
         )
         return self._specs
 

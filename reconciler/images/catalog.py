@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from reconciler.clock import Clock, SystemClock
+from reconciler.credentials.secret_store import SecretStore
+from reconciler.credentials.seed_texts import with_secrets
 from reconciler.errors import ChecksumMismatch, ImageError, SpecError
 from reconciler.images import cloud_init
 from reconciler.images.addresses import AddressPolicy, Lookup, system_lookup
@@ -41,12 +43,14 @@ class ImageStore:
         policy: Policy,
         *,
         clock: Clock | None = None,
+        secrets: SecretStore | None = None,
         limits: FetchLimits | None = None,
         lookup: Lookup = system_lookup,
         context: ssl.SSLContext | None = None,
     ) -> None:
         self._clock = clock or SystemClock()
         self._policy = policy
+        self._secrets = secrets or SecretStore()
         self._cache = ImageCache(state_dir / "images")
         self._index = DigestIndex(self._cache.directory / "index.json", self._clock)
         self._rules = FetchRules(
@@ -127,8 +131,8 @@ class ImageStore:
         return cast("BinaryIO", content), length
 
     def seed_iso(self, content: SeedContent) -> bytes:
-        """The NoCloud seed; the same bytes for the same content."""
-        return cloud_init.seed_iso(content)
+        """The NoCloud seed; the same bytes for the same content and secrets. Raises SecretError."""
+        return cloud_init.seed_iso(with_secrets(content, self._secrets))
 
     def collect(self, used_digests: Collection[str]) -> tuple[str, ...]:
         """Remove cached files of images that are none of `used_digests`; returns the names removed."""

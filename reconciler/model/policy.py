@@ -80,6 +80,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Folders = Annotated[tuple[Annotated[str, AfterValidator(_absolute)], ...], BeforeValidator(_listed)]
 
 
+PlainSecrets = Literal["warn", "refuse"]
+
+
 class Limits(Model):
     """How much is done at once."""
 
@@ -289,6 +292,8 @@ class Policy(Model):
     mass_deletion: MassDeletionRule = MassDeletionRule()
     rate_limit: RateLimit = RateLimit()
     """How many VMs may be deleted at once without a human's word: removed, or what was kept of them expired."""
+    plain_secrets: PlainSecrets = "warn"
+    """Whether plain passwords and private keys in specs are warned of (`warn`) or not used (`refuse`)."""
     require_approval: Annotated[tuple[ApprovedDisruption, ...], BeforeValidator(_listed)] = ()
     """Which disruptions wait for an `Approval` in the specs that names them: any of `reboot`, `rebuild`, `destroy` and
     `data-loss`. Recovery from failures, commands and what is kept for a time only wait for none."""

@@ -13,7 +13,9 @@ _LAYOUT: Final = "nocloud/1"  # changes when the same content has to become anot
 def seed_hash(content: SeedContent) -> str:
     """64 hex digits that differ whenever the content does; the same on every machine and with every library."""
     digest = hashlib.sha256()
-    for field in (_LAYOUT, content.instance_id, content.hostname, content.user_data, content.network_config):
+    secrets = (*(secret.identity for secret in content.secrets), content.revision)
+    more = secrets if any(secrets) else ()  # nothing of it where there is none: seeds that there are keep their names
+    for field in (_LAYOUT, content.instance_id, content.hostname, content.user_data, content.network_config, *more):
         data = b"" if field is None else field.encode()
         mark = b"absent" if field is None else str(len(data)).encode()
         digest.update(mark + b":" + data)

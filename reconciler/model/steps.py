@@ -17,6 +17,7 @@ from reconciler.model.image import Image
 from reconciler.model.live_edit import LiveEdit
 from reconciler.model.migration import DiskCopy, MigrationRules
 from reconciler.model.restores import RestoreDisk, SwitchDisks
+from reconciler.model.seed_secrets import SeedSecret
 
 
 class PoolConfig(Struct, frozen=True):
@@ -49,6 +50,9 @@ class SeedContent(Struct, frozen=True):
     hostname: str
     user_data: str
     network_config: str | None
+    secrets: tuple[SeedSecret, ...] = ()
+    """What `${secret:NAME}` stands for in the texts, by reference."""
+    revision: str = ""
 
     def __repr__(self) -> str:
         return f"SeedContent(instance_id={self.instance_id!r}, hostname={self.hostname!r}, …)"

@@ -12,6 +12,8 @@ from reconciler.model.limits import Bandwidth, IoTune
 from reconciler.model.network import BridgeName
 from reconciler.model.quantities import Duration, Size
 from reconciler.model.resource import Items, Labels, Line, Model, Name, Resource
+from reconciler.model.secret_ref import SecretRef, fault_of
+from reconciler.model.seed_secrets import has_broken_placeholder, placeholders
 from reconciler.model.version import LATEST, instant_of, parse_instant, parse_version_name
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -154,6 +156,9 @@ class Nic(Model):
         return self
 
 
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+
+
 class CloudInit(Model):
     """What cloud-init in the guest is told, by a NoCloud seed."""
 
@@ -163,6 +168,26 @@ class CloudInit(Model):
     """cloud-init network configuration, version 1 or 2; DHCP on every card when absent."""
     on_change: OnChange = "ignore"
     """`reseed` gives a changed seed to the VM with a new instance id; `ignore` leaves the VM as it was seeded."""
+    secrets: dict[SecretName, SecretRef] = Field(default_factory=dict)
+    """What `${secret:NAME}` in these texts stands for, by name: `{file: …}`, `{env: …}`, `{age: …}` or `{sops: …}`.
+    Read when a seed is made; `$${secret:` is meant literally."""
+    revision: Line = ""
+    """Any text; another one makes another seed. A secret whose value changed is seen by that alone."""
+
+    @model_validator(mode="after")
+    def _secrets_have_places(self) -> CloudInit:
+        texts = (self.user_data, self.network_config or "")
+        wanted = {name for text in texts for name in placeholders(text)}
+        if any(map(has_broken_placeholder, texts)):
+            raise ValueError("a placeholder is not complete; write ${secret:NAME}, or $${secret: for the text itself")
+        if missing := sorted(wanted - self.secrets.keys()):
+            raise ValueError(f"${{secret:{missing[0]}}} stands for nothing; name it below secrets")
+        if unused := sorted(self.secrets.keys() - wanted):
+            raise ValueError(f"secrets.{unused[0]} has no place; write ${{secret:{unused[0]}}} where it belongs")
+        for name, reference in self.secrets.items():
+            if fault := fault_of(reference):
+                raise ValueError(f"secrets.{name}: {fault}")
+        return self
 
 
 def _checked_instant(value: str) -> str:

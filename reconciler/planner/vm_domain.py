@@ -13,6 +13,7 @@ from reconciler.model import identity
 from reconciler.model.domain import DiskConfig, DomainConfig, NicConfig, OwnershipMark, WatchdogConfig
 from reconciler.model.host import Host
 from reconciler.model.seed import seed_hash
+from reconciler.model.seed_secrets import SeedSecret
 from reconciler.model.steps import SeedContent
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.disk_targets import disk_targets
@@ -47,6 +48,8 @@ def seed_content(fleet: str, vm: VirtualMachine) -> SeedContent | None:
         hostname=vm.name,
         user_data=cloud_init.user_data,
         network_config=cloud_init.network_config,
+        secrets=tuple(SeedSecret(name, reference) for name, reference in sorted(cloud_init.secrets.items())),
+        revision=cloud_init.revision,
     )
     if cloud_init.on_change == "reseed":
         return replace(first, instance_id=f"{first.instance_id}-{seed_hash(first)[:8]}")

@@ -24,6 +24,7 @@ from reconciler.model.desired_state import DesiredState, SourceRef, SpecProblem
 from reconciler.model.host import Host
 from reconciler.model.image import Image
 from reconciler.model.network import Network
+from reconciler.model.policy import PlainSecrets
 from reconciler.model.resource import ObjectRef, Resource
 from reconciler.model.storage_pool import StoragePool
 from reconciler.model.virtual_machine import VirtualMachine
@@ -59,6 +60,7 @@ def load(
     fleet: str,
     previous: LoadedSpecs | None = None,
     image_size: ImageSize | None = None,
+    plain_secrets: PlainSecrets = "warn",
 ) -> LoadedSpecs:
     """Read, validate and check all specs below `directory`; problems are in the result, nothing is raised for them.
 
@@ -72,7 +74,7 @@ def load(
         listing = read_directory(directory, shown=shown)
         if listing.unusable is not None:
             return _as_before(directory, fleet, listing.unusable, previous)
-        files = _read(directory, shown, listing, previous)
+        files = _read(directory, shown, listing, previous, plain_secrets)
         if not listing.problems and not any(file.objects or file.broken for file in files.values()):
             return _as_before(directory, fleet, _nothing_in(shown, is_commit=shown != str(directory)), previous)
         return _load(directory, fleet, listing, files, previous, image_size)
@@ -132,7 +134,9 @@ def _of(objects: Iterable[tuple[ObjectRef, Resource]], model: type[R]) -> dict[s
     return {ref.name: item for ref, item in objects if isinstance(item, model)}
 
 
-def _read(directory: Path, shown: str, listing: Listing, previous: LoadedSpecs | None) -> dict[str, SpecFile]:
+def _read(
+    directory: Path, shown: str, listing: Listing, previous: LoadedSpecs | None, plain_secrets: PlainSecrets
+) -> dict[str, SpecFile]:
     known = previous.files if previous is not None else {}
     absolute = os.fspath(directory.absolute())
     files: dict[str, SpecFile] = {}
@@ -142,7 +146,7 @@ def _read(directory: Path, shown: str, listing: Listing, previous: LoadedSpecs |
             files[path] = before
         else:
             folder = f"{absolute}/{path}".rpartition("/")[0]
-            files[path] = read_objects(Text(shown_path(shown, path), content), folder)
+            files[path] = read_objects(Text(shown_path(shown, path), content), folder, plain_secrets)
     return files
 
 

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from reconciler.model.desired_state import SourceRef, SpecProblem
 from reconciler.model.image import Image
+from reconciler.model.policy import PlainSecrets
 from reconciler.model.resource import API_VERSION, KINDS, ObjectRef, Resource
-from reconciler.specfiles.advice import advice
+from reconciler.specfiles.advice import advice, refusals
 from reconciler.specfiles.drafts import Draft, as_written, draft_of, findings_in
 from reconciler.specfiles.envelope import Envelope, kind_of, open_envelope
 from reconciler.specfiles.messages import closest
@@ -45,7 +46,7 @@ class SpecFile(Struct, frozen=True):
     """Why no object could be read from it, though it may define some."""
 
 
-def read_objects(text: Text, folder: str) -> SpecFile:
+def read_objects(text: Text, folder: str, plain_secrets: PlainSecrets = "warn") -> SpecFile:
     """Parse and validate one file; nothing is raised for what is wrong with it.
 
     `folder` is the absolute directory of the file: relative image paths start there.
@@ -56,14 +57,14 @@ def read_objects(text: Text, folder: str) -> SpecFile:
         return SpecFile(text, (), text.syntax_problem(error))
     lines = first_lines(text.content, documents)
     objects = tuple(
-        _read_object(text, document, line, folder)
+        _read_object(text, document, line, folder, plain_secrets)
         for document, line in zip(documents, lines, strict=True)
         if document.data is not None
     )
     return SpecFile(text, objects)
 
 
-def _read_object(text: Text, document: Document, line: int, folder: str) -> SpecObject:
+def _read_object(text: Text, document: Document, line: int, folder: str, plain_secrets: PlainSecrets) -> SpecObject:
     where = SourceRef(text.file, line)
     data = document.data
     kind = kind_of(data)
@@ -72,6 +73,8 @@ def _read_object(text: Text, document: Document, line: int, folder: str) -> Spec
     resource, findings = findings_in(kind, data)
     if resource is None:
         return _with_draft(text, document, where, Envelope(kind, data, findings), folder)
+    if refused := refusals(resource, plain_secrets):
+        return _with_draft(text, document, where, Envelope(kind, data, refused), folder)
     ref = ObjectRef(kind, resource.metadata.name)
     warnings = tuple(text.problem(document.index, str(ref), finding) for finding in advice(resource))
     return SpecObject(text, ref, document.index, where, _located(resource, folder), warnings)

@@ -13,7 +13,7 @@ Code = Literal[
     "S010", "S011", "S012", "S013", "S014", "S015", "S016", "S017", "S018", "S019", "S020",
     "S030", "S031", "S032", "S033", "S034", "S035", "S036", "S037", "S038", "S039",
     "S040", "S041", "S042", "S043", "S044", "S045", "S046", "S047", "S048", "S049", "S050",
-    "S051",
+    "S051", "S052", "S053",
 ]  # fmt: skip
 
 
@@ -53,7 +53,7 @@ _TABLE: Final = (
     CodeInfo("S011", "Not an object", "error",
              "Each document is a mapping with apiVersion, kind, metadata and spec."),
     CodeInfo("S012", "Kind missing or unknown", "error",
-             "The kinds are Host, StoragePool, Network, Image and VirtualMachine."),
+             "The kinds are Host, StoragePool, Network, Image, VirtualMachine and Approval."),
     CodeInfo("S013", "apiVersion missing or unknown", "error",
              "This version of the program reads apiVersion: reconciler/v1."),
     CodeInfo("S014", "Unknown field", "error",
@@ -132,6 +132,12 @@ _TABLE: Final = (
              ' reconciler/paused: "true" holds all changes of the object ("false" is as if it were not there),'
              " reconciler/prune: disabled protects it from removal (enabled is the default), reconciler/bmc-guid tells"
              " the GUID of a Host's BMC. Any other would hold and protect nothing, without a word."),
+    CodeInfo("S052", "Placeholder that YAML takes apart", "error",
+             "`${secret:NAME}` in cloud-config or a network configuration becomes a value, quoted by the rules of YAML."
+             " In braces and brackets YAML reads it as something else; write it in quotes there. A text that is no YAML"
+             " has no places for values."),
+    CodeInfo("S053", "Secret written into a spec, which the policy refuses", "error",
+             "As S040, where the controller's configuration has plainSecrets: refuse. What was there before stands."),
 )  # fmt: skip
 
 CODES: Final[Mapping[str, CodeInfo]] = MappingProxyType({info.code: info for info in _TABLE})

@@ -37,8 +37,12 @@ spec:
       #cloud-config
       write_files:
         - path: /etc/greeting
-          content: hello from the specs
+          content: ${{secret:greeting}}
+    secrets: {{greeting: {{env: GREETING}}}}
 """
+
+
+_SECRET = "hello: 'from' #nobody's \"spec\""  # noqa: S105  # as awkward as one can be
 
 
 def _in_guest(host: LabHost, *words: str) -> str:
@@ -56,8 +60,9 @@ def _in_guest(host: LabHost, *words: str) -> str:
 
 
 def test_a_debian_cloud_image_boots_with_its_name_and_a_file_from_cloud_init(fresh_lab: Lab, tmp_path: Path) -> None:
-    """The seed reaches cloud-init in a real image: hostname and file are there, and the agent answers."""
+    """The seed reaches cloud-init in a real image: hostname and a secret's file are there, and the agent answers."""
     controller = make_controller(fresh_lab, tmp_path)
+    controller.environment["GREETING"] = _SECRET
     controller.write("server.yaml", _SPEC.format(image=debian_image(), pool=POOL))
 
     controller.apply()
@@ -66,5 +71,8 @@ def test_a_debian_cloud_image_boots_with_its_name_and_a_file_from_cloud_init(fre
     wait_for(lambda: "lab-guest hostname server-1" in host.console("server-1"), 300, "server-1 is not up")
     wait_for(lambda: "state='connected'" in host.virsh("dumpxml", "server-1"), 60, "its agent does not run")
     assert _in_guest(host, "/bin/hostname").strip() == "server-1"
-    assert _in_guest(host, "/bin/cat", "/etc/greeting").strip() == "hello from the specs"
+    assert _in_guest(host, "/bin/cat", "/etc/greeting").strip() == _SECRET
+    seeds = list((fresh_lab.shared / POOL).glob("*.server-1.seed-*.iso"))
+    assert [seed.stat().st_mode & 0o777 for seed in seeds] == [0o600]
+    assert not [file for file in controller.state.rglob("*") if file.is_file() and _SECRET in file.read_text("latin-1")]
     assert controller.plan()["actions"] == []

@@ -232,7 +232,7 @@ def doors(session: Session, daemon: Callable[[Settings], object] = lambda _: Non
     return Outside(
         open_session=open_session,
         run_daemon=run_daemon,
-        load_specs=lambda directory, fleet: load(directory, fleet=fleet),
+        load_specs=lambda directory, fleet, **rules: load(directory, fleet=fleet, **rules),
         read_ledger=lambda settings: Ledger(settings.state_dir, readonly=True),
         write_ledger=lambda settings: Ledger(settings.state_dir),
     )

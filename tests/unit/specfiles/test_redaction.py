@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.specfiles.loader import load
 from tests.unit.specfiles.fleets import BASE, codes, load_fleet, only, vm, write
 
 SECRET = "hunter2"  # noqa: S105 - the word that must not be shown
@@ -93,6 +94,43 @@ def test_secrets_and_missing_headers_in_user_data_are_warned_about(
 
     assert codes(loaded) == expected
     assert list(loaded.vms) == ["web-1"]
+
+
+@pytest.mark.parametrize("line", ["password: abc", "key: -----BEGIN RSA PRIVATE KEY-----"])
+def test_where_the_policy_refuses_secrets_in_specs_the_object_is_not_used(tmp_path: Path, line: str) -> None:
+    disk = "  disks: [{name: root, pool: vms, size: 1GiB}]\n"
+    web = f"{HEAD}{disk}  cloudInit:\n    userData: |\n      #cloud-config\n      {line}\n"
+
+    loaded = load(write(tmp_path, base=BASE, web=web), fleet="f", plain_secrets="refuse")
+
+    assert "S053" in codes(loaded)
+    assert "secrets: {NAME: {file: NAME}}" in loaded.errors[0].message
+    assert loaded.vms == {}
+
+
+def test_a_placeholder_that_yaml_takes_apart_is_told_with_its_place(tmp_path: Path) -> None:
+    disk = "  disks: [{name: root, pool: vms, size: 1GiB}]\n"
+    seed = "    userData: |\n      #cloud-config\n      a: {b: ${secret:x}}\n    secrets: {x: {env: X}}\n"
+
+    problem = only(load_fleet(write(tmp_path, base=BASE, web=f"{HEAD}{disk}  cloudInit:\n{seed}")))
+
+    assert problem.code == "S052"
+    assert 'line 2 is no YAML; within braces and brackets write it in quotes: "${secret:NAME}"' in problem.message
+
+
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [
+        ("{userData: '#! ${secret:x}'}", "${secret:x} stands for nothing; name it below secrets"),
+        ("{userData: '#!', secrets: {x: {env: X}}}", "secrets.x has no place; write ${secret:x} where it belongs"),
+        ("{userData: '#! ${secret:x}', secrets: {x: {}}}", "secrets.x: name one source"),
+        ("{userData: '#! ${secret: x}'}", "a placeholder is not complete"),
+    ],
+)
+def test_secrets_and_their_places_belong_together(tmp_path: Path, seed: str, message: str) -> None:
+    web = f"{HEAD}  disks: [{{name: root, pool: vms, size: 1GiB}}]\n  cloudInit: {seed}\n"
+
+    assert message in only(load_fleet(write(tmp_path, base=BASE, web=web))).message
 
 
 def test_a_fencing_password_in_the_open_and_a_connection_in_the_clear_are_warned_about(tmp_path: Path) -> None:
