@@ -88,7 +88,8 @@ class LookingOn:
             yield
             return
         with closing(server):
-            log.info("metrics.served", listen=settings.metrics_listen)
+            address = settings.metrics_listen.rpartition(":")[0]
+            log.info("metrics.served", listen=f"{address}:{server.port}")
             yield
 
     def _hooks(self, settings: Settings) -> Hooks:

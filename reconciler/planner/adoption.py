@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Final
 
 from msgspec import Struct
@@ -109,7 +110,7 @@ class Adoption(Struct, frozen=True):
             off = "shut it down, then " if domain.active else ""
             return (
                 f"domain {domain.uuid} on {host} has the name {domain.name}, and a VM has that of its domain",
-                f"name the VM {domain.name}, or {off}virsh -c {uri} domrename {domain.name} {self.vm.name}",
+                f"name the VM {domain.name}, or {off}virsh -c {uri} domrename {quote(domain.name)} {self.vm.name}",
             )
         if not domain.persistent:
             return f"domain {domain.name} on {host} is transient", f"define it: virsh -c {uri} dumpxml and define"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any, Final
 
 from msgspec import Struct
@@ -63,7 +64,7 @@ def _of_the_domain(domain: ObservedDomain, host: Host) -> Iterator[str]:
         fitting = re.sub(r"[^a-z0-9]+", "-", domain.name.lower()).strip("-") or "vm"
         yield (
             f"its name {domain.name} is none that a VM can have; once it is off: virsh -c {host.spec.uri} domrename"
-            f" {domain.name} {fitting}"
+            f" {quote(domain.name)} {fitting}"
         )
     if not domain.persistent:
         yield "it is transient; define it first (virsh dumpxml, virsh define)"

@@ -20,8 +20,6 @@ _IMAGES: Final = "/var/lib/libvirt/images"
 _RUNNING: Final = ("diskless-pxe", "alpine-headless")
 _LEFT: Final = {"lvm-disk", "usb-disk", "headless-serial"}
 """A device in no pool, a card of type user, and a console log of its own: these can't be taken over."""
-_NEEDS_MORE: Final = {"win11-tpm"}
-"""Can't be defined where no program emulates a TPM."""
 
 
 def _fill(lab: Lab, host: LabHost, folder: Path) -> set[str]:
@@ -30,8 +28,6 @@ def _fill(lab: Lab, host: LabHost, folder: Path) -> set[str]:
     host.exec(["mkdir", "-p", str(images)])
     made = set()
     for path in sorted(_FOUND.glob("*.xml")):
-        if path.stem in _NEEDS_MORE:
-            continue
         text = path.read_text(encoding="utf-8")
         for disk in re.findall(rf'source file="{_IMAGES}/([^"]+)"', text):
             kind = "qcow2" if disk.endswith(".qcow2") else "raw"

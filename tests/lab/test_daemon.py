@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -34,6 +35,13 @@ def daemon(controller: Controller, log: Path) -> Iterator[subprocess.Popen[bytes
 
 def _is_running(lab: Lab, name: str, seconds: float = 60) -> None:
     wait_for(lambda: running(lab, name), seconds, f"{name} does not run")
+
+
+def _scrape(log: Path) -> str:
+    """What Prometheus is told; a scrape that waited for a host that hangs would find its patience at an end."""
+    served = next(line for line in log.read_text().splitlines() if '"metrics.served"' in line)
+    with urlopen(f"http://{json.loads(served)['listen']}/metrics", timeout=3) as page:
+        return str(page.read().decode())
 
 
 def _was_started(log: Path, name: str) -> None:
@@ -111,11 +119,13 @@ def test_a_host_that_restarts_libvirtd_is_back_within_seconds(fresh_lab: Lab, tm
 def test_a_hung_host_delays_nobody_and_is_back_soon(fresh_lab: Lab, tmp_path: Path) -> None:
     """With one libvirtd stopped a new VM starts elsewhere; once it answers again its own drift is mended."""
     controller = make_controller(fresh_lab, tmp_path, ["web-1"], image=blank_image(tmp_path))
+    controller.environment["RECONCILER_METRICS_LISTEN"] = "127.0.0.1:0"
     with daemon(controller, tmp_path / "daemon.log"):
         _was_started(tmp_path / "daemon.log", "web-1")
         hung = fresh_lab.host(homes(fresh_lab, "web-1")[0])
 
         hung.hang()
+        scraped = _scrape(tmp_path / "daemon.log")
         controller.write("vms/web-2.yaml", vm_spec("web-2"))
         others = [host for host in fresh_lab.hosts if host.name != hung.name]
         wait_for(
@@ -128,6 +138,7 @@ def test_a_hung_host_delays_nobody_and_is_back_soon(fresh_lab: Lab, tmp_path: Pa
 
         _is_running(fresh_lab, "web-1", 40)
         assert homes(fresh_lab, "web-1") == [hung.name]
+        assert f'reconciler_host_last_success_timestamp_seconds{{host="{hung.name}"}}' in scraped
 
 
 def test_sigterm_during_an_apply_hands_back(fresh_lab: Lab, tmp_path: Path) -> None:

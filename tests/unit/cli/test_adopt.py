@@ -77,6 +77,12 @@ def test_a_spec_that_would_be_refused_is_commented_out_and_fails(fleet: Path) ->
     assert "domrename Web.1 web-1" in result.stderr
 
 
+def test_a_name_that_a_shell_would_take_apart_is_quoted_in_the_command(fleet: Path) -> None:
+    result = invoke("adopt", "h1", "--all", "--specs", fleet, onto=OneHost(found("Web_Server 1")))
+
+    assert "domrename 'Web_Server 1' web-server-1" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
