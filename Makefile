@@ -64,6 +64,28 @@ format: setup ## Bring all code to the one style
 docs: setup ## Write the reference pages from the code
 	$(BIN)/python scripts/generate_docs.py
 
+.PHONY: install
+install: install-files ## The program into /opt/reconciler, with its service, manual pages and completions (root)
+	python3 -m venv /opt/reconciler
+	/opt/reconciler/bin/pip install --quiet --constraint constraints.txt .
+	ln -sf /opt/reconciler/bin/reconciler /usr/local/bin/reconciler
+	systemd-sysusers reconciler.conf
+	systemd-tmpfiles --create reconciler.conf
+	[ ! -d /run/systemd/system ] || systemctl daemon-reload
+
+# Below DESTDIR for packages; a configuration that is there stays.
+.PHONY: install-files
+install-files:
+	install -D -m 644 packaging/systemd/reconciler.service $(DESTDIR)/etc/systemd/system/reconciler.service
+	install -D -m 644 packaging/sysusers.d/reconciler.conf $(DESTDIR)/usr/lib/sysusers.d/reconciler.conf
+	install -D -m 644 packaging/tmpfiles.d/reconciler.conf $(DESTDIR)/usr/lib/tmpfiles.d/reconciler.conf
+	[ -e $(DESTDIR)/etc/reconciler/config.yaml ] || install -D -m 644 packaging/config.yaml $(DESTDIR)/etc/reconciler/config.yaml
+	install -D -m 644 packaging/man/reconciler.1 $(DESTDIR)/usr/local/share/man/man1/reconciler.1
+	install -D -m 644 packaging/man/reconciler-config.5 $(DESTDIR)/usr/local/share/man/man5/reconciler-config.5
+	install -D -m 644 packaging/completions/reconciler.bash $(DESTDIR)/usr/share/bash-completion/completions/reconciler
+	install -D -m 644 packaging/completions/reconciler.zsh $(DESTDIR)/usr/share/zsh/vendor-completions/_reconciler
+	install -D -m 644 packaging/completions/reconciler.fish $(DESTDIR)/usr/share/fish/vendor_completions.d/reconciler.fish
+
 .PHONY: setup
 setup: ## Install Debian packages (root) and .venv where they are missing
 	@scripts/setup.sh

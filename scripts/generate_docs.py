@@ -9,6 +9,7 @@ from pathlib import Path
 
 from reconciler.cli.change_table import change_table
 from reconciler.cli.config_reference import configuration_reference
+from reconciler.cli.man_pages import commands_page, configuration_page
 from reconciler.daemon.metrics.reference import metrics_reference
 from reconciler.specfiles.json_schema import schema
 from reconciler.specfiles.reference import error_reference, spec_reference
@@ -23,6 +24,8 @@ def generated() -> dict[Path, str]:
         _ROOT / "docs/ERRORS.md": error_reference(),
         _ROOT / "docs/CONFIGURATION.md": configuration_reference(),
         _ROOT / "docs/METRICS.md": metrics_reference(),
+        _ROOT / "packaging/man/reconciler.1": commands_page(),
+        _ROOT / "packaging/man/reconciler-config.5": configuration_page(),
         _ROOT / "specs/schema.json": json.dumps(schema(), indent=1, ensure_ascii=False) + "\n",
     }
 

@@ -13,12 +13,9 @@ root=$work/root
 rm -f "$root/etc/machine-id"
 : >"$root/etc/machine-id"
 mkdir -p "$root/opt/venv" "$root/opt/reconciler" "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"
-cp "$REPOSITORY/packaging/systemd/reconciler.service" "$root/etc/systemd/system/"
-cp "$REPOSITORY/packaging/sysusers.d/reconciler.conf" "$root/usr/lib/sysusers.d/"
-cp "$REPOSITORY/packaging/tmpfiles.d/reconciler.conf" "$root/usr/lib/tmpfiles.d/"
+make --silent --directory="$REPOSITORY" install-files DESTDIR="$root"
 systemd-sysusers --root="$root" reconciler.conf
 systemd-tmpfiles --root="$root" --create reconciler.conf
-cp "$REPOSITORY/packaging/config.yaml" "$root/etc/reconciler/"
 cp -r "$REPOSITORY/specs/." "$root/etc/reconciler/specs/"
 (umask 077 && echo password-of-h1 >"$root/etc/reconciler/credentials/h1-bmc")
 
