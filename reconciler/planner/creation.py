@@ -162,7 +162,14 @@ class Creation(Struct, frozen=True):
             if (action := self.facilities.pool_actions.get((disk.pool, host))) is not None
         ]
         why: Why = "host-lost" if self.lost else "missing" if before is None else "drift"
-        config = marked(config, self.vm, fleet=self.world.fleet, epoch=epoch, generation=self.world.desired.generation)
+        config = marked(
+            config,
+            self.vm,
+            fleet=self.world.fleet,
+            epoch=epoch,
+            generation=self.world.desired.generation,
+            restore=self.world.last_restore(self.vm.name),
+        )
         losses = self._older_disks_on(host)
         if self.lost is None:
             self._revival.report_left_out(self.draft)

@@ -69,7 +69,7 @@ class InPlace(OneCopy, frozen=True):
                         fleet=self.world.fleet,
                         epoch=self._epoch,
                         generation=generation,
-                        restore=self.copy.mark.restore,
+                        restore=self.world.last_restore(self.vm.name, self.copy.mark.restore),
                     ),
                     machine=kept_machine(config, domain.config),
                 ),

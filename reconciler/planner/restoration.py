@@ -14,7 +14,7 @@ from reconciler.model.ledger import RestoringDisk
 from reconciler.model.next_command import NextCommand
 from reconciler.model.plan import FieldChange
 from reconciler.model.quantities import format_duration
-from reconciler.model.restores import DiskSwap, RestoreDisk, SwitchDisks, done_after, number_of, value_of
+from reconciler.model.restores import DiskSwap, RestoreDisk, SwitchDisks, done_after, value_of
 from reconciler.model.spoken_time import span
 from reconciler.model.steps import StartDomain
 from reconciler.model.tombstone import Tombstone
@@ -48,9 +48,7 @@ class Restoration(OneCopy, frozen=True):
     @property
     def last(self) -> str:
         """What was done last: as its mark or the ledger says, whichever knows more."""
-        known = self.world.ledger.restores.get(self.vm.name)
-        recorded = known.done if known is not None else ""
-        return max(self.copy.mark.restore, recorded, key=number_of)
+        return self.world.last_restore(self.vm.name, self.copy.mark.restore)
 
     def plan(self) -> bool:
         """Plan it; False if there is none to do, or none that can be done now, which is said."""

@@ -15,6 +15,7 @@ from reconciler.model.ledger import LedgerView
 from reconciler.model.next_command import NextCommand
 from reconciler.model.policy import Policy
 from reconciler.model.resource import Labels, ObjectRef, Resource
+from reconciler.model.restores import number_of
 from reconciler.model.virtual_machine import Disk, VirtualMachine
 from reconciler.planner.disk_volumes import restored_volumes, volume_of
 from reconciler.planner.fleet_baseline import baselines_in_use, with_their_cpus
@@ -66,6 +67,11 @@ class World(Struct, frozen=True):
     def disk_volumes(self, vm: VirtualMachine) -> dict[str, str]:
         """The volumes of all its disks, by the disk's name."""
         return {disk.name: self.disk_volume(vm.name, disk) for disk in vm.spec.disks}
+
+    def last_restore(self, vm: str, marked: str = "") -> str:
+        """What was restored last, by the mark of `vm` or by the ledger, whichever knows more; empty for nothing."""
+        known = self.ledger.restores.get(vm)
+        return max(marked, known.done if known is not None else "", key=number_of)
 
     def is_paused(self, ref: ObjectRef) -> bool:
         """Whether the object, or the whole fleet, is held."""

@@ -12,6 +12,7 @@ from reconciler.model.identity import version_manifest
 from reconciler.model.ledger import Failure, LedgerView
 from reconciler.model.outcome import action_inputs
 from reconciler.model.restores import RestoreDisk, SwitchDisks
+from reconciler.model.steps import DefineDomain
 from reconciler.model.version import ImageVersion, VersionDisk
 from tests.support.apply_plan import apply_plan
 from tests.support.fleets import FLEET, GIB, NOW, Story, image, observed_pool, pool, story, vm, volume
@@ -105,6 +106,28 @@ def test_a_lost_ledger_learns_from_the_definition_which_disk_the_vm_has_and_what
 
     assert learned.disk_volumes == {("web", "root"): _RESTORED}
     assert learned.restores["web"].done == after.ledger.restores["web"].done
+
+
+def test_a_vm_that_was_removed_and_is_back_is_not_restored_again_by_a_lost_ledger() -> None:
+    gone = restored().with_specs(without=["VirtualMachine/web"]).converged()
+    back = gone.with_specs(vm(restore={"image": "golden"})).converged()
+    lost = replace(back, ledger=LedgerView(hosts_read=frozenset({"h1"}), versions={"golden": (version(),)}))
+
+    assert disk_of(back) == _RESTORED
+    assert lost.noticed().kinds() == []
+
+
+def test_a_vm_that_is_recovered_elsewhere_says_there_which_restore_was_done() -> None:
+    there = kept(story(vm(), hosts=2, shared=True).converged(), version(host=None))
+    after = asked(there, image="golden").converged()
+    mark = after.domain().config.mark
+
+    define = after.lost("h1").proven("h1").action("define-domain").step
+
+    assert isinstance(define, DefineDomain)
+    assert define.config.mark is not None
+    assert mark is not None
+    assert define.config.mark.restore == mark.restore != ""
 
 
 def test_what_was_read_before_the_restore_teaches_nothing() -> None:
