@@ -26,7 +26,7 @@ RUN { printf 'path-exclude=/usr/share/%s/*\n' doc man locale info; \
     } >/etc/dpkg/dpkg.cfg.d/small \
  && apt-get update \
  && apt-get install --yes --no-install-recommends \
-    ca-certificates fence-agents git ipmitool libvirt0 openssh-client python3 qemu-utils snmp tini \
+    ca-certificates fence-agents git ipmitool libvirt0 openssh-client python3 qemu-utils snmp tini tzdata \
  && apt-get clean && rm -rf /var/lib/apt/lists/* \
  && useradd --system --user-group --uid 990 --home-dir /var/lib/reconciler --shell /usr/sbin/nologin reconciler \
  && install --directory --owner=reconciler --group=reconciler --mode=0700 /var/lib/reconciler /var/lib/reconciler/.ssh

@@ -210,6 +210,11 @@ def _git_of(options: _Options, sources: Mapping[str, str]) -> GitSource | None:
             f"{sources['git.url']}: specs and git.url are both given, and the specs can be in one place only",
             hint="take one of them out",
         )
+    if options.git.webhook_secret is not None and options.metrics_listen == OFF:
+        raise ConfigurationError(
+            f"{sources['git.webhookSecret']}: nobody listens for the webhook: metricsListen is off",
+            hint=f"write metricsListen: {DEFAULT_LISTEN}, or take git.webhookSecret out",
+        )
     return options.git
 
 

@@ -47,6 +47,8 @@ _KEPT_PREFIXES: Final = ("GIT_SSL_", "GIT_HTTP_", "GIT_CONFIG_KEY_", "GIT_CONFIG
 _LARGEST_PACK: Final = 1 << 30
 """Bytes of any file that a fetch writes."""
 _LARGEST_ANSWER: Final = 64 << 20
+_NOT_FOUND: Final = 127
+"""What the shell ends with then."""
 _LIMITED: Final = f'ulimit -f {_LARGEST_PACK // 512} && exec "$@"'
 
 
@@ -114,6 +116,8 @@ class Git(Struct, frozen=True):
                 watch.over()
         if watch.why:
             raise GitError(f"git {arguments[0]} was ended: {watch.why}")
+        if process.returncode == _NOT_FOUND:
+            raise GitError("there is no git on this machine", hint="install git")
         if process.returncode != 0 or is_broken:
             raise GitError(watch.told() or f"git {arguments[0]} ended with code {process.returncode}")
 

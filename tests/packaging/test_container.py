@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 _IMAGE = "reconciler"
 _LARGEST = 450e6  # bytes, unpacked
 _OPEN_TEST_HOST = "import libvirt; print(libvirt.open('test:///default').getHostname() and 'test')"
+_RUN_UNTIL_IT_PLANNED = """
+reconciler run >/tmp/log 2>&1 & daemon=$!
+for _ in $(seq 300); do grep -q pass.planned /tmp/log && break; sleep 0.2; done
+kill $daemon; wait $daemon; code=$?
+cat /tmp/log; echo "exit $code"
+"""
 
 pytestmark = [
     pytest.mark.lab,
@@ -72,6 +78,24 @@ def test_the_program_is_what_the_container_runs(config: dict[str, list[str]], in
 
 def test_specs_are_validated_in_the_container(in_container: Callable[..., str]) -> None:
     in_container("reconciler", "validate", "/etc/reconciler/specs")
+
+
+def test_the_daemon_decides_in_the_container_and_ends_when_it_is_asked_to(in_container: Callable[..., str]) -> None:
+    said = in_container("sh", "-c", _RUN_UNTIL_IT_PLANNED).splitlines()
+    events = [json.loads(line)["event"] for line in said[:-1] if line.startswith("{")]
+
+    assert said[-1] == "exit 0", said
+    assert [event for event in events if event in ("daemon.started", "pass.planned", "daemon.stopped")] == [
+        "daemon.started",
+        "pass.planned",
+        "daemon.stopped",
+    ]
+
+
+def test_time_zones_of_maintenance_windows_are_known(in_container: Callable[..., str]) -> None:
+    named = "import zoneinfo; print(zoneinfo.ZoneInfo('Europe/Berlin'))"
+
+    assert in_container("/opt/reconciler/bin/python", "-c", named) == "Europe/Berlin\n"
 
 
 def test_nothing_runs_as_root(config: dict[str, str], in_container: Callable[..., str]) -> None:

@@ -101,6 +101,13 @@ def test_a_directory_and_a_repository_named_beside_each_other_are_refused() -> N
         load_settings({}, {"RECONCILER_SPECS": "fleet", "RECONCILER_GIT_URL": "/srv/fleet.git"})
 
 
+def test_a_webhook_that_nobody_listens_for_is_refused() -> None:
+    flags = {"git.url": "/srv/fleet.git", "git.webhookSecret": "env:HOOK", "metricsListen": "off"}
+
+    with pytest.raises(ConfigurationError, match="nobody listens for the webhook"):
+        load_settings(flags, {})
+
+
 def test_commands_say_so_before_anything_was_fetched(tmp_path: Path) -> None:
     settings = load_settings({"git.url": "/srv/fleet.git", "stateDir": str(tmp_path)}, {})
 

@@ -172,6 +172,15 @@ def test_few_copies_are_kept(upstream: Upstream, tmp_path: Path) -> None:
     assert len(list((tmp_path / "state" / FOLDER / "commits").iterdir())) == 3
 
 
+def test_a_machine_without_git_is_told_what_to_install(
+    upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = follower(upstream, tmp_path / "state")
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert watch.step().state.failure == "there is no git on this machine; install git"
+
+
 def test_too_much_is_not_written(upstream: Upstream, tmp_path: Path) -> None:
     upstream.commit({"hosts.yaml": _HOST, "disk.img": "x" * (2 << 20)})
 
