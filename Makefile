@@ -3,8 +3,8 @@
 MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# Each has a lab of its own. Five for two cores: stories of the lab mostly wait, for boots and grace periods.
-WORKERS ?= 5
+# Each has a lab of its own. Four for two cores: stories of the lab mostly wait, for boots and grace periods.
+WORKERS ?= 4
 # Tests start the program hundreds of times: it must not be compiled anew each time, as where this is set.
 unexport PYTHONDONTWRITEBYTECODE
 # A module goes to one worker, so what its tests share is built once; long ones, which are collected first, begin first.

@@ -24,6 +24,7 @@ from reconciler.model.version import VersionDisk
 from tests.attacks.conftest import SECRET, Door
 from tests.contract.conftest import Ground
 from tests.contract.objects import MIB, pool_config
+from tests.lab.waiting import wait_for
 from tests.unit.images.conftest import MakeQcow2, patched, path_image, url_image
 from tests.unit.images.web import WebServer
 from tests.unit.specfiles.fleets import BASE, document, load_fleet, only, write
@@ -106,6 +107,8 @@ def test_06_a_guest_writes_the_header_of_a_qcow2_into_its_raw_disk(
     ground.host.create_volume("vms", "f.web.root.raw", format="raw", capacity=4 * MIB)
     with header.open("rb") as content:
         ground.host.upload_volume("vms", "f.web.root.raw", content, header.stat().st_size, lambda _done: None)
+    # libvirt looks at what is in a pool by itself, some time after an upload; before that it takes the disk for raw.
+    wait_for(lambda: _format_of(ground, "f.web.root.raw") == "qcow2", 30, "libvirt does not find the header")
 
     with pytest.raises(DisguisedVolume) as grown:
         ground.host.grow_volume("vms", "f.web.root.raw", 8 * MIB, format="raw")
@@ -119,6 +122,11 @@ def test_06_a_guest_writes_the_header_of_a_qcow2_into_its_raw_disk(
     assert untouched.capacity == MIB
     assert ground.host.volume("vms", "f.copy.root.raw") is None
     assert "victim" not in str(grown.value)
+
+
+def _format_of(ground: Ground, volume: str) -> str:
+    found = ground.host.volume("vms", volume)
+    return "" if found is None else found.format
 
 
 def _with_data_file(header: bytes, old: Path, new: Path) -> bytes:
