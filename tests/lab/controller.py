@@ -83,11 +83,12 @@ class Controller:
                 env={**os.environ, **self.environment},
             )
 
-    def plan(self) -> dict[str, Any]:
-        """The plan as JSON; fails for exit codes other than 0 and 2."""
+    def plan(self, *, whole: bool = True) -> dict[str, Any]:
+        """The plan as JSON; fails for exit codes other than 0 and 2, and, if it must be `whole`, for an unseen host."""
         ran = self.run("plan", "--json")
         assert ran.code in (0, 2), f"plan exited {ran.code}: {ran.err}"
         plan: dict[str, Any] = ran.json()
+        assert not (whole and plan["unseen"]), plan["unseen"]
         return plan
 
     def apply(self, *words: str, expect: Iterable[int] = (0,)) -> Ran:

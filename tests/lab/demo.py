@@ -98,7 +98,7 @@ def wait_until_settled(controller: Controller) -> str:
 
     def settled() -> str | None:
         ran = controller.run("plan")
-        return ran.out if ran.code == 0 and not controller.plan()["unmet"] else None
+        return ran.out if ran.code == 0 and not controller.plan(whole=False)["unmet"] else None
 
     return wait_for(settled, 60, "planning again is not empty")
 

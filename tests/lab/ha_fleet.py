@@ -80,7 +80,7 @@ class HaFleet:
         return (
             set(self.health().values()) == {"online"}
             and all(len(hosts) == 1 for hosts in self.where().values())
-            and not (plan := self.controller.plan())["actions"]
+            and not (plan := self.controller.plan(whole=False))["actions"]
             and not plan["unmet"]
         )
 

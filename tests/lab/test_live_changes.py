@@ -91,9 +91,9 @@ def test_a_running_guest_grows_and_shrinks_without_a_reboot_or_a_pause(fresh_lab
     assert _described(fresh_lab).findtext("title") == "large"
     # Of this libvirt tells nobody.
     fresh_lab.host(homes(fresh_lab, "web-1")[0]).virsh("blkdeviotune", "web-1", "vda", "--read-iops-sec", "9", "--live")
-    assert [change["field"] for action in controller.plan()["actions"] for change in action["changes"]] == [
-        "disks[root].ioTune"
-    ]
+    plan = controller.plan()
+    changed = [change["field"] for action in plan["actions"] for change in action["changes"]]
+    assert changed == ["disks[root].ioTune"], (plan, _wiring(fresh_lab))
     # All goes back but the size of the disk, which never shrinks, and the CPU: that would need KVM.
     smaller = _spec(memory="160MiB", cpus=2, more=False).replace("size: 96MiB", "size: 128MiB")
     _apply_all(controller, smaller)
