@@ -71,7 +71,8 @@ def _slowed(direction: str, name: str, value: str) -> Sample:
 
 _ROOM: Final[Values] = {"maxMemory": "4GiB", "cpu": {"count": 2, "max": 4}}
 SAMPLES: Final[tuple[Sample, ...]] = (
-    Sample("metadata.name", "another VM, the old one as if removed", {}, {}, {"name": "other"}),
+    Sample("metadata.name", "without `previousName`, and nothing else", {}, {}, {"name": "other"}),
+    Sample("metadata.previousName", "with another `name`", {}, {}, {"name": "other", "previousName": "web"}),
     Sample("metadata.labels", "", {}, {}, {"labels": {"app": "db"}}),
     Sample("metadata.annotations", "", {}, {}, {"annotations": {"note": "x"}}),
     Sample("metadata.annotations", "`reconciler/prune`", {}, {}, {"annotations": {"reconciler/prune": "disabled"}}),

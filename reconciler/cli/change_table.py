@@ -33,6 +33,7 @@ from reconciler.model.storage_pool import StoragePool
 from reconciler.model.tombstone import Tombstone
 from reconciler.model.version import ImageVersion, VersionDisk
 from reconciler.model.virtual_machine import VirtualMachine
+from reconciler.planner.former_names import under_former_names
 from reconciler.planner.planner import plan as make_plan
 from reconciler.planner.vm_domain import PoolOnHost, desired_domain, marked, seed_name
 
@@ -53,6 +54,9 @@ INTRODUCTION: Final = (
         " all but a larger disk waits; with `restart` the guest is restarted for what can't be had without."
     ),
 )
+
+
+_REFUSED: Final = ("immutable", "disk-not-its-own", "maybe-renamed")
 
 
 class ChangeRow(Struct, frozen=True):
@@ -86,7 +90,7 @@ def _cost(sample: Sample) -> Disruption | str:
     """The worst of what is done at once and what waits for a reboot."""
     before, after = _vm(sample.before, {}), _vm(sample.after, sample.metadata)
     made = _plan_of(before, after)
-    if any(unmet.reason in ("immutable", "disk-not-its-own") and unmet.severity == "blocked" for unmet in made.unmet):
+    if any(unmet.reason in _REFUSED and unmet.severity == "blocked" for unmet in made.unmet):
         return "refused"
     return max(_disruptions(made), key=DISRUPTIONS.index, default="none")
 
@@ -96,7 +100,7 @@ def _disruptions(made: Plan) -> Iterator[Disruption]:
         yield action.disruption
         yield from (change.disruption for change in action.changes)
     for unmet in made.unmet:
-        if unmet.reason == "restart-pending":
+        if unmet.reason in ("restart-pending", "rename-pending"):
             yield from (change.disruption for change in unmet.changes)
 
 
@@ -112,7 +116,9 @@ def _plan_of(before: VirtualMachine, after: VirtualMachine) -> Plan:
         versions={"golden": (_version(before),)},
         tombstones=(Tombstone(before.name, "replaced", 0.0, 1e9, "h1", (("vms", replaced),)),),
     )
-    return make_plan(_desired(after), _inventory(before, domain), ledger, Policy(fleet=_FLEET), 0.0)
+    inventory = _inventory(before, domain)
+    wanted = under_former_names(_desired(after), inventory, ledger, _FLEET)
+    return make_plan(wanted, inventory, ledger, Policy(fleet=_FLEET), 0.0)
 
 
 def _version(vm: VirtualMachine) -> ImageVersion:

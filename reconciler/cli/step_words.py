@@ -59,7 +59,9 @@ def _is_told_by_the_planner(action: Action) -> bool:
     if isinstance(step, steps.DefineDomain):
         return "comes back" in action.detail
     is_expired = isinstance(step, steps.DeleteVolume) and action.why == "expired"
-    return is_expired or isinstance(step, steps.RedefineDomain | steps.AdoptDomain | steps.UndefineDomain | SwitchDisks)
+    return is_expired or isinstance(
+        step, steps.RedefineDomain | steps.AdoptDomain | steps.RenameDomain | steps.UndefineDomain | SwitchDisks
+    )
 
 
 def _what_moving_means(action: Action, step: steps.Step) -> str:
@@ -283,6 +285,11 @@ def _(step: steps.RedefineDomain) -> str:
 def _(step: steps.AdoptDomain) -> str:
     del step
     return "take it over as it is"
+
+
+@_words.register
+def _(step: steps.RenameDomain) -> str:
+    return f"rename {step.domain} to {step.config.name}"
 
 
 @_words.register

@@ -54,7 +54,7 @@ def _is_due(known: CountedTime, now: Instant, counted: float) -> bool:
 def is_claimed_by(desired: DesiredState, fleet: str, volume: str) -> bool:
     """Whether the specs have the VM that `volume` was made for, with that disk still."""
     owner = owner_of(fleet, volume)
-    vm = desired.vms.get(owner.vm) if owner is not None else None
+    vm = desired.vm_made_as(owner.vm) if owner is not None else None
     if vm is None or owner is None:
         return False
     return not owner.disk or any(disk.name == owner.disk for disk in vm.spec.disks)

@@ -144,6 +144,8 @@ class Session:
         usual = known.read_seconds if self._writer is None else {}
         other = partial(is_stranger, ledger=known, fleet=self._policy.fleet)
         inventory = self._collector.finish(round_, desired, images, timeout=timeout, usual=usual, is_stranger=other)
+        rename = import_module("reconciler.planner.former_names").under_former_names
+        desired = rename(desired, inventory, known, self._policy.fleet)
         to_ask = import_module("reconciler.planner.questions")
         asked = to_ask.questions(desired, inventory, known.placements, self._policy, everything=mobility)
         inventory = self._abilities.complete(inventory, asked)
@@ -162,6 +164,9 @@ class Session:
             over = ledger.accepted_deletions - plan.deletions
             if over:
                 self._ledger.forget_accepted_deletions(over)
+            waiting = import_module("reconciler.planner.renaming").awaited(plan, desired, ledger)
+            if waiting != ledger.awaited:
+                self._ledger.note_awaited(waiting)
         controller = str(self._controller() or "") if not self._writer else ""
         source = self._source()
         troubles = () if source is None else source_problems(source, now)

@@ -52,8 +52,8 @@ def own_domain(context: ActionContext, host: Hypervisor, name: str, uuid: str) -
 
 
 def check_ownership(context: ActionContext, domain: ObservedDomain) -> None:
-    """Raise ObjectConflict if the domain doesn't carry this fleet's mark."""
-    mark = domain.config.mark
+    """Raise ObjectConflict if the domain doesn't carry this fleet's mark, PreconditionFailed for that of another VM."""
+    mark, target = domain.config.mark, context.action.target
     if mark is None or mark.fleet != context.fleet_name:
         owner = f"belongs to fleet {mark.fleet}" if mark else "carries no ownership mark"
         raise ObjectConflict(
@@ -62,6 +62,8 @@ def check_ownership(context: ActionContext, domain: ObservedDomain) -> None:
             target=str(context.action.target),
             hint=f"rename or remove that domain, or take {context.action.target} out of the specs",
         )
+    if target.kind == "VirtualMachine" and mark.vm != target.name:
+        raise context.refuse(f"domain {domain.name} is VirtualMachine/{mark.vm} by now")
 
 
 def check_still_removed(context: ActionContext) -> None:
@@ -204,11 +206,11 @@ def _owners_elsewhere(
 ) -> Iterator[tuple[ObservedDomain, str]]:
     """The domain of the volume's VM on each other host of a shared pool; one look-up a host, as there may be many."""
     spec = context.desired.pools.get(pool)
-    vm = volume.removeprefix(volume_prefix(context.fleet_name)).partition(".")[0]
+    origin = volume.removeprefix(volume_prefix(context.fleet_name)).partition(".")[0]
     if spec is None or not spec.spec.shared:
         return
-    wanted = context.desired.vms.get(vm)
-    uuid = vm_uuid(context.fleet_name, vm) if wanted is None else effective_uuid(context.fleet_name, wanted)
+    wanted = context.desired.vm_made_as(origin)
+    uuid = vm_uuid(context.fleet_name, origin) if wanted is None else effective_uuid(context.fleet_name, wanted)
     for name, other in context.desired.hosts.items():
         if name != host.name and spec.spec.hosts.matches(name, other.metadata.labels):
             domain = find_domain(context.host_named(name), uuid)

@@ -34,7 +34,7 @@ def _attributes(mark: OwnershipMark) -> dict[str, str]:
         "deletionPolicy": mark.deletion_policy,
         "prune": mark.prune,
     }
-    more = {"cpu": mark.cpu_model, "restore": mark.restore, "adopted": mark.adopted}
+    more = {"cpu": mark.cpu_model, "restore": mark.restore, "adopted": mark.adopted, "origin": mark.origin}
     return {**attributes, **{name: value for name, value in more.items() if value}}
 
 
@@ -59,4 +59,5 @@ def parse_mark(metadata: Node | None) -> OwnershipMark | None:
         cpu_model=said.get("cpu", ""),
         restore=said.get("restore", ""),
         adopted=said.get("adopted", ""),
+        origin=said.get("origin", ""),
     )

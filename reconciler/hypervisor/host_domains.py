@@ -97,6 +97,10 @@ class HostDomains:
 
         self._with_domain(uuid, work)
 
+    def rename(self, uuid: str, name: str) -> None:
+        """Libvirt keeps snapshots and autostart; the log and NVRAM files keep their names."""
+        self._with_domain(uuid, lambda domain: domain.rename(name, 0))
+
     def set_autostart(self, uuid: str, *, autostart: bool) -> None:
         self._with_domain(uuid, lambda domain: domain.setAutostart(int(autostart)))
 

@@ -178,6 +178,9 @@ class LibvirtHost:
     def undefine_domain(self, uuid: str, *, keep_nvram: bool) -> None:
         self._domains.undefine(uuid, keep_nvram=keep_nvram)
 
+    def rename_domain(self, uuid: str, name: str) -> None:
+        self._domains.rename(uuid, name)
+
     def set_autostart(self, uuid: str, *, autostart: bool) -> None:
         self._domains.set_autostart(uuid, autostart=autostart)
 

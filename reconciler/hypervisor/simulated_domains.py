@@ -89,6 +89,17 @@ def undefine(world: World, host: HostState, uuid: str) -> None:
     world.emit(host.name, "domain", entry.config.name, "undefined")
 
 
+def rename(world: World, host: HostState, uuid: str, name: str) -> None:
+    """Give a domain that is off another name; refused as libvirt refuses."""
+    entry = find(host, uuid)
+    if entry.active or not entry.persistent:
+        raise _refused(host, entry.config.name, "domain has to be shutoff before renaming")
+    if any(other.config.name == name for other in host.domains.values()):
+        raise _refused(host, entry.config.name, f"domain with name '{name}' already exists")
+    entry.config = replace(entry.config, name=name)
+    world.emit(host.name, "domain", name, "defined")
+
+
 def start(world: World, host: HostState, uuid: str) -> None:
     """Start a domain that is off; refused as QEMU refuses: no disk, no network, no memory, disk locked by another."""
     entry = find(host, uuid)

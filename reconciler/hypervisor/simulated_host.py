@@ -271,6 +271,10 @@ class SimulatedHost(SimulatedBackups):
         with self._mutation("undefine_domain", uuid):
             domains.undefine(self._world, self._state, uuid)
 
+    def rename_domain(self, uuid: str, name: str) -> None:
+        with self._mutation("rename_domain", uuid):
+            domains.rename(self._world, self._state, uuid, name)
+
     def set_autostart(self, uuid: str, *, autostart: bool) -> None:
         with self._mutation("set_autostart", uuid):
             entry = domains.find(self._state, uuid)

@@ -12,6 +12,7 @@ from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.removed_vms import RemovedVms
+from reconciler.ledger.renames import read_awaited
 from reconciler.ledger.restarts import Restarts
 from reconciler.ledger.restores import Restores
 from reconciler.ledger.retention import Schedules
@@ -73,6 +74,7 @@ def read_view(connection: sqlite3.Connection) -> LedgerView:
         scheduled=Schedules(connection).scheduled(),
         removals=Schedules(connection).removals(),
         drills=read_drills(connection),
+        awaited=read_awaited(connection),
         disruptions=read_disruptions(connection),
     )
 

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator
 from msgspec.structs import replace
 
 from reconciler.ledger.store import Ledger
-from reconciler.model.identity import marked_uuid
+from reconciler.model.identity import marked_uuid, vm_uuid
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView, Placement
+from reconciler.model.volume_names import owner_of
 
 
 def unrecorded_placements(
@@ -72,14 +73,38 @@ def adopt_marks(
     never_seen: Collection[str] = (),
 ) -> tuple[Placement, ...]:
     """Record `unrecorded_placements`, and return them."""
-    adopted = unrecorded_placements(ledger.view(), inventory, fleet, now, in_flight, never_seen)
+    view = ledger.view()
+    adopted = unrecorded_placements(view, inventory, fleet, now, in_flight, never_seen)
     for placement in adopted:
+        old = _renamed_from(placement, inventory, fleet, view)
+        if old is not None:
+            ledger.rename_vm(old, placement.vm, placement.host)
         ledger.record_placement(
             placement.vm, placement.host, placement.epoch, placement.since, marked_epoch=placement.marked_epoch
         )
         # It came there by no plan of ours, and so did its disks: what a plan had begun to make there was finished.
         ledger.note_in_use(placement.host, _volumes_of(inventory, fleet, placement))
     return adopted
+
+
+def _renamed_from(placement: Placement, inventory: Inventory, fleet: str, view: LedgerView) -> str | None:
+    """The VM on record that the new one was until it was renamed, which was cut off before that was written down."""
+    domain = inventory.hosts[placement.host].domains.get(placement.vm)
+    mark = domain.config.mark if domain is not None else None
+    if mark is None or mark.fleet != fleet or not mark.adopted:
+        return None
+    for old in view.placements.values():
+        is_it = vm_uuid(fleet, old.vm) == mark.adopted or mark.made_as == _made_as(old.vm, view, fleet)
+        if is_it and (old.host, old.epoch) == (placement.host, placement.epoch):
+            there = inventory.hosts[old.host].domains.values()
+            if all(each.config.mark is None or each.config.mark.vm != old.vm for each in there):
+                return old.vm
+    return None
+
+
+def _made_as(vm: str, view: LedgerView, fleet: str) -> str:
+    volumes = (volume for (name, _disk), volume in view.disk_volumes.items() if name == vm)
+    return next((owner.vm for volume in volumes if (owner := owner_of(fleet, volume)) is not None), vm)
 
 
 def _volumes_of(inventory: Inventory, fleet: str, placement: Placement) -> list[str]:

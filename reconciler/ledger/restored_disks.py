@@ -86,8 +86,9 @@ def _volumes(view: LedgerView, domain: ObservedDomain, fleet: str, vm: str) -> I
     for disk in domain.config.disks:
         volume = disk.path.rpartition("/")[2]
         said = parse_disk_volume(fleet, volume)
-        if said is None or said.vm != vm:
+        mark = domain.config.mark
+        if said is None or mark is None or said.vm != mark.made_as:
             continue
         known = view.disk_volumes.get((vm, said.disk))
-        if known != volume and (said.generation or known is not None):
+        if known != volume and (said.generation or known is not None or said.vm != vm):
             yield (vm, said.disk), volume

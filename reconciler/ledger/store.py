@@ -8,13 +8,13 @@ from typing import Final
 from msgspec.structs import astuple
 
 from reconciler.errors import PreconditionFailed
-from reconciler.ledger.disruptions import DisruptionsLedger
 from reconciler.ledger.history import History
 from reconciler.ledger.incidents import Incidents
 from reconciler.ledger.ledger_view import PLACEMENTS, failure_of, placement_of, read_view
 from reconciler.ledger.moves import Moves
 from reconciler.ledger.records import LedgerEvent, PassRecord
 from reconciler.ledger.removed_vms import RemovedVms
+from reconciler.ledger.renames import RenamesLedger
 from reconciler.ledger.restarts import Restarts
 from reconciler.ledger.restores import Restores, RestoresLedger
 from reconciler.ledger.retention import RetentionLedger
@@ -34,7 +34,7 @@ from reconciler.model.ledger import (
 FLEET_TARGET: Final = "fleet"
 
 
-class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger, DisruptionsLedger):
+class Ledger(TombstoneLedger, RetentionLedger, RestoresLedger, RenamesLedger):
     """The ledger of one state directory; safe to use from several threads.
 
     Every method that writes has it on disk when it returns, history excepted, which survives a kill but not a power

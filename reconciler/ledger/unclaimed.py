@@ -90,7 +90,7 @@ class _Search(Struct, frozen=True):
             (owner.vm, name)
             for owner, name in owners
             if owner is not None
-            and owner.vm not in self.desired.vms
+            and self.desired.vm_made_as(owner.vm) is None
             and self._is_nobodys(owner.vm, pool, name, host)
             and not any((pool, name) == each[:2] and (self._is_shared(pool) or each[2] == host) for each in buried)
         ]
@@ -150,7 +150,13 @@ class _Search(Struct, frozen=True):
     def _is_nobodys(self, vm: str, pool: str, volume: str, host: str) -> bool:
         """Neither wanted nor placed, on its way nor there, nor about to be deleted for another reason."""
         view, ref = self.view, str(ObjectRef("VirtualMachine", vm))
-        if vm in self.desired.vms or vm in view.placements or vm in view.migrations or ref in view.in_flight:
+        if (
+            self.desired.vm_made_as(vm) is not None
+            or vm in self.desired.vms
+            or vm in view.placements
+            or vm in view.migrations
+            or ref in view.in_flight
+        ):
             return False
         doomed = {(each.pool, each.volume) for each in (*view.doomed, *view.left_behind)}
         if (pool, volume) in doomed | {(each.pool, each.volume) for each in view.intents}:

@@ -76,6 +76,10 @@ class DesiredState(Struct, frozen=True):
     """Why these may be older than the specs that the fleet was led by: then they only keep it running. Else empty."""
     restrained: Mapping[ObjectRef, str] = field(default_factory=dict)
     """In doubt: what the specs that the fleet was led by hold back of an object, which these here would not."""
+    former: Mapping[str, str] = field(default_factory=dict)
+    """VMs that have another name than they were made with: that one → the one they have."""
+    to_rename: Mapping[str, str] = field(default_factory=dict)
+    """VMs whose domain has not the name of their spec yet: that of the domain, under which `vms` has them → the new."""
     revision: Revision | None = None
     """The commit that they are, or were made from; None where they are in no repository."""
 
@@ -83,6 +87,11 @@ class DesiredState(Struct, frozen=True):
     def every_host(self) -> frozenset[str]:
         """Names of all hosts; those whose spec can't be used are hosts all the same."""
         return frozenset(self.hosts) | {ref.name for ref in self.unusable if ref.kind == "Host"}
+
+    def vm_made_as(self, origin: str) -> VirtualMachine | None:
+        """The VM that was made with the name `origin`, by which its volumes are told."""
+        vm = self.vms.get(self.former.get(origin, origin))
+        return vm if vm is not None and vm.metadata.origin == origin else None
 
     @property
     def errors(self) -> tuple[SpecProblem, ...]:

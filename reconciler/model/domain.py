@@ -31,7 +31,14 @@ class OwnershipMark(Struct, frozen=True):
     """The last restore that was done (`restores.done_after`): it is never done again, whatever the ledger has lost."""
 
     adopted: str = ""
-    """UUID of the domain, where it was there before and was adopted; empty where that follows from fleet and VM."""
+    """UUID of the domain, where it was adopted or renamed; empty where that follows from fleet and VM."""
+    origin: str = ""
+    """The name that the VM was made with, where it has another one now: that of its volumes."""
+
+    @property
+    def made_as(self) -> str:
+        """The name that its volumes, and what else is derived from a name, have."""
+        return self.origin or self.vm
 
     def is_like(self, other: OwnershipMark | None) -> bool:
         """Whether the mark of the running domain says the same as that of its definition."""

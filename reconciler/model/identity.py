@@ -33,7 +33,7 @@ def vm_uuid(fleet: str, vm: str) -> str:
 
 def effective_uuid(fleet: str, vm: VirtualMachine) -> str:
     """The UUID that `vm` has where it is made anew: that of the domain that it was adopted as, or the derived one."""
-    return vm.metadata.adopt or vm_uuid(fleet, vm.name)
+    return vm.metadata.adopt or vm_uuid(fleet, vm.metadata.origin)
 
 
 def marked_uuid(mark: OwnershipMark) -> str:
@@ -62,7 +62,7 @@ def nic_mac(fleet: str, vm: str, index: int) -> str:
 
 def effective_macs(fleet: str, vm: VirtualMachine) -> tuple[str, ...]:
     """MACs of the VM's NICs in order, written or derived."""
-    return tuple(nic.mac or nic_mac(fleet, vm.name, index) for index, nic in enumerate(vm.spec.networks))
+    return tuple(nic.mac or nic_mac(fleet, vm.metadata.origin, index) for index, nic in enumerate(vm.spec.networks))
 
 
 def volume_prefix(fleet: str) -> str:

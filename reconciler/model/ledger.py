@@ -269,6 +269,8 @@ class LedgerView(Struct, frozen=True):
     """Seconds that were counted since this ledger began, see CountedTime."""
     ran_twice: Mapping[str, str] = field(default_factory=dict)
     """By VM: that its old copy ran beside the true one, until a human has resumed it."""
+    awaited: frozenset[str] = frozenset()
+    """VMs that the specs had and nobody had made when that was looked at last: none of them is another one renamed."""
     in_flight: frozenset[str] = frozenset()
     """Objects (`Kind/name`) that actions of an earlier pass are still at."""
     paused: frozenset[str] = frozenset()

@@ -55,6 +55,8 @@ UnmetReason = Literal[
     "pool-unavailable",
     "network-unavailable",
     "restart-pending",  # staged; the guest has to stop and start
+    "rename-pending",  # its spec has another name than its domain, which can't be renamed now
+    "maybe-renamed",  # it is new and like one that left the specs, or the other way round
     "adoption-refused",  # its spec is to take over a domain that is not there, or that it would change
     "disk-not-its-own",  # its spec names a volume that is there and that it never had
     "conflict",  # an unmanaged object has the name, or there are two copies

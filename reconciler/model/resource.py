@@ -89,6 +89,14 @@ class Metadata(Model):
     adopt: Uuid | None = None
     """Of a VirtualMachine: UUID of the domain that is there already and becomes this VM, as it is. The VM keeps that
     UUID, so leave it in. `reconciler adopt` writes such specs."""
+    previous_name: Name | None = None
+    """Of a VirtualMachine: the name that it was made with, where it has another one now. The domain of that name is
+    renamed once it is off; UUID, MACs and volumes stay those of the first name, so leave it in."""
+
+    @property
+    def origin(self) -> str:
+        """The name that the VM was made with: its UUID, MACs and volumes follow from that."""
+        return self.previous_name or self.name
 
     @property
     def paused(self) -> bool:
@@ -109,6 +117,15 @@ class Resource(Model):
     @property
     def name(self) -> str:
         return self.metadata.name
+
+    @model_validator(mode="after")
+    def _was_another_vm(self) -> Resource:
+        before = self.metadata.previous_name
+        if before is not None and type(self).__name__ != "VirtualMachine":
+            raise ValueError("metadata.previousName is for a VirtualMachine: nothing else has a domain to rename")
+        if before == self.metadata.name:
+            raise ValueError(f"metadata.previousName is its name, {before}; write the name that it had before")
+        return self
 
     @model_validator(mode="after")
     def _adopts_domains_only(self) -> Resource:

@@ -178,6 +178,19 @@ class AdoptDomain(Struct, frozen=True):
     """Disk of the spec and volume, of those that were there before."""
 
 
+class RenameDomain(Struct, frozen=True):
+    """Give a domain that is off the name of `config`, whose mark says which VM it is now; nothing else of it changes.
+
+    Expects the inactive XML unchanged, or the new name and not the new mark yet. The ledger follows last: until then
+    the domain tells whose it is.
+    """
+
+    config: DomainConfig
+    domain: str
+    """The name that it has."""
+    expect_fingerprint: str
+
+
 class SetAutostart(Struct, frozen=True):
     """Set or clear libvirt's autostart of a domain."""
 
@@ -350,6 +363,7 @@ Step = (
     | DefineDomain
     | RedefineDomain
     | AdoptDomain
+    | RenameDomain
     | SetAutostart
     | StartDomain
     | StopDomain

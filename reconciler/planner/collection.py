@@ -95,7 +95,8 @@ class _Collection(Struct, frozen=True):
                 continue
             as_base, as_seed = base.fullmatch(name), seed.fullmatch(name)
             as_disk = identity.parse_disk_volume(self.world.fleet, name)
-            vm = as_seed[1] if as_seed is not None else as_disk.vm if as_disk is not None else None
+            made_as = as_seed[1] if as_seed is not None else as_disk.vm if as_disk is not None else None
+            vm = None if made_as is None else self._named_now(made_as)
             if as_base is not None:
                 candidates += [(name, as_base[1])] if self._is_unwanted_base(as_base[1]) else []
             elif self._is_left_of_a_version(name) or (
@@ -107,6 +108,14 @@ class _Collection(Struct, frozen=True):
             for name, base_or_self in candidates:
                 if base_or_self not in used:
                     self._delete(name, marker_of=base_or_self if base_or_self != name else "")
+
+    def _named_now(self, origin: str) -> str:
+        """The name of the VM that was made as `origin`, in the specs or, where they don't have it, in sight."""
+        wanted = self.world.desired.vm_made_as(origin)
+        if wanted is not None:
+            return wanted.name
+        found = (vm for vm, copies in self.world.copies.items() if any(each.mark.origin == origin for each in copies))
+        return next(found, origin)
 
     def _is_unwanted_base(self, base: str) -> bool:
         return self.bases is not None and base not in self.bases and base not in self.planned

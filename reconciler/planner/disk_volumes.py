@@ -14,6 +14,7 @@ from reconciler.planner.ownership import Copy
 def volume_of(
     fleet: str,
     vm: str,
+    made_as: str,
     disk: Disk,
     copies: tuple[Copy, ...],
     ledger: LedgerView,
@@ -21,23 +22,24 @@ def volume_of(
 ) -> str:
     """The volume of `disk`: that of the newest definition in sight, else the one on record.
 
-    Where nothing is on record of the VM at all, as the ledger is lost, it is the newest in sight.
+    Where nothing is on record of the VM at all, as the ledger is lost, it is the newest in sight. Its name has the one
+    that the VM was made with.
     """
-    first = disk.volume or disk_volume(fleet, vm, disk.name, disk.format)
-    prefix = f"{fleet}.{vm}.{disk.name}.r"
+    first = disk.volume or disk_volume(fleet, made_as, disk.name, disk.format)
+    prefix = f"{fleet}.{made_as}.{disk.name}.r"
     for copy in copies if len(copies) < 2 else sorted(copies, key=lambda found: -found.mark.epoch):
         for known in copy.domain.config.disks:
             name = known.path.rpartition("/")[2]
             if name == first:
                 return first
-            if name.startswith(prefix) and _is_of(fleet, name, vm, disk):
+            if name.startswith(prefix) and _is_of(fleet, name, made_as, disk):
                 return name
     recorded = ledger.disk_volumes.get((vm, disk.name)) if ledger.disk_volumes else None
-    if recorded is not None and _is_of(fleet, recorded, vm, disk):
+    if recorded is not None and _is_of(fleet, recorded, made_as, disk):
         return recorded
     if not restored or vm in ledger.placements or vm in ledger.removed:
         return first
-    return next((name for name in restored.get((vm, disk.name), ()) if name.endswith(f".{disk.format}")), first)
+    return next((name for name in restored.get((made_as, disk.name), ()) if name.endswith(f".{disk.format}")), first)
 
 
 def _is_of(fleet: str, volume: str, vm: str, disk: Disk) -> bool:

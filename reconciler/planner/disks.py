@@ -117,7 +117,7 @@ class DiskPlanner(Struct, frozen=True):
 
     def _attached_from_elsewhere(self, disk: Disk, wanted: DiskConfig) -> str | None:
         """Path of the same disk in another pool or format; None if there is none, or it is where it should be."""
-        name = f"/{self.world.fleet}.{self.vm.name}.{disk.name}."
+        name = f"/{self.world.fleet}.{self.vm.metadata.origin}.{disk.name}."
         paths = [known.path for known in self._attached_disks() if name in known.path]
         return None if not paths or wanted.path in paths else paths[0]
 
@@ -139,7 +139,10 @@ class DiskPlanner(Struct, frozen=True):
         """Whether the VM had this disk before in another pool or format, though it is not attached now; says so."""
         if self.domain is None and self.vm.name not in self.world.ledger.placements:
             return False
-        names = [identity.disk_volume(self.world.fleet, self.vm.name, disk.name, kind) for kind in ("qcow2", "raw")]
+        names = [
+            identity.disk_volume(self.world.fleet, self.vm.metadata.origin, disk.name, kind)
+            for kind in ("qcow2", "raw")
+        ]
         for pool_name in sorted(self.facilities.pools_on(self.host)):
             pool = self.world.observed_pool(pool_name, self.host)
             for name in names:

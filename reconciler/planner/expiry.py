@@ -106,7 +106,8 @@ class Expiry(Struct, frozen=True):
         return [(pool, name) for pool, name in self.stone.volumes if not self._is_claimed(name)]
 
     def _is_claimed(self, name: str) -> bool:
-        vm, owner = self.world.desired.vms.get(self.stone.vm), owner_of(self.world.fleet, name)
+        owner = owner_of(self.world.fleet, name)
+        vm = None if owner is None else self.world.desired.vm_made_as(owner.vm)
         if self.stone.kind == "replaced" or vm is None or owner is None:
             return False
         return not owner.disk or any(disk.name == owner.disk for disk in vm.spec.disks)

@@ -41,6 +41,7 @@ _RANK: Final = {
             "write-seed",
             "define-domain",
             "adopt-domain",
+            "rename-domain",
             "redefine-domain",
             "set-autostart",
             "edit-live",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from msgspec import Struct, field
 
@@ -44,8 +45,10 @@ class Foreign(Struct, frozen=True):
     """Path of a disk or seed → the domains that refer to it."""
 
 
-def sort_domains(hosts: Mapping[str, HostInventory], fleet: str) -> tuple[dict[str, tuple[Copy, ...]], Foreign]:
-    """Copies of our VMs by name, and all other domains."""
+def sort_domains(
+    hosts: Mapping[str, HostInventory], fleet: str, to_rename: Mapping[str, str] = MappingProxyType({})
+) -> tuple[dict[str, tuple[Copy, ...]], Foreign]:
+    """Copies of our VMs by name, and all other domains; what is being renamed may have either name."""
     copies: dict[str, list[Copy]] = {}
     impostors: dict[str, list[Copy]] = {}
     others: list[tuple[str, ObservedDomain]] = []
@@ -54,7 +57,7 @@ def sort_domains(hosts: Mapping[str, HostInventory], fleet: str) -> tuple[dict[s
             mark = domain.config.mark
             if mark is None or mark.fleet != fleet:
                 others.append((host, domain))
-            elif domain.name == mark.vm and domain.uuid == marked_uuid(mark):
+            elif domain.name in (mark.vm, to_rename.get(mark.vm)) and domain.uuid == marked_uuid(mark):
                 copies.setdefault(mark.vm, []).append(Copy(host, domain, mark))
             else:
                 impostors.setdefault(mark.vm, []).append(Copy(host, domain, mark))

@@ -24,7 +24,7 @@ from reconciler.model.steps import (
     UndefineDomain,
     is_followed_up,
 )
-from reconciler.planner.plan_check_adoption import adoptions_change_nothing
+from reconciler.planner.plan_check_adoption import adoptions_change_nothing, renames_change_the_name_alone
 from reconciler.planner.plan_check_deletions import many_go_only_where_accepted
 from reconciler.planner.plan_check_gate import (
     disruptions_keep_to_their_windows,
@@ -237,6 +237,7 @@ _RULES: Final[tuple[Callable[[Subject], Iterator[str]], ...]] = (
     _no_start_beside_a_copy,
     _only_ours_is_touched,
     adoptions_change_nothing,
+    renames_change_the_name_alone,
     only_our_volumes_go,
     _removal_is_certain,
     _doubtful_specs_only_keep,

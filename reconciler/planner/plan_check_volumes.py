@@ -100,7 +100,8 @@ def _why_not_expired(subject: Subject, action: Action, step: DeleteVolume) -> It
         yield f"{action.id} loses data of {action.target} that are to be kept longer"
     if desired.removal_hold or desired.doubt or desired.errors or desired.unusable:
         yield f"{action.id} loses data of {action.target} although the specs are uncertain"
-    vm, part = desired.vms.get(action.target.name), step.volume.split(".")[2]
+    _fleet, origin, part, *_ = step.volume.split(".")
+    vm = desired.vm_made_as(origin)
     is_removed = any(stone.kind == "removed" for stone in stones)
     if is_removed and vm is not None and any(disk.name == part for disk in vm.spec.disks):
         yield f"{action.id} loses disk {part} of {action.target}, which is in the specs"

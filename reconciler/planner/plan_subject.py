@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from reconciler.model.desired_state import DesiredState
+from reconciler.model.domain import OwnershipMark
 from reconciler.model.inventory import Inventory, ObservedDomain
 from reconciler.model.ledger import LedgerView
 from reconciler.model.plan import Action, Plan
@@ -89,7 +90,10 @@ class Subject:
 
     def is_ours(self, domain: ObservedDomain) -> bool:
         mark = domain.config.mark
-        return mark is not None and mark.fleet == self.fleet and mark.vm == domain.name
+        return mark is not None and mark.fleet == self.fleet and self._is_named_so(mark, domain.name)
+
+    def _is_named_so(self, mark: OwnershipMark, name: str) -> bool:
+        return name in (mark.vm, self.desired.to_rename.get(mark.vm))
 
     def comes_before(self, action: Action) -> set[str]:
         """Ids of all actions that must have succeeded before `action`."""

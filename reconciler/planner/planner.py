@@ -31,6 +31,7 @@ from reconciler.planner.placement import make_rooms
 from reconciler.planner.pools import plan_pools
 from reconciler.planner.pruning import plan_pruning
 from reconciler.planner.removal import plan_removals
+from reconciler.planner.renaming import lookalikes
 from reconciler.planner.vms import plan_vms
 from reconciler.planner.world import World, make_world
 
@@ -48,10 +49,11 @@ def plan_of(world: World, doubted: Mapping[ObjectRef, str] = MappingProxyType({}
     plan_networks(world, facilities, draft)
     rooms = make_rooms(world)
     holdups = plan_fencing(world, facilities, rooms, draft)
-    wishes = plan_vms(world, facilities, rooms, holdups, draft)
+    alike = lookalikes(world)
+    wishes = plan_vms(world, facilities, rooms, holdups, draft, alike)
     report_risks(world, facilities, rooms, draft)
     guard = guard_of(world)
-    plan_removals(world, guard, draft)
+    plan_removals(world, guard, draft, {old: new for new, old in alike.items()})
     plan_expiries(world, draft, lambda stone: guard.holds(draft, expiry_of(stone), stone.host))
     plan_collection(world, draft)
     plan_pruning(world, draft)

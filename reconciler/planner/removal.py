@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -21,15 +22,21 @@ from reconciler.planner.leftovers import leftovers
 from reconciler.planner.lost_vms import clear_stale_copies
 from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
+from reconciler.planner.renaming import hold_old
 from reconciler.planner.specs_doubt import SHORT
 from reconciler.planner.world import World
 
 
-def plan_removals(world: World, guard: DeletionGuard, draft: Draft) -> None:
-    """Managed VMs that the specs no longer name."""
+def plan_removals(
+    world: World, guard: DeletionGuard, draft: Draft, alike: Mapping[str, str] = MappingProxyType({})
+) -> None:
+    """Managed VMs that the specs no longer name; not those that may have another name in them now (old → new)."""
     known = world.copies.keys() | world.foreign.impostors.keys() | world.ledger.placements.keys()
     for name in sorted(known - world.desired.vms.keys()):
         ref = ObjectRef("VirtualMachine", name)
+        if name in alike:
+            hold_old(world, draft, name, alike[name])
+            continue
         move = world.ledger.migrations.get(name)
         if move is not None and OnItsWay(world, draft, move).decides():
             _foretell(world, draft, ref, move)
@@ -184,7 +191,7 @@ class _Removal(Struct, frozen=True):
         return ""
 
     def _own_disks(self) -> Iterator[DiskConfig]:
-        prefix = f"{self.world.fleet}.{self.ref.name}."
+        prefix = f"{self.world.fleet}.{self.copy.mark.made_as}."
         domain = self.copy.domain
         for config in (domain.config, domain.live):
             for disk in config.disks if config else ():
@@ -251,7 +258,7 @@ class _Removal(Struct, frozen=True):
             observed = world.observed_pool(pool, host) if world.pool_serves(pool, host) else None
             for name in sorted(observed.volumes or {}) if observed is not None else ():
                 owner = owner_of(world.fleet, name)
-                is_its = owner is not None and owner.vm == self.ref.name and (pool, name) not in known
+                is_its = owner is not None and owner.vm == self.copy.mark.made_as and (pool, name) not in known
                 if is_its and not world.is_unfinished(pool, name, host):
                     volumes.append((pool, name))
         config = self.copy.domain.config
@@ -287,7 +294,7 @@ class _Removal(Struct, frozen=True):
         domain = self.copy.domain
         paths = {config.seed.path for config in (domain.config, domain.live) if config and config.seed}
         paths |= {disk.path for disk in self._own_disks()}
-        prefix = f"{self.world.fleet}.{self.ref.name}."
+        prefix = f"{self.world.fleet}.{self.copy.mark.made_as}."
         found = []
         for pool_name in sorted(self.world.desired.pools):
             pool: ObservedPool | None = self.world.observed_pool(pool_name, self.copy.host)

@@ -179,14 +179,14 @@ class Restoration(OneCopy, frozen=True):
 
     def _next_volume(self, disk: Disk) -> str:
         """A name that no volume of the disk has or had, as far as is known."""
-        world, key = self.world, (self.vm.name, disk.name)
-        names = [world.disk_volume(self.vm.name, disk), world.ledger.disk_volumes.get(key, "")]
+        world, key = self.world, (self.vm.metadata.origin, disk.name)
+        names = [world.disk_volume(self.vm.name, disk), world.ledger.disk_volumes.get((self.vm.name, disk.name), "")]
         names += world.restored.get(key, ())
         names += [made.volume for made in world.ledger.restoring.get(self.vm.name, ())]
         names += [volume for tombstone in world.ledger.tombstones for _pool, volume in tombstone.volumes]
         said = [parse_disk_volume(world.fleet, name) for name in names]
         taken = [found.generation for found in said if found is not None and (found.vm, found.disk) == key]
-        return disk_volume(world.fleet, self.vm.name, disk.name, disk.format, 1 + max(taken, default=0))
+        return disk_volume(world.fleet, self.vm.metadata.origin, disk.name, disk.format, 1 + max(taken, default=0))
 
     def _from_tombstone(self, restore: Restore) -> Swaps | NoVersion:
         kept = [
@@ -222,7 +222,11 @@ class Restoration(OneCopy, frozen=True):
                 continue
             for pool_name, volume in tombstone.volumes:
                 said = parse_disk_volume(self.world.fleet, volume)
-                is_it = said is not None and (said.vm, said.disk, said.format) == (self.vm.name, disk.name, disk.format)
+                is_it = said is not None and (said.vm, said.disk, said.format) == (
+                    self.vm.metadata.origin,
+                    disk.name,
+                    disk.format,
+                )
                 if is_it and pool_name == disk.pool and pool is not None and volume in (pool.volumes or {}):
                     storage = self.world.storage_host(disk.pool, self.copy.host)
                     yield DiskSwap(disk.name, disk.pool, storage, self.world.disk_volume(self.vm.name, disk), volume)

@@ -39,12 +39,13 @@ def newest_of_vm(world: World, vm: str, disk: str) -> ImageVersion | None:
 
 
 def versions_of_vm(world: World, vm: str, disk: str) -> list[ImageVersion]:
-    """All versions that have `disk` of `vm`, oldest first."""
+    """All versions that have `disk` of `vm`, oldest first; also those that it has had under its first name."""
+    names = (vm, world.made_as(vm))
     found = [
         version
         for versions in world.ledger.versions.values()
         for version in versions
-        if version.vm == vm and version.disk(disk) is not None
+        if version.vm in names and version.disk(disk) is not None
     ]
     return sorted(found, key=lambda version: (version.taken_at, version.name))
 

@@ -44,7 +44,7 @@ def seed_content(fleet: str, vm: VirtualMachine) -> SeedContent | None:
     if cloud_init is None:
         return None
     first = SeedContent(
-        instance_id=identity.vm_uuid(fleet, vm.name),
+        instance_id=identity.vm_uuid(fleet, vm.metadata.origin),
         hostname=vm.name,
         user_data=cloud_init.user_data,
         network_config=cloud_init.network_config,
@@ -59,7 +59,7 @@ def seed_content(fleet: str, vm: VirtualMachine) -> SeedContent | None:
 def seed_name(fleet: str, vm: VirtualMachine) -> str | None:
     """Name of the volume that holds the seed as the spec has it now."""
     content = seed_content(fleet, vm)
-    return None if content is None else identity.seed_volume(fleet, vm.name, seed_hash(content))
+    return None if content is None else identity.seed_volume(fleet, vm.metadata.origin, seed_hash(content))
 
 
 def _disk_configs(
@@ -101,7 +101,7 @@ def _seed_config(
     if content is None:
         return None
     pool = pools[vm.spec.disks[0].pool]
-    path = pool.path(identity.seed_volume(fleet, vm.name, seed_hash(content)))
+    path = pool.path(identity.seed_volume(fleet, vm.metadata.origin, seed_hash(content)))
     return DiskConfig(
         target=SEED_TARGET, path=path, format="raw", bus="virtio", block_device=pool.block, read_only=True
     )
@@ -203,5 +203,6 @@ def marked(
             cpu_model=config.cpu_model,
             restore=restore,
             adopted="" if config.uuid == identity.vm_uuid(fleet, vm.name) else config.uuid,
+            origin=vm.metadata.previous_name or "",
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from msgspec import Struct
@@ -31,6 +32,7 @@ from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.power import Power
+from reconciler.planner.renaming import Renaming, hold_new
 from reconciler.planner.strangers import heir, namesake
 from reconciler.planner.two_copies import report_broken, which_is_left_over
 from reconciler.planner.unwanted import broken_rule
@@ -51,6 +53,8 @@ class VmPlanner(Struct, frozen=True):
     """Its domains in sight."""
     wishes: list[Wish]
     """VMs that are to leave their hosts; this one is added if it is."""
+    lookalikes: Mapping[str, str] = MappingProxyType({})
+    """New VMs that may be ones that left the specs: new → old."""
 
     @property
     def target(self) -> ObjectRef:
@@ -243,6 +247,8 @@ class VmPlanner(Struct, frozen=True):
             return False
         self._report_strangers(severity="info")
         report_mac_collision(self.world, self.draft, self.vm, self.copies[0].host)
+        if Renaming(self.world, self.facilities, self.draft, self.vm, self.copies[0]).decides():
+            return True
         held = held_to_its_room(self.rooms, self.draft, self.vm, self.copies[0])
         known = len(self.draft.actions)
         InPlace(self.world, self.facilities, self.draft, held, self.copies[0]).converge()
@@ -254,6 +260,13 @@ class VmPlanner(Struct, frozen=True):
 
     def _block(self, reason: UnmetReason, detail: str, host: str, hint: str) -> None:
         self.draft.wait(self.target, reason, detail, severity="blocked", host=host, hint=hint)
+
+    def may_be_another(self) -> bool:
+        """It is new, and one that left the specs with it is just like it: neither is made nor removed."""
+        old = self.lookalikes.get(self.vm.name)
+        if old is not None:
+            hold_new(self.world, self.draft, self.vm, old)
+        return old is not None
 
     def create(self) -> bool:
         """It is nowhere: place it and make it."""
@@ -311,12 +324,18 @@ _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
     VmPlanner.may_have_been_moved_out_of_sight,
     VmPlanner.is_stale,
     VmPlanner.exists,
+    VmPlanner.may_be_another,
     VmPlanner.create,
 )
 
 
 def plan_vms(
-    world: World, facilities: Facilities, rooms: dict[str, Room], holdups: Mapping[str, Holdup], draft: Draft
+    world: World,
+    facilities: Facilities,
+    rooms: dict[str, Room],
+    holdups: Mapping[str, Holdup],
+    draft: Draft,
+    lookalikes: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Wish, ...]:
     """Every VM of the specs, by HA priority; what is there already has its room. Returns those that are to be moved.
 
@@ -336,7 +355,8 @@ def plan_vms(
     for vm in order:
         ref = ObjectRef("VirtualMachine", vm.name)
         before, to_move = draft.checkpoint(), len(wishes)
-        VmPlanner(world, facilities, rooms, draft, holdups, vm, world.copies.get(vm.name, ()), wishes).decide()
+        copies = world.copies.get(vm.name, ())
+        VmPlanner(world, facilities, rooms, draft, holdups, vm, copies, wishes, lookalikes).decide()
         if world.is_paused(ref):
             is_to_move = len(wishes) > to_move
             del wishes[to_move:]

@@ -62,7 +62,12 @@ class World(Struct, frozen=True):
 
     def disk_volume(self, vm: str, disk: Disk) -> str:
         """The volume that the disk of `vm` is, or is to be."""
-        return volume_of(self.fleet, vm, disk, self.copies.get(vm, ()), self.ledger, self.restored)
+        return volume_of(self.fleet, vm, self.made_as(vm), disk, self.copies.get(vm, ()), self.ledger, self.restored)
+
+    def made_as(self, vm: str) -> str:
+        """The name that `vm` was made with: that of its volumes."""
+        spec, copies = self.desired.vms.get(vm), self.copies.get(vm, ())
+        return spec.metadata.origin if spec is not None else copies[0].mark.made_as if copies else vm
 
     def disk_volumes(self, vm: VirtualMachine) -> dict[str, str]:
         """The volumes of all its disks, by the disk's name."""
@@ -161,7 +166,7 @@ def make_world(desired: DesiredState, inventory: Inventory, ledger: LedgerView, 
         if name in desired.hosts and name not in strangers
     }
     inventory = replace(inventory, hosts=hosts, unread={**inventory.unread, **strangers})
-    copies, foreign = sort_domains(hosts, policy.fleet)
+    copies, foreign = sort_domains(hosts, policy.fleet, desired.to_rename)
     shared = {name for name, pool in desired.pools.items() if pool.spec.shared}
     world = World(
         desired=desired,

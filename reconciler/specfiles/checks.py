@@ -14,6 +14,7 @@ from reconciler.specfiles.catalog import Catalog
 from reconciler.specfiles.cross_checks import (
     doubled_macs,
     doubled_names,
+    doubled_origins,
     doubled_targets,
     doubled_uris,
     overlapping_networks,
@@ -70,6 +71,7 @@ def check(
     )
     for found in (
         own_annotations,
+        doubled_origins,
         doubled_uris,
         refused_parameters,
         halves_of_power,

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network
 from reconciler.model.identity import effective_macs
 from reconciler.model.quantities import format_size
 from reconciler.model.resource import HostSelector, Kind, ObjectRef
+from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.specfiles.catalog import Catalog, Found
 from reconciler.specfiles.objects import SpecObject
 from reconciler.specfiles.places import Finding, Path
@@ -21,6 +22,23 @@ def doubled_names(claimants: Iterable[Sequence[SpecObject]]) -> Found:
     for group in claimants:
         if len(group) > 1:
             yield from _each_names_the_others(group, "S030", ("metadata", "name"), "this name")
+
+
+def doubled_origins(catalog: Catalog) -> Found:
+    """All VMs that were made as one: what has another name now keeps its first one, and nobody else can have that."""
+    if all(vm.metadata.previous_name is None for _, vm in catalog.vms):
+        return
+    made_as: dict[str, list[tuple[SpecObject, VirtualMachine]]] = defaultdict(list)
+    for item, vm in catalog.vms:
+        made_as[vm.metadata.origin].append((item, vm))
+    for origin, group in made_as.items():
+        for item, vm in group if len(group) > 1 else ():
+            places = [
+                f"{other.ref} at {other.where.file}:{other.where.line}" for other, _ in group if other is not item
+            ]
+            field = "name" if vm.metadata.previous_name is None else "previousName"
+            message = f"{', '.join(places)} was made as {origin} too, and has the UUID and volumes of that name"
+            yield item, Finding("S030", ("metadata", field), f"{message}; give one of them another {field}")
 
 
 def doubled_macs(catalog: Catalog) -> Found:

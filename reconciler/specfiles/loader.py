@@ -99,6 +99,7 @@ def _load(
     broken = [file.broken for file in files.values() if file.broken is not None]
     standing = stand_in(checked, [*listing.problems.values(), *broken], previous)
     objects = sorted(standing.objects.items())
+    vms = _of(objects, VirtualMachine)
     return LoadedSpecs(
         generation=snapshot.generation,
         revision=snapshot.revision,
@@ -106,7 +107,8 @@ def _load(
         pools=_of(objects, StoragePool),
         networks=_of(objects, Network),
         images=_of(objects, Image),
-        vms=_of(objects, VirtualMachine),
+        vms=vms,
+        former={vm.metadata.origin: name for name, vm in vms.items() if vm.metadata.previous_name is not None},
         approvals=_of(objects, Approval),
         sources=standing.sources,
         problems=tuple(sorted([*listing.problems.values(), *checked.problems])),

@@ -63,6 +63,16 @@ _ALL: Final = (
         "restart the guest, or `updatePolicy: restart`",
     ),
     ReasonInfo(
+        "rename-pending",
+        "its spec names it otherwise than its domain is named, which runs, or can't be renamed for the reason given",
+        "shut the guest down, or `updatePolicy: restart`; it goes on under its old name until then",
+    ),
+    ReasonInfo(
+        "maybe-renamed",
+        "a VM left the specs, and a new one is just like it: neither is removed or made",
+        "`metadata.previousName` in the new one if it is the same; else remove the old one in a commit of its own",
+    ),
+    ReasonInfo(
         "adoption-refused",
         "`metadata.adopt` names a domain that is not there, or that the spec would change; the domain is left alone",
         "`reconciler adopt HOST DOMAIN` prints the spec that changes nothing of it; change it after it is taken over",

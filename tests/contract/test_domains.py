@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from reconciler.errors import HostRefused, ObjectConflict, ObjectNotFound
+from reconciler.errors import HostError, HostRefused, ObjectConflict, ObjectNotFound
 from reconciler.hypervisor.domain_parse import parse
 from reconciler.hypervisor.interface import HostEvent, Hypervisor
 from reconciler.model.domain import DomainConfig, NicConfig
@@ -218,6 +218,30 @@ def test_an_undefined_domain_is_gone(host: Hypervisor) -> None:
     assert host.domain_by_name("web-1") is None
     with pytest.raises(ObjectNotFound):
         host.undefine_domain(uuid_of("web-1"), keep_nvram=False)
+
+
+def test_a_domain_that_is_off_gets_another_name_and_stays_the_same_otherwise(host: Hypervisor) -> None:
+    host.define_domain(domain_config())
+    before = host.domain(uuid_of("web-1"))
+
+    host.rename_domain(uuid_of("web-1"), "shop")
+
+    after = host.domain(uuid_of("web-1"))
+    assert (after.name, host.domain_by_name("web-1")) == ("shop", None)
+    assert replace(after.config, name="web-1") == before.config
+
+
+def test_no_domain_is_renamed_that_runs_or_to_a_name_that_is_taken(host: Hypervisor) -> None:
+    host.define_domain(domain_config())
+    host.define_domain(domain_config("web-2"))
+
+    with pytest.raises(HostError):
+        host.rename_domain(uuid_of("web-1"), "web-2")
+    host.start_domain(uuid_of("web-1"))
+    with pytest.raises(HostRefused):
+        host.rename_domain(uuid_of("web-1"), "shop")
+
+    assert {*host.read().domains} == {"web-1", "web-2"}
 
 
 def test_autostart_is_set_and_cleared(host: Hypervisor) -> None:

@@ -295,6 +295,10 @@ class _World:
                 self._set(host, redefined(domain, step))
                 if isinstance(step, steps.AdoptDomain):
                     self.placements[domain.name] = Placement(domain.name, host, 1, 0.0)
+            case steps.RenameDomain():
+                self._remove(host, domain.name)
+                self._set(host, domain_as_defined(step.config))
+                self.placements[step.config.name] = replace(self.placements.pop(domain.name), vm=step.config.name)
             case steps.SetAutostart():
                 config = replace(domain.config, autostart=step.autostart)
                 self._set(host, replace(domain, config=config))

@@ -10,7 +10,8 @@ from reconciler.model import steps
 from reconciler.model.domain import ACTIVE_STATES, DomainConfig, DomainState
 from reconciler.model.inventory import ObservedDomain
 
-DomainStep = steps.RedefineDomain | steps.AdoptDomain | steps.SetAutostart | steps.StartDomain | steps.StopDomain
+_Redefining = steps.RedefineDomain | steps.AdoptDomain | steps.RenameDomain
+DomainStep = _Redefining | steps.SetAutostart | steps.StartDomain | steps.StopDomain
 _VERSIONED: Final = {"q35": "pc-q35-7.2", "pc": "pc-i440fx-7.2"}
 
 
@@ -48,7 +49,8 @@ def at_target(config: DomainConfig, step: steps.MigrateDomain) -> DomainConfig:
 
 def uuid_of(step: DomainStep) -> str:
     """The domain that the step is about."""
-    return step.config.uuid if isinstance(step, steps.RedefineDomain | steps.AdoptDomain) else step.uuid
+    is_whole = isinstance(step, _Redefining)
+    return step.config.uuid if is_whole else step.uuid
 
 
 def redefined(domain: ObservedDomain, step: steps.RedefineDomain | steps.AdoptDomain) -> ObservedDomain:

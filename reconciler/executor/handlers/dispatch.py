@@ -15,6 +15,7 @@ from reconciler.executor.handlers import (
     live,
     migration,
     power,
+    renaming,
     restore,
     transfers,
     versions,
@@ -75,6 +76,8 @@ def perform(context: ActionContext) -> str:  # noqa: C901, PLR0912, PLR0915  # o
             domains.redefine_domain(step, context, context.host())
         case steps.AdoptDomain() as step:
             adoption.adopt_domain(step, context, context.host())
+        case steps.RenameDomain() as step:
+            renaming.rename_domain(step, context, context.host())
         case steps.SetAutostart() as step:
             domains.set_autostart(step, context, context.host())
         case steps.GrowDisk() as step:

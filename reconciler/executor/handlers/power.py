@@ -20,7 +20,7 @@ from reconciler.ledger.records import RAN_TWICE, LedgerEvent
 from reconciler.model.domain import ACTIVE_STATES, DomainState
 from reconciler.model.ledger import Failure
 from reconciler.model.outcome import action_inputs
-from reconciler.model.steps import MigrateDomain, StartDomain, StopDomain
+from reconciler.model.steps import MigrateDomain, RenameDomain, StartDomain, StopDomain
 
 _ASK_AGAIN: Final = 10.0  # a guest that is still booting loses the first request
 
@@ -77,7 +77,8 @@ def stop_domain(step: StopDomain, context: ActionContext, host: Hypervisor) -> N
     if is_on_its_way and not domain.is_half:
         raise context.refuse("it is on its way, and not half lost any more")
     context.ledger.forget_restarts(context.action.target.name)
-    is_followed = any(isinstance(follower.step, StartDomain | MigrateDomain) for follower in context.followers)
+    then = (StartDomain, RenameDomain, MigrateDomain)
+    is_followed = any(isinstance(follower.step, then) for follower in context.followers)
     # Shut down because its host is emptied, it did not end: it is started once the host takes VMs again.
     if is_followed or is_on_its_way or context.action.why == "drain":
         context.ledger.note_restart(context.action.target.name)

@@ -40,6 +40,7 @@ from reconciler.model.steps import (
     NetworkConfig,
     PoolConfig,
     RedefineDomain,
+    RenameDomain,
     SeedContent,
     SetAutostart,
     StartDomain,
@@ -191,6 +192,13 @@ EVERY_ACTION: Final = (
         sign="change",
         why="adopt",
         changes=(FieldChange("managed", "no", "by fleet default", "none"),),
+    ),
+    action(
+        "VirtualMachine/web-8",
+        RenameDomain(domain_config("shop"), "web-8", "f00"),
+        sign="change",
+        why="spec-change",
+        changes=(FieldChange("name", "web-8", "shop", "none"),),
     ),
     action(
         "VirtualMachine/web-1",

@@ -31,6 +31,8 @@ KEPT_REASONS: tuple[tuple[UnmetReason, str, Severity], ...] = (
     ("expiry-held", "what is kept of it has expired, and stays for now", "info"),
     ("restore-waits", "its restore waits: there is no version of Image/golden", "waiting"),
     ("disk-damaged", "disk root is gone", "waiting"),
+    ("rename-pending", "its spec names it shop; libvirt renames no domain that runs", "waiting"),
+    ("maybe-renamed", "it is new and just like VirtualMachine/web-9, which is not in the specs any more", "blocked"),
     ("adoption-refused", "its spec would change domain old-db, which is taken over only as it is", "blocked"),
     ("disk-not-its-own", "disk root is volume payroll.qcow2 of pool vms, which this VM never had", "blocked"),
 )

@@ -30,7 +30,7 @@ CHANGED: Final = desired_state(
     "g2",
     vm("db", pool="local", updatePolicy="restart", memory="1GiB"),
     vm("full", disks=[{"name": "root", "image": "debian", "pool": "vms", "size": "20GiB", "clone": "full"}]),
-    vm("new", pool="local", cloudInit=SEEDED),
+    vm("new", pool="local", memory="3GiB", cloudInit=SEEDED),
 )
 
 
