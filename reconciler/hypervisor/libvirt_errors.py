@@ -101,6 +101,11 @@ _HINTS_BY_TEXT: Final = (
         "IDENTIFICATION HAS CHANGED",
         "ask whoever runs the host whether its key is new; if so, as this user: ssh-keygen -R HOST, then ssh HOST once",
     ),
+    (
+        # libvirt's buffer for what ssh says is smaller than the page that ssh fills about a changed host key.
+        "Cannot recv data: Value too large for defined data type",
+        "mostly that the host key has changed, of which ssh tells at length: see it with ssh by hand, as this user",
+    ),
     ("Host key verification failed", "log in to the host by ssh once, as this user, and check its key"),
     ("nc: not found", "install libvirt's daemon on the host (Debian: libvirt-daemon-system)"),
 )

@@ -11,7 +11,7 @@ from reconciler.errors import ExposedListener
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0"])
-def test_metrics_for_other_machines_keep_the_daemon_from_starting(listen: str) -> None:
+def test_35_metrics_for_other_machines_keep_the_daemon_from_starting(listen: str) -> None:
     settings = load_settings({"metricsListen": listen}, environ={})
 
     with pytest.raises(ExposedListener, match="metricsListen"), LookingOn(SystemClock()).served(settings):
