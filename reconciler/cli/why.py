@@ -38,7 +38,7 @@ def run(invocation: Invocation, *, target: str, directory: Path | None, events: 
     named = parse_reference(target) if "/" in target else None
     with doors.open_session(settings, None) as session:
         view = session.look()
-    reference = named or _the_one_called(target, view)
+    reference = _named_now(named or _the_one_called(target, view), view)
     with doors.read_ledger(settings) as ledger:
         # Twice as many are read, for beginnings are left out where their end is told.
         past = without_beginnings(ledger.events(str(reference), 2 * events))[:events] if events else []
@@ -76,6 +76,12 @@ def _the_one_called(name: str, view: View) -> ObjectRef:
     if len(found) > 1:
         raise UsageError(f"{name!r} is the name of {' and of '.join(found)}", hint=f"write {found[0]}")
     return parse_reference(found[0] if found else name)
+
+
+def _named_now(reference: ObjectRef, view: View) -> ObjectRef:
+    """A VM whose domain has not its new name yet goes by the old one."""
+    old = next((old for old, new in view.desired.to_rename.items() if new == reference.name), None)
+    return reference if old is None or reference.kind != "VirtualMachine" else ObjectRef(reference.kind, old)
 
 
 def _refuse_unknown(reference: ObjectRef, view: View, past: Sequence[LedgerEvent], commands: CommandLine) -> None:

@@ -48,6 +48,10 @@ def test_a_vm_gets_another_name_and_keeps_its_disks_and_its_uuid(fresh_lab: Lab,
         ("VirtualMachine/web-1", "rename-pending")
     ]
 
+    told = controller.ask("why", "VirtualMachine/shop").out
+    assert "VirtualMachine/web-1" in told
+    assert "its spec names it shop" in told
+
     # -- and is renamed with it -----------------------------------------------------------------------------------
     _renamed(controller, "web-1", said.replace("spec:\n", "spec:\n  updatePolicy: restart\n", 1))
     controller.apply()

@@ -74,8 +74,9 @@ def name_is_ownership(patch: pytest.MonkeyPatch) -> None:
     """A domain that has a VM's UUID is ours, whatever its mark says."""
     sort = world.sort_domains
 
-    def adopted(hosts: Mapping[str, HostInventory], fleet: str) -> Any:
-        return sort({name: replace(host, domains=_marked(host, fleet)) for name, host in hosts.items()}, fleet)
+    def adopted(hosts: Mapping[str, HostInventory], fleet: str, to_rename: Mapping[str, str]) -> Any:
+        named = {name: replace(host, domains=_marked(host, fleet)) for name, host in hosts.items()}
+        return sort(named, fleet, to_rename)
 
     patch.setattr(world, "sort_domains", adopted)
     patch.setattr(preconditions, "check_ownership", _nothing)
