@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 import click
@@ -69,7 +70,7 @@ def _text(
     for domain, spec in specs:
         text = door.describe_domain(domain.uuid)
         notes = [*_notes(domain, host, spec, unexpressed(text.xml), text.snapshots)]
-        for note in notes:
+        for note in () if sys.stdout.isatty() else notes:  # where both are seen, once is enough
             click.echo(note, err=True)
         comment = "".join(f"# {line}\n" for line in notes)
         body = yaml_text(spec.document)

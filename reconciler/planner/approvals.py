@@ -68,7 +68,8 @@ def approved_by(
 def fingerprint(desired: DesiredState, fleet: str, target: ObjectRef, uuids: Iterable[str], worst: Disruption) -> str:
     """12 hexadecimal digits."""
     wanted = same_kind(desired, target).get(target.name)
-    wish = "removed" if wanted is None else wanted.model_dump_json(exclude={"metadata": {"labels", "annotations"}})
+    of_no_weight = {"metadata": {"labels", "annotations", "previous_name"}}
+    wish = "removed" if wanted is None else wanted.model_dump_json(exclude=of_no_weight)
     parts = (fleet, str(target), *sorted(uuids), wish, worst)
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
 

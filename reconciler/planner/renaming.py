@@ -147,6 +147,16 @@ def _is_alike(fleet: str, vm: VirtualMachine, copy: Copy) -> bool:
     )
 
 
+def other_origin(world: World, vm: VirtualMachine) -> str | None:
+    """The name that `vm` was made with, where its spec says another one: then its volumes would be others."""
+    copies = world.copies.get(vm.name, ())
+    known = {copy.mark.made_as for copy in copies}
+    if not copies and vm.name in world.ledger.placements.keys() | world.ledger.removed.keys():
+        volumes = (volume for (name, _disk), volume in world.ledger.disk_volumes.items() if name == vm.name)
+        known = {owner.vm for volume in volumes if (owner := owner_of(world.fleet, volume)) is not None}
+    return min(known - {vm.metadata.origin}, default=None)
+
+
 def awaited(plan: Plan, desired: DesiredState, ledger: LedgerView) -> frozenset[str]:
     """VMs that wait to be made, and are not in question themselves: whatever leaves the specs later is none of them."""
     waiting = {unmet.target.name for unmet in plan.unmet if unmet.target.kind == "VirtualMachine"}

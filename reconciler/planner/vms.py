@@ -32,7 +32,7 @@ from reconciler.planner.on_its_way import OnItsWay
 from reconciler.planner.ownership import Copy
 from reconciler.planner.placement import Room
 from reconciler.planner.power import Power
-from reconciler.planner.renaming import Renaming, hold_new
+from reconciler.planner.renaming import Renaming, hold_new, other_origin
 from reconciler.planner.strangers import heir, namesake
 from reconciler.planner.two_copies import report_broken, which_is_left_over
 from reconciler.planner.unwanted import broken_rule
@@ -105,6 +105,18 @@ class VmPlanner(Struct, frozen=True):
         found = ", ".join(f"{c.host} (epoch {c.mark.epoch}, {c.domain.state})" for c in copies)
         detail = f"there are {len(copies)} copies: {found}; nothing is done to any of them"
         self._block("conflict", detail, copies[0].host, which_is_left_over(self.world, self.vm.name, copies))
+        return True
+
+    def says_another_first_name(self) -> bool:
+        """Its spec would give it the UUID and volumes of another name than it was made with: empty ones."""
+        origin = other_origin(self.world, self.vm)
+        if origin is None:
+            return False
+        says = f"it was made as {origin}, and by its spec as {self.vm.metadata.origin}; nothing is done to it"
+        way = "take previousName out" if origin == self.vm.name else f"write metadata.previousName: {origin}"
+        copies, placement = self.copies, self.world.ledger.placements.get(self.vm.name)
+        host = copies[0].host if copies else placement.host if placement is not None else None
+        self.draft.wait(self.target, "conflict", says, severity="blocked", host=host, hint=way)
         return True
 
     def has_impostor(self) -> bool:
@@ -314,6 +326,7 @@ _RULES: Final[tuple[Callable[[VmPlanner], bool], ...]] = (
     VmPlanner.has_stale_copies,
     VmPlanner.has_leftovers,
     VmPlanner.has_two_copies,
+    VmPlanner.says_another_first_name,
     VmPlanner.has_impostor,
     VmPlanner.is_to_be_adopted,
     VmPlanner.is_taken_by_a_stranger,

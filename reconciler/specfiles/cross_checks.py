@@ -25,20 +25,20 @@ def doubled_names(claimants: Iterable[Sequence[SpecObject]]) -> Found:
 
 
 def doubled_origins(catalog: Catalog) -> Found:
-    """All VMs that were made as one: what has another name now keeps its first one, and nobody else can have that."""
+    """VMs that are to have been what another one is or was: it keeps its UUID and volumes, and nobody else has them."""
     if all(vm.metadata.previous_name is None for _, vm in catalog.vms):
         return
-    made_as: dict[str, list[tuple[SpecObject, VirtualMachine]]] = defaultdict(list)
+    claims: dict[str, list[tuple[SpecObject, VirtualMachine]]] = defaultdict(list)
     for item, vm in catalog.vms:
-        made_as[vm.metadata.origin].append((item, vm))
-    for origin, group in made_as.items():
+        for name in sorted({vm.name, vm.metadata.origin}):
+            claims[name].append((item, vm))
+    for name, group in claims.items():
         for item, vm in group if len(group) > 1 else ():
-            places = [
-                f"{other.ref} at {other.where.file}:{other.where.line}" for other, _ in group if other is not item
-            ]
-            field = "name" if vm.metadata.previous_name is None else "previousName"
-            message = f"{', '.join(places)} was made as {origin} too, and has the UUID and volumes of that name"
-            yield item, Finding("S030", ("metadata", field), f"{message}; give one of them another {field}")
+            others = [other for other, _ in group if other is not item]
+            places = ", ".join(f"{other.ref} at {other.where.file}:{other.where.line}" for other in others)
+            field = "name" if vm.name == name else "previousName"
+            message = f"{places} is {name}, or was made as that and has the UUID and volumes of that name"
+            yield item, Finding("S030", ("metadata", field), f"{message}; write another {field}")
 
 
 def doubled_macs(catalog: Catalog) -> Found:

@@ -89,6 +89,26 @@ def test_all_claimants_of_a_mac_are_refused_written_or_derived(tmp_path: Path) -
     assert list(loaded.vms) == ["c"]
 
 
+def _renamed(name: str, previous: str) -> str:
+    return vm(name).replace(f"name: {name}", f"name: {name}, previousName: {previous}", 1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [vm("web"), _renamed("store", "web"), _renamed("web", "shop")],
+    ids=["one of its first name", "one that was made as the same", "each the other's"],
+)
+def test_nobody_else_has_the_name_that_a_vm_was_made_with(tmp_path: Path, other: str) -> None:
+    """It would have the same UUID and volumes."""
+    write(tmp_path, base=BASE, a=_renamed("shop", "web"), b=other)
+
+    loaded = load_fleet(tmp_path)
+
+    assert {problem.code for problem in loaded.problems} >= {"S030"}
+    assert "previousName" in {problem.field.rpartition(".")[2] for problem in loaded.problems}
+    assert loaded.vms == {}
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
