@@ -11,7 +11,7 @@ from reconciler.model.desired_state import DesiredState
 from reconciler.model.domain import DomainConfig, OwnershipMark
 from reconciler.model.identity import effective_uuid, vm_uuid
 from reconciler.model.ledger import LedgerView
-from reconciler.model.next_command import ACCEPT_SPECS
+from reconciler.model.next_command import ACCEPT_SPECS, NextCommand
 from reconciler.model.plan import FieldChange, Plan
 from reconciler.model.resource import ObjectRef
 from reconciler.model.steps import RenameDomain
@@ -36,7 +36,7 @@ class Renaming(OneCopy, frozen=True):
         if self.copy.domain.name == new:
             self._rename(new, ())  # it was cut off between the name and the mark
             return True
-        if self._is_held_back(new):
+        if self._has_failed(new) or self._is_held_back(new):
             return False
         if not self.copy.domain.active:
             self._rename(new, ())
@@ -53,6 +53,23 @@ class Renaming(OneCopy, frozen=True):
             changes=(FieldChange("name", self.vm.name, new, "reboot"),),
         )
         return False
+
+    def _has_failed(self, new: str) -> bool:
+        """Whether it could not be renamed: then it goes on under its old name, and is not shut down for that again."""
+        action = f"rename-domain:{self.target}@{self.copy.host}"
+        failure = self.world.ledger.failures.get(action)
+        if failure is None or failure.attempts == 0:
+            return False
+        self.draft.remembered.add(action)
+        self.draft.wait(
+            self.target,
+            "rename-pending",
+            f"its spec names it {new}, and it could not be renamed: {failure.message}",
+            severity="blocked",
+            host=self.copy.host,
+            hint=NextCommand("apply"),
+        )
+        return True
 
     def _is_held_back(self, new: str) -> bool:
         found = self._obstacle(new, ObjectRef("VirtualMachine", new))

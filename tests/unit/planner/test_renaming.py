@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from reconciler.model.ledger import LedgerView, Placement
+from reconciler.model.domain import DomainState
+from reconciler.model.ledger import Failure, LedgerView, Placement
 from reconciler.model.virtual_machine import VirtualMachine
 from reconciler.planner.former_names import under_former_names
 from reconciler.planner.renaming import renamed
@@ -47,6 +49,24 @@ def test_one_that_waited_before_the_other_left_is_none_that_was_renamed() -> Non
     fleet = after(vm("web"), vm("shop")).with_ledger(awaited=frozenset({"shop"}))
 
     assert {action.target.name for action in fleet.plan().actions} == {"web", "shop", "debian"}
+
+
+@pytest.mark.parametrize("state", ["running", "shutoff"])
+def test_one_that_could_not_be_renamed_goes_on_under_its_old_name(state: DomainState) -> None:
+    """It is started, and is not shut down for that again."""
+    fleet = after(vm("web", updatePolicy="restart"), named("shop", "web", updatePolicy="restart"))
+    action = "rename-domain:VirtualMachine/web@h1"
+    failed = fleet.with_ledger(failures={action: Failure(action, 1, "it has checkpoints", True, 0.0, "")})
+    domain = failed.domain()
+    off = replace(domain, state=state, live=domain.live if state == "running" else None)
+    known = failed.with_domain(off)
+    known = replace(known, specs=under_former_names(known.specs, known.inventory, known.ledger, FLEET))
+
+    plan = known.plan()
+
+    assert [each.kind for each in plan.actions] == (["start-domain"] if state == "shutoff" else [])
+    assert "it has checkpoints" in known.unmet()["rename-pending"].detail
+    assert action in plan.held
 
 
 def test_it_goes_by_its_old_name_while_its_host_is_out_of_sight() -> None:
