@@ -80,6 +80,12 @@ _KNOWN: Final[tuple[tuple[str, str, str], ...]] = (
         "write https:// in ledger.etcd.endpoints where etcd speaks TLS; else start it, or look at its log",
     ),
     (
+        # A hello in the wrong tongue ends so too, where the reset outruns the answer.
+        r"ConnectionResetError|Connection reset by peer",
+        "it reset the connection without an answer",
+        "write http:// in ledger.etcd.endpoints where etcd speaks no TLS, write https:// where it does; see its log",
+    ),
+    (
         r"^404 page not found|\b404\b.*not found",
         "no etcd answers there, but something else",
         "name the port for clients (2379 by default, not 2380), and have etcd's gateway on (--enable-grpc-gateway)",

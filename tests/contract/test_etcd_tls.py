@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +52,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield Place(etcd, authority, other, folder)
     finally:
         etcd.stop()
+
+
+@contextmanager
+def resetting() -> Iterator[int]:
+    """A port at which whoever connects is reset."""
+
+    def reset_all(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # it is closed
+                return
+            connection.recv(1)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=reset_all, args=(listener,))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def refusal(access: Access) -> str:
@@ -137,6 +165,16 @@ def test_the_wrong_scheme_and_the_wrong_port_are_told_as_that(place: Place, tmp_
     finally:
         plain.stop()
     assert "write https://" in refusal(Access((place.etcd.url.replace("https://", "http://"),)))
+
+
+def test_a_reset_before_the_answer_is_told_as_what_it_may_be(place: Place) -> None:
+    """The reset of who does not understand a hello may outrun what they say about it."""
+    with resetting() as port:
+        told = refusal(Access((f"https://127.0.0.1:{port}",), ca=str(place.authority.ca)))
+
+    assert "it reset the connection without an answer" in told
+    assert "write http://" in told
+    assert "write https://" in told
 
 
 def test_no_secret_is_in_what_is_told(place: Place) -> None:

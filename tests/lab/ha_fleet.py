@@ -164,6 +164,15 @@ class HaFleet:
                 if incident is not None and attempt.incident == incident.id
             )
 
+    def wait_until_suspect(self, host: LabHost) -> None:
+        """Until it is silent, soon enough to heal it: `status` may take longer than a host is no more than suspect."""
+
+        def is_suspect() -> bool:
+            with self._ledger() as ledger:
+                return ledger.view().health[host.name].state == "suspect"
+
+        wait_for(is_suspect, 30, lambda: f"{host.name} is not suspect: {self.health()} {self._log_end()}")
+
     def wait_until_fencing_failed(self, host: LabHost) -> None:
         """Until an attempt of its open incident has come to nothing."""
         wait_for(

@@ -168,7 +168,7 @@ def test_a_link_that_flaps_fences_nobody(fleet: HaFleet) -> None:
 
     for _ in range(2):
         flapping.network_cut()
-        wait_for(lambda: fleet.health()[flapping.name] == "suspect", 30, f"{flapping.name} is not suspect")
+        fleet.wait_until_suspect(flapping)
         flapping.network_restore()
         wait_for(lambda: fleet.health()[flapping.name] == "online", 30, f"{flapping.name} is not online")
 
